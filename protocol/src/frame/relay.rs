@@ -1,0 +1,314 @@
+//! What a relay answers and delivers. SPEC.md §5.2.
+
+use crate::certificate::Certificate;
+use crate::envelope::EnvelopeBytes;
+use crate::frame::{Channel, Frame, Sequence};
+use crate::id::SubmitId;
+use crate::limits::FRAME_BODY_BYTES_MAX;
+use crate::prekey::{Bundle, PrekeyId};
+use crate::refusal::Refusal;
+use crate::stamp::{Reason, StampedOrigin};
+use crate::ticket::Ticket;
+use crate::time::Minute;
+use crate::wire::{DecodeError, Reader, Wire, Writer};
+
+/// A relay's frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayFrame {
+    /// The proof holds.
+    Proved,
+    /// The certificate under a handle, as the authority signed it.
+    Certified(Certificate),
+    /// A prekey bundle; its one-time prekey was handed to nobody else.
+    Prekeys(Box<Bundle>),
+    /// The envelope is on disk.
+    Accepted(Acceptance),
+    /// What became of a submission.
+    State(SubmissionState),
+    /// The mailbox is open.
+    Opened,
+    /// The mailbox is closed.
+    Closed,
+    /// A ticket.
+    Minted(Box<Ticket>),
+    /// Every ticket of the mailbox is void.
+    Revoked,
+    /// What the relay holds of an account's prekeys.
+    Stock(PrekeyStock),
+    /// Delivery stream: the mailbox's number on this stream.
+    Subscribed {
+        /// The number.
+        channel: Channel,
+    },
+    /// Delivery stream: the acknowledged envelopes are gone from the relay.
+    Acknowledged {
+        /// Of which mailbox.
+        channel: Channel,
+        /// Cumulative.
+        up_to: Sequence,
+    },
+    /// Delivery stream: an envelope.
+    Deliver(Box<Delivery>),
+    /// Delivery stream: everything that waited when the subscription began has been delivered.
+    Drained {
+        /// Of which mailbox.
+        channel: Channel,
+    },
+    /// Delivery stream: no more envelopes come on this channel.
+    Ended {
+        /// Which channel.
+        channel: Channel,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Delivery stream: the relay's word to a business.
+    Notice(Notice),
+    /// The request was not carried out.
+    Refused(Refusal),
+}
+
+/// What the relay promises when it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The submission.
+    pub id: SubmitId,
+    /// Why it was accepted.
+    pub reason: Reason,
+    /// The end of the ticket's window, if it has one.
+    pub free_until: Option<Minute>,
+}
+
+wire_byte!(
+    /// What became of a submission.
+    SubmissionState, "state" {
+        /// Waiting for its recipient.
+        Queued = 1,
+        /// Acknowledged. For messages to people it shows only after the end of the UTC day,
+        /// because when a person reads is theirs.
+        Delivered = 2,
+        /// Acknowledged as unreadable: seal it again.
+        Unreadable = 3,
+        /// Nobody fetched it, or the mailbox was closed or revoked.
+        Expired = 4,
+        /// Never accepted, or forgotten.
+        Unknown = 5,
+    }
+);
+
+wire_byte!(
+    /// Why a channel ended.
+    EndReason, "end_reason" {
+        /// A newer subscription took the mailbox over.
+        TakenOver = 1,
+        /// The mailbox was closed, or the certificate of the inbox no longer holds.
+        Closed = 2,
+    }
+);
+
+/// An envelope on its way to its recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Of which mailbox.
+    pub channel: Channel,
+    /// Its number there; a repeated delivery has the same.
+    pub sequence: Sequence,
+    /// What the relay saw of its sender; absent for what people send.
+    pub origin: Option<StampedOrigin>,
+    /// The envelope.
+    pub envelope: EnvelopeBytes,
+}
+
+/// What the relay holds of an account's prekeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrekeyStock {
+    /// Id of the signed X25519 prekey; 0 if none.
+    pub signed: PrekeyId,
+    /// Id of the signed ML-KEM-768 prekey; 0 if none.
+    pub kem: PrekeyId,
+    /// One-time prekeys left.
+    pub one_time: u32,
+}
+
+/// The relay's word to a business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Few one-time prekeys are left: publish more.
+    PrekeysLow {
+        /// How many.
+        one_time: u32,
+    },
+    /// The certificate ends soon or has ended: renew it.
+    CertificateEnds {
+        /// Hours until its end; 0 if it has ended.
+        hours: u32,
+    },
+}
+
+impl Frame for RelayFrame {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Proved => PROVED,
+            Self::Certified(_) => CERTIFIED,
+            Self::Prekeys(_) => PREKEYS,
+            Self::Accepted(_) => ACCEPTED,
+            Self::State(_) => STATE,
+            Self::Opened => OPENED,
+            Self::Closed => CLOSED,
+            Self::Minted(_) => MINTED,
+            Self::Revoked => REVOKED,
+            Self::Stock(_) => STOCK,
+            Self::Subscribed { .. } => SUBSCRIBED,
+            Self::Acknowledged { .. } => ACKNOWLEDGED,
+            Self::Deliver(_) => DELIVER,
+            Self::Drained { .. } => DRAINED,
+            Self::Ended { .. } => ENDED,
+            Self::Notice(_) => NOTICE,
+            Self::Refused(_) => REFUSED,
+        }
+    }
+
+    fn write_body(&self, out: &mut Writer) {
+        match self {
+            Self::Proved | Self::Opened | Self::Closed | Self::Revoked => (),
+            Self::Certified(certificate) => certificate.write(out),
+            Self::Prekeys(bundle) => bundle.write(out),
+            Self::Accepted(acceptance) => acceptance.write(out),
+            Self::State(state) => state.write(out),
+            Self::Minted(ticket) => ticket.write(out),
+            Self::Stock(stock) => stock.write(out),
+            Self::Subscribed { channel } | Self::Drained { channel } => channel.write(out),
+            Self::Acknowledged { channel, up_to } => {
+                channel.write(out);
+                up_to.write(out);
+            }
+            Self::Deliver(delivery) => delivery.write(out),
+            Self::Ended { channel, reason } => {
+                channel.write(out);
+                reason.write(out);
+            }
+            Self::Notice(notice) => notice.write(out),
+            Self::Refused(refusal) => refusal.write(out),
+        }
+    }
+
+    fn read_body(kind: u8, reader: &mut Reader) -> Option<Result<Self, DecodeError>> {
+        Some(match kind {
+            PROVED => Ok(Self::Proved),
+            CERTIFIED => Certificate::read(reader).map(Self::Certified),
+            PREKEYS => Bundle::read(reader).map(|bundle| Self::Prekeys(Box::new(bundle))),
+            ACCEPTED => Acceptance::read(reader).map(Self::Accepted),
+            STATE => SubmissionState::read(reader).map(Self::State),
+            OPENED => Ok(Self::Opened),
+            CLOSED => Ok(Self::Closed),
+            MINTED => Ticket::read(reader).map(|ticket| Self::Minted(Box::new(ticket))),
+            REVOKED => Ok(Self::Revoked),
+            STOCK => PrekeyStock::read(reader).map(Self::Stock),
+            SUBSCRIBED => Channel::read(reader).map(|channel| Self::Subscribed { channel }),
+            ACKNOWLEDGED => read_acknowledged(reader),
+            DELIVER => Delivery::read(reader).map(|delivery| Self::Deliver(Box::new(delivery))),
+            DRAINED => Channel::read(reader).map(|channel| Self::Drained { channel }),
+            ENDED => read_ended(reader),
+            NOTICE => Notice::read(reader).map(Self::Notice),
+            REFUSED => Refusal::read(reader).map(Self::Refused),
+            _ => return None,
+        })
+    }
+
+    fn body_bytes_max(_kind: u8) -> usize {
+        FRAME_BODY_BYTES_MAX
+    }
+}
+
+impl Wire for Acceptance {
+    fn write(&self, out: &mut Writer) {
+        let Self { id, reason, free_until } = self;
+        id.write(out);
+        reason.write(out);
+        free_until.unwrap_or_default().write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: Wire::read(reader)?,
+            reason: Wire::read(reader)?,
+            free_until: Some(Minute::read(reader)?).filter(|end| end.0 != 0),
+        })
+    }
+}
+
+impl Wire for Delivery {
+    fn write(&self, out: &mut Writer) {
+        let Self { channel, sequence, origin, envelope } = self;
+        channel.write(out);
+        sequence.write(out);
+        out.optional(origin.as_ref());
+        envelope.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            channel: Wire::read(reader)?,
+            sequence: Wire::read(reader)?,
+            origin: reader.optional("has_origin")?,
+            envelope: Wire::read(reader)?,
+        })
+    }
+}
+
+impl Wire for PrekeyStock {
+    fn write(&self, out: &mut Writer) {
+        let Self { signed, kem, one_time } = self;
+        signed.write(out);
+        kem.write(out);
+        out.u32(*one_time);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { signed: Wire::read(reader)?, kem: Wire::read(reader)?, one_time: reader.u32()? })
+    }
+}
+
+impl Wire for Notice {
+    fn write(&self, out: &mut Writer) {
+        let (kind, value) = match self {
+            Self::PrekeysLow { one_time } => (1, *one_time),
+            Self::CertificateEnds { hours } => (2, *hours),
+        };
+        out.u8(kind);
+        out.u32(value);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        match (reader.u8()?, reader.u32()?) {
+            (1, one_time) => Ok(Self::PrekeysLow { one_time }),
+            (2, hours) => Ok(Self::CertificateEnds { hours }),
+            _ => Err(DecodeError::BadValue { field: "notice" }),
+        }
+    }
+}
+
+fn read_acknowledged(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
+    Ok(RelayFrame::Acknowledged { channel: Wire::read(reader)?, up_to: Wire::read(reader)? })
+}
+
+fn read_ended(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
+    Ok(RelayFrame::Ended { channel: Wire::read(reader)?, reason: Wire::read(reader)? })
+}
+
+const PROVED: u8 = 0x41;
+const CERTIFIED: u8 = 0x42;
+const PREKEYS: u8 = 0x43;
+const ACCEPTED: u8 = 0x44;
+const STATE: u8 = 0x45;
+const OPENED: u8 = 0x46;
+const CLOSED: u8 = 0x47;
+const MINTED: u8 = 0x48;
+const REVOKED: u8 = 0x49;
+const STOCK: u8 = 0x4b;
+const SUBSCRIBED: u8 = 0x50;
+const ACKNOWLEDGED: u8 = 0x51;
+const DELIVER: u8 = 0x52;
+const DRAINED: u8 = 0x53;
+const ENDED: u8 = 0x54;
+const NOTICE: u8 = 0x55;
+const REFUSED: u8 = 0x5f;

@@ -1,0 +1,191 @@
+//! What decodes re-encodes to the same bytes, and nothing else decodes.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::envelope::EnvelopeBytes;
+use crate::id::TicketOpening;
+use crate::id::{AccountKey, Address, AddressTag, Stamp, SubmitId, TicketCommitment, TicketId};
+use crate::limits::SIZE_CLASSES;
+use crate::prove::{ExporterValue, Proof};
+use crate::refusal::{Code, Refusal};
+use crate::signature::MailboxSecret;
+use crate::stamp::{Origin, Reason, StampedOrigin};
+use crate::ticket::{Categories, Category, Terms, Ticket};
+use crate::time::{Hour, Minute};
+
+fn parse<F: Frame>(bytes: &[u8]) -> Result<F, FrameError> {
+    let (header, body) = bytes.split_at(FRAME_HEADER_BYTES);
+    let header = Header::parse::<F>(header.try_into().unwrap())?;
+    assert_eq!(header.length, body.len());
+    F::decode_body(header, Bytes::copy_from_slice(body))
+}
+
+fn client_frames() -> Vec<ClientFrame> {
+    let address = Address::new([1; 32]);
+    let terms = Terms {
+        categories: Categories::ALL,
+        messages_max: 50,
+        valid_until: Minute(9),
+        commitment: TicketCommitment::new([2; 32]),
+    };
+    let consent = Consent {
+        ticket: Ticket::from_bytes([3; 128]),
+        opening: TicketOpening::new([4; 32]),
+        category: Category::Utility,
+    };
+    let submission = |consent, bytes| {
+        ClientFrame::Submit(Box::new(Submission {
+            id: SubmitId::new([5; 16]),
+            to: address,
+            consent,
+            envelope: EnvelopeBytes(vec![6; bytes].into()),
+        }))
+    };
+    let exporter = ExporterValue([0; 32]);
+    vec![
+        ClientFrame::Prove(Proof::mailbox(&MailboxSecret::from_seed(&[7; 32]), &exporter)),
+        ClientFrame::LookUp { handle: crate::certificate::Handle::new("bank").unwrap() },
+        ClientFrame::FetchBundle { account: AccountKey::new([8; 32]) },
+        submission(None, SIZE_CLASSES[0]),
+        submission(Some(consent), SIZE_CLASSES[3]),
+        ClientFrame::Status { id: SubmitId::new([9; 16]) },
+        ClientFrame::Open { address },
+        ClientFrame::Close { address },
+        ClientFrame::Mint { address, terms, window: true },
+        ClientFrame::Revoke { address },
+        ClientFrame::ChangeTerms { address, terms },
+        ClientFrame::PrekeyStatus,
+        ClientFrame::Subscribe { address },
+        ClientFrame::Acknowledge {
+            channel: Channel(1),
+            up_to: Sequence(9),
+            unreadable: vec![Sequence(3), Sequence(9)],
+        },
+    ]
+}
+
+fn relay_frames() -> Vec<RelayFrame> {
+    let origin = Origin {
+        account: AccountKey::new([3; 32]),
+        tag: AddressTag::new([4; 16]),
+        ticket: TicketId::new([5; 16]),
+        hour: Hour(6),
+        category: Category::Utility,
+        reason: Reason::InWindow,
+    };
+    let delivery = |origin| {
+        RelayFrame::Deliver(Box::new(Delivery {
+            channel: Channel(3),
+            sequence: Sequence(4),
+            origin,
+            envelope: EnvelopeBytes(vec![1; SIZE_CLASSES[3]].into()),
+        }))
+    };
+    let acceptance = |free_until| Acceptance {
+        id: SubmitId::new([1; 16]),
+        reason: Reason::InWindow,
+        free_until,
+    };
+    vec![
+        RelayFrame::Proved,
+        RelayFrame::Accepted(acceptance(None)),
+        RelayFrame::Accepted(acceptance(Some(Minute(5)))),
+        RelayFrame::State(SubmissionState::Delivered),
+        RelayFrame::Opened,
+        RelayFrame::Closed,
+        RelayFrame::Minted(Box::new(Ticket::from_bytes([2; 128]))),
+        RelayFrame::Revoked,
+        RelayFrame::Stock(PrekeyStock { signed: PrekeyId(1), kem: PrekeyId(2), one_time: 3 }),
+        RelayFrame::Subscribed { channel: Channel(1) },
+        RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },
+        delivery(None),
+        delivery(Some(StampedOrigin { origin, stamp: Stamp::new([7; 32]) })),
+        RelayFrame::Drained { channel: Channel(1) },
+        RelayFrame::Ended { channel: Channel(1), reason: EndReason::TakenOver },
+        RelayFrame::Notice(Notice::PrekeysLow { one_time: 4 }),
+        RelayFrame::Notice(Notice::CertificateEnds { hours: 5 }),
+        RelayFrame::Refused(Refusal::new(Code::Busy).retry_after(1000)),
+    ]
+}
+
+use crate::prekey::PrekeyId;
+
+fn check_all<F: Frame + PartialEq + core::fmt::Debug>(frames: Vec<F>) {
+    for frame in frames {
+        let bytes = frame.to_bytes();
+        assert_eq!(parse::<F>(&bytes).as_ref(), Ok(&frame));
+        let kind = frame.kind();
+        let (_, body) = bytes.split_at(FRAME_HEADER_BYTES);
+        let length = body.len();
+        if 0 < length {
+            let short = Bytes::copy_from_slice(&body[..length - 1]);
+            let error = F::decode_body(Header { kind, length: length - 1 }, short).unwrap_err();
+            assert!(matches!(error, FrameError::Body { .. }), "{error:?}");
+        }
+        let long = Bytes::from([body, &[0]].concat());
+        let error = F::decode_body(Header { kind, length: length + 1 }, long).unwrap_err();
+        assert!(matches!(error, FrameError::Body { error: DecodeError::Trailing { .. }, .. }));
+    }
+}
+
+#[test]
+fn every_frame_round_trips_and_refuses_one_byte_less_or_more() {
+    check_all(client_frames());
+    check_all(relay_frames());
+}
+
+#[test]
+fn an_unknown_type_is_named() {
+    assert_eq!(parse::<ClientFrame>(&[0x3f, 0, 0, 0]), Err(FrameError::Unknown(0x3f)));
+    assert_eq!(parse::<RelayFrame>(&[0x01, 0, 0, 0]), Err(FrameError::Unknown(0x01)));
+}
+
+#[test]
+fn a_length_is_refused_from_the_header_alone() {
+    let header = [0x05, 0, 0, 129];
+    let error = Header::parse::<ClientFrame>(header).unwrap_err();
+    assert_eq!(error, FrameError::TooLarge { kind: 0x05, length: 129, max: 128 });
+    let error = Header::parse::<ClientFrame>([0x3f, 0xff, 0xff, 0xff]).unwrap_err();
+    assert!(matches!(error, FrameError::TooLarge { .. }));
+}
+
+#[test]
+fn unreadable_sequences_rise_and_stay_below_the_acknowledgement() {
+    for unreadable in [vec![Sequence(2), Sequence(2)], vec![Sequence(3)]] {
+        let frame =
+            ClientFrame::Acknowledge { channel: Channel(0), up_to: Sequence(2), unreadable };
+        assert!(matches!(parse::<ClientFrame>(&frame.to_bytes()), Err(FrameError::Body { .. })));
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_decodes_encodes_to_the_same_bytes(kind in 0u8..0x60, body in prop::collection::vec(any::<u8>(), 0..400)) {
+        let header = Header { kind, length: body.len() };
+        let body = Bytes::from(body);
+        if let Ok(frame) = ClientFrame::decode_body(header, body.clone()) {
+            prop_assert_eq!(&frame.to_bytes()[FRAME_HEADER_BYTES..], &body[..]);
+        }
+        if let Ok(frame) = RelayFrame::decode_body(header, body.clone()) {
+            prop_assert_eq!(&frame.to_bytes()[FRAME_HEADER_BYTES..], &body[..]);
+        }
+    }
+
+    #[test]
+    fn a_mutated_frame_never_panics_and_stays_canonical(
+        which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), flip in 1u8..,
+    ) {
+        let frames = client_frames();
+        let frame = which.get(&frames);
+        let mut bytes = frame.to_bytes();
+        if FRAME_HEADER_BYTES < bytes.len() {
+            let at = FRAME_HEADER_BYTES + at.index(bytes.len() - FRAME_HEADER_BYTES);
+            bytes[at] ^= flip;
+            if let Ok(frame) = parse::<ClientFrame>(&bytes) {
+                prop_assert_eq!(frame.to_bytes(), bytes);
+            }
+        }
+    }
+}

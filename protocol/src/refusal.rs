@@ -1,0 +1,148 @@
+//! Refusals: stable numbers with a meaning each, so that software can act and people can read.
+//!
+//! SPEC.md §12 is this table; a test compares the two.
+
+use crate::limits::REFUSAL_TEXT_BYTES_MAX;
+use crate::wire::{DecodeError, Reader, Wire, Writer};
+
+/// One request was not carried out; nothing else was affected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What happened.
+    pub code: Code,
+    /// When trying again may help, in milliseconds; 0 where it will not.
+    pub retry_after_ms: u32,
+    /// What happened, why and what to do next, in English, for a developer's eyes.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A refusal for which waiting is no remedy, with the code's own text.
+    pub fn new(code: Code) -> Self {
+        Self { code, retry_after_ms: 0, text: code.text().to_owned() }
+    }
+
+    /// The same, with what exactly was wrong in front of the code's text, cut to the bound.
+    pub fn because(code: Code, detail: impl core::fmt::Display) -> Self {
+        let mut text = format!("{detail}: {}", code.text());
+        while REFUSAL_TEXT_BYTES_MAX < text.len() {
+            text.pop();
+        }
+        Self { code, retry_after_ms: 0, text }
+    }
+
+    /// The same, worth another try after `ms`.
+    #[must_use]
+    pub fn retry_after(self, ms: u32) -> Self {
+        Self { retry_after_ms: ms, ..self }
+    }
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} ({}): {}", self.code.name(), self.code.number(), self.text)
+    }
+}
+
+impl Wire for Refusal {
+    fn write(&self, out: &mut Writer) {
+        out.u16(self.code.number());
+        out.u32(self.retry_after_ms);
+        out.sized(self.text.as_bytes());
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let code = Code::from_number(reader.u16()?)
+            .ok_or(DecodeError::BadValue { field: "refusal_code" })?;
+        let retry_after_ms = reader.u32()?;
+        let text = reader.text("refusal_text", REFUSAL_TEXT_BYTES_MAX)?;
+        Ok(Self { code, retry_after_ms, text })
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident = $number:literal, $name:literal, $text:literal;)+) => {
+        /// What a refusal means. Numbers are never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl Code {
+            /// Every code, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The number on the wire.
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$variant => $number,)+ }
+            }
+
+            /// The name in SPEC.md.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means and what to do next.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The code of a number, if it has one.
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    Malformed = 1, "malformed", "the frame's body is not what its type requires; correct the encoding";
+    UnknownFrame = 2, "unknown_frame", "this relay knows no frame of this type; it was skipped";
+    FrameTooLarge = 3, "frame_too_large", "the frame is longer than its type allows; this stream ends here";
+    WrongConnection = 4, "wrong_connection", "this kind of connection does not carry this request; open one of the right kind";
+    WrongStream = 5, "wrong_stream", "subscriptions and acknowledgements belong on the one delivery stream, requests on others";
+    BadProof = 6, "bad_proof", "the signature does not prove this key on this connection";
+    NotProven = 7, "not_proven", "prove the key on this connection first";
+    TooMany = 8, "too_many", "this connection has as many of these as it may; open another connection";
+    UnknownHandle = 9, "unknown_handle", "no business is certified under this handle";
+    NotCertified = 10, "not_certified", "this account has no certificate here; ask the operator to verify it";
+    CertificateExpired = 11, "certificate_expired", "the business's certificate has expired; it must be renewed";
+    CertificateRevoked = 12, "certificate_revoked", "the operator revoked the business's certificate";
+    WrongSize = 13, "wrong_size", "an envelope has exactly 2, 8, 32 or 64 KiB; pad it";
+    NotAnInbox = 14, "not_an_inbox", "without a ticket only a certified inbox can be written to";
+    TicketForged = 15, "ticket_forged", "this relay did not mint the ticket; ask the person for a new one";
+    TicketOtherMailbox = 16, "ticket_other_mailbox", "the ticket is for another mailbox";
+    TicketOtherBusiness = 17, "ticket_other_business", "the ticket and opening are for another business";
+    TicketExpired = 18, "ticket_expired", "the ticket has expired; wait for the person to write";
+    CategoryNotAllowed = 19, "category_not_allowed", "the person or the certificate does not allow this category";
+    Revoked = 20, "revoked", "the person no longer accepts messages under this ticket";
+    TicketExhausted = 21, "ticket_exhausted", "the ticket's messages are used up; wait for the person to write";
+    Stale = 22, "stale", "the submit_id is 47 hours old or older; submit again under a new one";
+    Early = 23, "early", "the submit_id is more than an hour ahead; set the clock";
+    SubmitIdReused = 24, "submit_id_reused", "another submission was accepted under this submit_id; use a new one";
+    MailboxFull = 25, "mailbox_full", "the recipient's queue is full; try again once it was read";
+    StorageFull = 26, "storage_full", "the relay is short of disk space and takes no new messages; try again later";
+    NoMailbox = 27, "no_mailbox", "no mailbox is open under this address; open it first";
+    BadTerms = 28, "bad_terms", "the ticket's terms are not possible";
+    BadPrekey = 29, "bad_prekey", "a prekey's signature, id or time is wrong; nothing was published";
+    NoPrekeys = 30, "no_prekeys", "the business has published no valid prekeys; try again once it is online";
+    UnknownChannel = 31, "unknown_channel", "this stream has no such channel";
+    AckBeyondDelivered = 32, "ack_beyond_delivered", "an envelope that was not delivered here cannot be acknowledged";
+    Busy = 33, "busy", "the relay has too much to do; try again after the time given";
+    ShuttingDown = 34, "shutting_down", "the relay is stopping; connect again after the time given";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_by_its_number_and_fits_its_bound() {
+        for (index, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(usize::from(code.number()), index + 1);
+            assert_eq!(Code::from_number(code.number()), Some(*code));
+            let refusal = Refusal::because(*code, "é".repeat(200));
+            assert_eq!(Refusal::decode(refusal.encode()), Ok(refusal));
+        }
+    }
+}
