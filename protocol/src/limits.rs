@@ -89,7 +89,7 @@ pub const KEEP_ALIVE_MS: u64 = 20_000;
 pub const FIRST_FRAME_MS_MAX: u64 = 5_000;
 
 const _: () = {
-    let largest = SIZE_CLASSES[SIZE_CLASSES.len() - 1];
+    let [_, _, _, largest] = SIZE_CLASSES;
     // The largest envelope must fit in a frame with a ticket, an opening and an origin beside it.
     assert!(largest + 1024 <= FRAME_BODY_BYTES_MAX);
     assert!(FRAME_BODY_BYTES_MAX < 1 << 24);
@@ -106,7 +106,7 @@ const _: () = {
     // An id is refused as stale before its acceptance is forgotten: otherwise a repeat would be
     // stored twice.
     assert!(SUBMIT_ID_STALE_HOURS + SUBMIT_ID_EARLY_HOURS <= SUBMISSION_MEMORY_HOURS);
-    assert!(WINDOW_MINUTES % WINDOW_ROUNDING_MINUTES == 0);
+    assert!(WINDOW_MINUTES.is_multiple_of(WINDOW_ROUNDING_MINUTES));
     assert!(WINDOW_MINUTES <= TICKET_MINUTES_MAX);
     assert!(KEEP_ALIVE_MS * 2 < IDLE_MS_MAX as u64);
     assert!(

@@ -122,7 +122,7 @@ impl Handle {
         let length = handle.len();
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let inner_hyphens = !handle.starts_with('-') && !handle.ends_with('-');
-        let bounded = HANDLE_BYTES_MIN <= length && length <= HANDLE_BYTES_MAX;
+        let bounded = (HANDLE_BYTES_MIN..=HANDLE_BYTES_MAX).contains(&length);
         if !bounded || !inner_hyphens || !handle.bytes().all(allowed) {
             return Err(BadHandle);
         }
