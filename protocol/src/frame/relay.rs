@@ -3,7 +3,7 @@
 use crate::certificate::Certificate;
 use crate::envelope::EnvelopeBytes;
 use crate::frame::{Channel, Frame, Sequence};
-use crate::id::SubmitId;
+use crate::id::{AuthorityKey, SubmitId};
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::prekey::{Bundle, PrekeyId};
 use crate::refusal::Refusal;
@@ -18,7 +18,12 @@ pub enum RelayFrame {
     /// The proof holds.
     Proved,
     /// The certificate under a handle, as the authority signed it.
-    Certified(Certificate),
+    Certified {
+        /// The key that signed it; a client believes it only if it fits the link's `auth`.
+        authority: AuthorityKey,
+        /// The certificate.
+        certificate: Certificate,
+    },
     /// A prekey bundle; its one-time prekey was handed to nobody else.
     Prekeys(Box<Bundle>),
     /// The envelope is on disk.
@@ -148,7 +153,7 @@ impl Frame for RelayFrame {
     fn kind(&self) -> u8 {
         match self {
             Self::Proved => PROVED,
-            Self::Certified(_) => CERTIFIED,
+            Self::Certified { .. } => CERTIFIED,
             Self::Prekeys(_) => PREKEYS,
             Self::Accepted(_) => ACCEPTED,
             Self::State(_) => STATE,
@@ -170,7 +175,10 @@ impl Frame for RelayFrame {
     fn write_body(&self, out: &mut Writer) {
         match self {
             Self::Proved | Self::Opened | Self::Closed | Self::Revoked => (),
-            Self::Certified(certificate) => certificate.write(out),
+            Self::Certified { authority, certificate } => {
+                authority.write(out);
+                certificate.write(out);
+            }
             Self::Prekeys(bundle) => bundle.write(out),
             Self::Accepted(acceptance) => acceptance.write(out),
             Self::State(state) => state.write(out),
@@ -194,7 +202,7 @@ impl Frame for RelayFrame {
     fn read_body(kind: u8, reader: &mut Reader) -> Option<Result<Self, DecodeError>> {
         Some(match kind {
             PROVED => Ok(Self::Proved),
-            CERTIFIED => Certificate::read(reader).map(Self::Certified),
+            CERTIFIED => read_certified(reader),
             PREKEYS => Bundle::read(reader).map(|bundle| Self::Prekeys(Box::new(bundle))),
             ACCEPTED => Acceptance::read(reader).map(Self::Accepted),
             STATE => SubmissionState::read(reader).map(Self::State),
@@ -285,6 +293,10 @@ impl Wire for Notice {
             _ => Err(DecodeError::BadValue { field: "notice" }),
         }
     }
+}
+
+fn read_certified(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
+    Ok(RelayFrame::Certified { authority: Wire::read(reader)?, certificate: Wire::read(reader)? })
 }
 
 fn read_acknowledged(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
