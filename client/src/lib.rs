@@ -1,1 +1,5 @@
-//! stub
+//! SDK for people and businesses that talk through a Plico relay.
+
+pub mod clock;
+mod random;
+pub mod state;
