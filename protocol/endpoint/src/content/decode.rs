@@ -6,10 +6,11 @@ use plico_protocol::ticket::{Category, Ticket};
 use plico_protocol::time::{Hour, Timestamp};
 use prost::Message;
 
+use super::check::bound;
 use super::proto::{self, content};
 use super::{
     Answer, BadContent, Body, Choice, Choices, Content, Field, MARKS_MAX, Marks, Notification,
-    Reaction, Reply, bound,
+    Reaction, Reply,
 };
 use crate::id::ContentId;
 

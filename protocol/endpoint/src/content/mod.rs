@@ -5,8 +5,10 @@
 //! [`Content::decode`] refuses what passes a bound and gives [`Body::Unknown`] for a body of a
 //! later version.
 
+mod check;
 mod decode;
 mod encode;
+mod redacted;
 
 use plico_protocol::id::{Address, TicketOpening};
 use plico_protocol::ticket::{Category, Ticket};
@@ -65,7 +67,7 @@ const _: () = {
 };
 
 /// One message's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// Its name, kept through repeats.
     pub id: ContentId,
@@ -86,7 +88,7 @@ pub struct Content {
 }
 
 /// A person's address and consent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The mailbox.
     pub address: Address,
@@ -97,7 +99,7 @@ pub struct Reply {
 }
 
 /// What content says, in the order of the `.proto`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Body {
     /// Words.
     Text(String),
@@ -122,7 +124,7 @@ pub enum Body {
 }
 
 /// A boarding pass, a delivery, an appointment, a code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Notification {
     /// Its title.
     pub title: String,
@@ -135,7 +137,7 @@ pub struct Notification {
 }
 
 /// One labelled value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Field {
     /// "Gate".
     pub label: String,
@@ -144,7 +146,7 @@ pub struct Field {
 }
 
 /// A question with buttons.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Choices {
     /// The question.
     pub question: String,
@@ -153,7 +155,7 @@ pub struct Choices {
 }
 
 /// One button.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Choice {
     /// Returned in the answer.
     pub id: String,
@@ -162,7 +164,7 @@ pub struct Choice {
 }
 
 /// A button that was pressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The content that asked.
     pub content: ContentId,
@@ -171,7 +173,7 @@ pub struct Answer {
 }
 
 /// An emoji at another message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reaction {
     /// The content reacted to.
     pub content: ContentId,
@@ -180,7 +182,7 @@ pub struct Reaction {
 }
 
 /// What became of messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Marks {
     /// Stored on the device.
     pub delivered: Vec<ContentId>,
@@ -241,74 +243,6 @@ impl Content {
             body,
         }
     }
-
-    /// The bounds every reader checks.
-    fn check(&self) -> Result<(), BadContent> {
-        if let Some(seconds) = self.expires_after_seconds {
-            let (value, max) = (seconds as usize, EXPIRES_AFTER_SECONDS_MAX as usize);
-            bound("expires_after_seconds", value, 1, max)?;
-        }
-        if let Some(reference) = &self.reference {
-            bound("ref", reference.len(), 1, REFERENCE_BYTES_MAX)?;
-        }
-        if let Some(name) = &self.profile_name {
-            bound("profile_name", name.len(), 1, PROFILE_NAME_BYTES_MAX)?;
-        }
-        if self.body == Body::Renewal && self.reply.is_none() {
-            return Err(BadContent::RenewalWithoutReply);
-        }
-        self.body.check()
-    }
-}
-
-impl Body {
-    fn check(&self) -> Result<(), BadContent> {
-        match self {
-            Self::Text(text) => bound("text", text.len(), 1, TEXT_BYTES_MAX),
-            Self::Notification(notification) => notification.check(),
-            Self::Choices(choices) => choices.check(),
-            Self::Answer(answer) => bound("choice_id", answer.choice.len(), 1, CHOICE_ID_BYTES_MAX),
-            Self::Reaction(reaction) => bound("emoji", reaction.emoji.len(), 0, EMOJI_BYTES_MAX),
-            Self::Marks(marks) => {
-                bound("delivered", marks.delivered.len(), 0, MARKS_MAX)?;
-                bound("read", marks.read.len(), 0, MARKS_MAX)
-            }
-            Self::ProfileName(name) => bound("name", name.len(), 1, PROFILE_NAME_BYTES_MAX),
-            Self::Renewal | Self::Goodbye | Self::Unknown => Ok(()),
-        }
-    }
-}
-
-impl Notification {
-    fn check(&self) -> Result<(), BadContent> {
-        bound("title", self.title.len(), 1, TITLE_BYTES_MAX)?;
-        bound("body", self.body.len(), 0, NOTIFICATION_BODY_BYTES_MAX)?;
-        bound("fields", self.fields.len(), 0, FIELDS_MAX)?;
-        self.fields.iter().try_for_each(|field| {
-            bound("label", field.label.len(), 1, FIELD_LABEL_BYTES_MAX)?;
-            bound("value", field.value.len(), 1, FIELD_VALUE_BYTES_MAX)
-        })
-    }
-}
-
-impl Choices {
-    fn check(&self) -> Result<(), BadContent> {
-        bound("question", self.question.len(), 1, QUESTION_BYTES_MAX)?;
-        bound("choices", self.choices.len(), 1, CHOICES_MAX)?;
-        let mut ids = std::collections::BTreeSet::new();
-        self.choices.iter().try_for_each(|choice| {
-            bound("id", choice.id.len(), 1, CHOICE_ID_BYTES_MAX)?;
-            bound("label", choice.label.len(), 1, CHOICE_LABEL_BYTES_MAX)?;
-            if ids.insert(&choice.id) { Ok(()) } else { Err(BadContent::RepeatedChoice) }
-        })
-    }
-}
-
-fn bound(field: &'static str, value: usize, min: usize, max: usize) -> Result<(), BadContent> {
-    if value < min || max < value {
-        return Err(BadContent::Bound { field, value, min, max });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -105,6 +105,14 @@ fn parts_of_notifications_and_choices_are_bounded() {
 }
 
 #[test]
+fn content_does_not_print_its_words() {
+    let mut content = content(Body::Text("meet me at nine".into()));
+    content.reply = Some(reply());
+    assert_eq!(format!("{content:?}"), "Content(Text(…))");
+    assert_eq!(format!("{:?}", content.reply), "Some(Reply(…))");
+}
+
+#[test]
 fn a_renewal_needs_its_ticket() {
     assert_eq!(check(&content(Body::Renewal)), Err(BadContent::RenewalWithoutReply));
 }

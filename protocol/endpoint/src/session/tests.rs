@@ -182,6 +182,26 @@ fn a_repeat_of_an_earlier_chain_is_a_duplicate() {
 }
 
 #[test]
+fn the_fullest_state_is_as_long_as_the_bound_says() {
+    let mut pair = Pair::new(9);
+    for _ in 0..=STORED_HEADER_KEYS_MAX {
+        let answer = pair.answer(b"!");
+        pair.person.open(&answer).unwrap();
+        let question = pair.ask(b"?");
+        pair.answering.open(&question).unwrap();
+    }
+    for _ in 0..150 {
+        pair.answer(b"lost");
+    }
+    let answer = pair.answer(b"!");
+    pair.person.open(&answer).unwrap();
+    pair.ask(b"?");
+    assert_eq!(pair.person.to_bytes().len(), SESSION_BYTES_MAX);
+    assert!(PersonSession::from_bytes(&pair.person.to_bytes()).is_ok());
+    assert!(PersonSession::from_bytes(&[0; SESSION_BYTES_MAX + 1]).is_err());
+}
+
+#[test]
 fn every_truncation_of_the_state_is_refused() {
     let mut pair = Pair::new(8);
     let skipped = pair.answer(b"skipped");
