@@ -1,0 +1,411 @@
+//! A line: one connection of one kind, kept up until it is closed.
+//!
+//! The task here dials, reports `Up`, carries what it is asked, reports answers and deliveries,
+//! reports `Down`, waits with growing, jittered delays, and dials again. What was asked on a
+//! connection that is gone is forgotten: who asked hears `Down` and decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use plico_protocol::frame::{
+    Channel, ClientFrame, Delivery, EndReason, Frame, Notice, RelayFrame, Sequence,
+};
+use plico_protocol::id::Address;
+use plico_protocol::limits::REQUESTS_IN_PROGRESS_PER_STREAM_MAX;
+use plico_protocol::link::RelayLink;
+use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue, Proof};
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::signature::{AccountSecret, MailboxSecret};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::dial::{ConnectError, Dialer, reason};
+use super::options::Options;
+use super::stream::{ANSWER_TIMEOUT, DeliveryAsk, Pending, Requests, StreamEnded, read_frame};
+
+/// Names a line of one agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LineId(pub(crate) u64);
+
+/// Names a request, for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Token(pub(crate) u64);
+
+/// What a line is asked.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// A request; answered by [`LineEvent::Answer`].
+    Request(Token, ClientFrame),
+    /// A proof of this connection; answered by [`LineEvent::Answer`].
+    Prove(Token, Proving),
+    /// A subscription on the delivery stream.
+    Subscribe(Address),
+    /// An acknowledgement on the delivery stream.
+    Acknowledge { channel: Channel, up_to: Sequence, unreadable: Vec<Sequence> },
+}
+
+/// A key to prove.
+#[derive(Clone, Debug)]
+pub(crate) enum Proving {
+    Mailbox(MailboxSecret),
+    Account(AccountSecret),
+    Inbox(MailboxSecret),
+}
+
+/// What a line reports.
+#[derive(Debug)]
+pub(crate) enum LineEvent {
+    Up,
+    Down(ConnectError),
+    Answer(Token, RelayFrame),
+    Subscribed { address: Address, channel: Channel },
+    NotSubscribed { address: Address, refusal: Refusal },
+    Acknowledged { channel: Channel, up_to: Sequence },
+    Delivered(Box<Delivery>),
+    Drained(Channel),
+    Ended { channel: Channel, reason: EndReason },
+    Notice(Notice),
+}
+
+/// An event and the connection it happened on: `epoch` counts a line's connections.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) line: LineId,
+    pub(crate) epoch: u64,
+    pub(crate) event: LineEvent,
+}
+
+/// The agent's end of a line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    asks: mpsc::Sender<(u64, Ask)>,
+    network: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Line {
+    /// Starts a line; it dials at once.
+    pub(crate) fn open(
+        id: LineId,
+        relay: RelayLink,
+        options: Options,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let network = Arc::new(Notify::new());
+        let carrier = Carrier {
+            id,
+            epoch: 0,
+            dialer: Dialer::new(relay, options),
+            asks: asked,
+            network: Arc::clone(&network),
+            reports,
+        };
+        Self { asks, network, task: tokio::spawn(carrier.run()) }
+    }
+
+    /// Hands over an ask meant for the connection of this epoch; `false` if the line has too many.
+    pub(crate) fn ask(&self, epoch: u64, ask: Ask) -> bool {
+        self.asks.try_send((epoch, ask)).is_ok()
+    }
+
+    /// Takes a new socket, and dials at once if the line is down.
+    pub(crate) fn network_changed(&self) {
+        self.network.notify_one();
+    }
+
+    /// Closes the connection and waits until the relay was told, for at most a second.
+    pub(crate) async fn close(self) {
+        drop(self.asks);
+        let _ = self.task.await;
+    }
+}
+
+/// The task's end of a line.
+struct Carrier {
+    id: LineId,
+    epoch: u64,
+    dialer: Dialer,
+    asks: mpsc::Receiver<(u64, Ask)>,
+    network: Arc<Notify>,
+    reports: mpsc::Sender<Report>,
+}
+
+/// How a connection ended.
+enum Ended {
+    /// The agent closed the line.
+    Closed,
+    /// The connection failed; whether it was of any use decides how soon to dial again.
+    Lost { error: ConnectError, served: bool },
+}
+
+impl Carrier {
+    async fn run(mut self) {
+        let mut delays = delays();
+        loop {
+            let dialled = tokio::select! {
+                dialled = self.dialer.dial() => dialled,
+                () = closed(&mut self.asks) => break,
+            };
+            let ended = match dialled {
+                Ok(connection) => self.carry(&connection).await,
+                Err(error) => Ended::Lost { error, served: false },
+            };
+            let Ended::Lost { error, served } = ended else { break };
+            if !self.report(LineEvent::Down(error)).await {
+                break;
+            }
+            if served {
+                delays = self::delays();
+            }
+            tokio::select! {
+                () = sleep(delays.next().unwrap_or(DELAY_MAX)) => (),
+                () = self.network.notified() => self.dialer.rebind(),
+                () = closed(&mut self.asks) => break,
+            }
+        }
+        self.dialer.close().await;
+    }
+
+    async fn report(&self, event: LineEvent) -> bool {
+        let report = Report { line: self.id, epoch: self.epoch, event };
+        self.reports.send(report).await.is_ok()
+    }
+
+    async fn carry(&mut self, connection: &quinn::Connection) -> Ended {
+        self.epoch += 1;
+        let lost = |error| Ended::Lost { error, served: false };
+        let Ok((send, receive)) = connection.open_bi().await else {
+            return lost(ConnectError::Lost);
+        };
+        if !self.report(LineEvent::Up).await {
+            return Ended::Closed;
+        }
+        let mut streams = Streams {
+            reports: Reports { line: self.id, epoch: self.epoch, to: self.reports.clone() },
+            connection,
+            send,
+            requests: Arc::default(),
+            delivery: None,
+            readers: JoinSet::new(),
+        };
+        let reader = read_answers(receive, Arc::clone(&streams.requests), streams.reports.clone());
+        streams.readers.spawn(reader);
+        loop {
+            let deadline = streams.requests.deadline();
+            let error = tokio::select! {
+                asked = self.asks.recv() => match asked {
+                    None => return Ended::Closed,
+                    Some((epoch, _)) if epoch != self.epoch => continue,
+                    Some((_, ask)) => match streams.carry(ask).await {
+                        Ok(()) => continue,
+                        Err(StreamEnded) => ConnectError::Lost,
+                    },
+                },
+                error = connection.closed() => reason(&error),
+                _ = streams.readers.join_next() => {
+                    connection.close_reason().as_ref().map_or(ConnectError::Lost, reason)
+                }
+                () = self.network.notified() => {
+                    self.dialer.rebind();
+                    continue;
+                }
+                () = overdue(deadline) => {
+                    // The oldest request may have been answered meanwhile.
+                    if streams.requests.deadline() != deadline {
+                        continue;
+                    }
+                    ConnectError::Lost
+                }
+            };
+            connection.close(quinn::VarInt::from_u32(0), b"");
+            let served = streams.requests.served();
+            return Ended::Lost { error, served };
+        }
+    }
+}
+
+/// The streams of one connection.
+struct Streams<'a> {
+    reports: Reports,
+    connection: &'a quinn::Connection,
+    send: quinn::SendStream,
+    requests: Arc<Requests>,
+    delivery: Option<(quinn::SendStream, Arc<Pending<DeliveryAsk>>)>,
+    readers: JoinSet<StreamEnded>,
+}
+
+impl Streams<'_> {
+    async fn carry(&mut self, ask: Ask) -> Result<(), StreamEnded> {
+        match ask {
+            Ask::Request(token, frame) => self.request(token, &frame).await,
+            Ask::Prove(token, proving) => {
+                let frame = ClientFrame::Prove(self.proof(&proving)?);
+                self.request(token, &frame).await
+            }
+            Ask::Subscribe(address) => {
+                let frame = ClientFrame::Subscribe { address };
+                self.deliver(DeliveryAsk::Subscribe(address), &frame).await
+            }
+            Ask::Acknowledge { channel, up_to, unreadable } => {
+                let frame = ClientFrame::Acknowledge { channel, up_to, unreadable };
+                self.deliver(DeliveryAsk::Acknowledge(channel), &frame).await
+            }
+        }
+    }
+
+    async fn request(&mut self, token: Token, frame: &ClientFrame) -> Result<(), StreamEnded> {
+        self.requests.asked(token);
+        write(&mut self.send, frame).await
+    }
+
+    /// Asks on the delivery stream, which the first question opens.
+    async fn deliver(&mut self, ask: DeliveryAsk, frame: &ClientFrame) -> Result<(), StreamEnded> {
+        let (send, asked) = match &mut self.delivery {
+            Some(delivery) => delivery,
+            None => {
+                let opened = self.connection.open_bi().await;
+                let (send, receive) = opened.map_err(|_| StreamEnded)?;
+                let asked = Arc::<Pending<DeliveryAsk>>::default();
+                let reader = read_deliveries(receive, Arc::clone(&asked), self.reports.clone());
+                self.readers.spawn(reader);
+                self.delivery.insert((send, asked))
+            }
+        };
+        asked.asked(ask);
+        write(send, frame).await
+    }
+
+    fn proof(&self, proving: &Proving) -> Result<Proof, StreamEnded> {
+        let mut value = [0; 32];
+        self.connection
+            .export_keying_material(&mut value, EXPORTER_LABEL, b"")
+            .map_err(|_| StreamEnded)?;
+        let exporter = ExporterValue(value);
+        Ok(match proving {
+            Proving::Mailbox(secret) => Proof::mailbox(secret, &exporter),
+            Proving::Account(secret) => Proof::account(secret, &exporter),
+            Proving::Inbox(secret) => Proof::inbox(secret, &exporter),
+        })
+    }
+}
+
+/// Where a reader reports.
+#[derive(Clone)]
+struct Reports {
+    line: LineId,
+    epoch: u64,
+    to: mpsc::Sender<Report>,
+}
+
+impl Reports {
+    async fn send(&self, event: LineEvent) -> Result<(), StreamEnded> {
+        let report = Report { line: self.line, epoch: self.epoch, event };
+        self.to.send(report).await.map_err(|_| StreamEnded)
+    }
+}
+
+async fn write(stream: &mut quinn::SendStream, frame: &ClientFrame) -> Result<(), StreamEnded> {
+    let written = timeout(ANSWER_TIMEOUT, stream.write_all(&frame.to_bytes())).await;
+    written.map_err(|_| StreamEnded)?.map_err(|_| StreamEnded)
+}
+
+/// Reads answers until the stream ends.
+async fn read_answers(
+    mut stream: quinn::RecvStream,
+    asked: Arc<Requests>,
+    reports: Reports,
+) -> StreamEnded {
+    loop {
+        let Ok(frame) = read_frame(&mut stream).await else { return StreamEnded };
+        // More answers than questions: whatever this is, its answers cannot be told apart.
+        let Some(token) = asked.answered() else { return StreamEnded };
+        let stopping =
+            matches!(&frame, RelayFrame::Refused(refusal) if refusal.code == Code::ShuttingDown);
+        if reports.send(LineEvent::Answer(token, frame)).await.is_err() || stopping {
+            return StreamEnded;
+        }
+    }
+}
+
+/// Reads deliveries until the stream ends. A slow agent stops the reading, and by flow control the
+/// relay's sending.
+async fn read_deliveries(
+    mut stream: quinn::RecvStream,
+    asked: Arc<Pending<DeliveryAsk>>,
+    reports: Reports,
+) -> StreamEnded {
+    loop {
+        let Ok(frame) = read_frame(&mut stream).await else { return StreamEnded };
+        let Ok(event) = delivery_event(frame, &asked) else { return StreamEnded };
+        if let Some(event) = event
+            && reports.send(event).await.is_err()
+        {
+            return StreamEnded;
+        }
+    }
+}
+
+fn delivery_event(
+    frame: RelayFrame,
+    asked: &Pending<DeliveryAsk>,
+) -> Result<Option<LineEvent>, StreamEnded> {
+    Ok(Some(match frame {
+        RelayFrame::Subscribed { channel } => {
+            let subscription = |ask: &DeliveryAsk| matches!(ask, DeliveryAsk::Subscribe(_));
+            match asked.answered_where(subscription) {
+                Some(DeliveryAsk::Subscribe(address)) => LineEvent::Subscribed { address, channel },
+                _ => return Err(StreamEnded),
+            }
+        }
+        RelayFrame::Acknowledged { channel, up_to } => {
+            let this = DeliveryAsk::Acknowledge(channel);
+            asked.answered_where(|ask| *ask == this).ok_or(StreamEnded)?;
+            LineEvent::Acknowledged { channel, up_to }
+        }
+        RelayFrame::Refused(refusal) => match asked.answered() {
+            Some(DeliveryAsk::Subscribe(address)) => LineEvent::NotSubscribed { address, refusal },
+            Some(DeliveryAsk::Acknowledge(_)) => {
+                tracing::debug!(code = refusal.code.name(), "an acknowledgement was refused");
+                return Ok(None);
+            }
+            None => return Err(StreamEnded),
+        },
+        RelayFrame::Deliver(delivery) => LineEvent::Delivered(delivery),
+        RelayFrame::Drained { channel } => LineEvent::Drained(channel),
+        RelayFrame::Ended { channel, reason } => LineEvent::Ended { channel, reason },
+        RelayFrame::Notice(notice) => LineEvent::Notice(notice),
+        _ => return Err(StreamEnded),
+    }))
+}
+
+/// Ends when the agent closed the line; what it still asks meanwhile is for a connection that is
+/// gone.
+async fn closed(asks: &mut mpsc::Receiver<(u64, Ask)>) {
+    while asks.recv().await.is_some() {}
+}
+
+async fn overdue(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => core::future::pending().await,
+    }
+}
+
+/// 100 ms, doubling to 30 s, each with as much again at random: after a relay's restart its
+/// clients must not all come at once.
+fn delays() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(DELAY_MAX)
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+const DELAY_MAX: Duration = Duration::from_secs(30);
+/// Asks waiting for a line; more than a core ever has in progress.
+const ASKS_MAX: usize = 4 * REQUESTS_IN_PROGRESS_PER_STREAM_MAX;

@@ -1,0 +1,48 @@
+//! What an application may choose about connections and time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+
+/// How a client connects and which clock it reads. The default is right for everyone but tests.
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bind: Option<IpAddr>,
+    pub(crate) allow_classical: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), bind: None, allow_classical: false }
+    }
+}
+
+impl Options {
+    /// Reads this clock.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// Sends from this local address.
+    #[must_use]
+    pub fn bind(self, address: IpAddr) -> Self {
+        Self { bind: Some(address), ..self }
+    }
+
+    /// Accepts relays whose key exchange a quantum computer would break. What an observer records
+    /// of such a connection may be read later: which mailboxes it proved, not content.
+    #[must_use]
+    pub fn dangerous_allow_classical(self) -> Self {
+        Self { allow_classical: true, ..self }
+    }
+}
+
+impl core::fmt::Debug for Options {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { clock: _, bind: _, allow_classical } = self;
+        write!(f, "Options(allow_classical: {allow_classical})")
+    }
+}
