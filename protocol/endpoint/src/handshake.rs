@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Both identities, every key and id and the ciphertext are in `th`, so neither a swapped identity
-//! nor a ciphertext re-encapsulated to another prekey (PQXDH §4.12, §4.13) gives the same session.
+//! nor a ciphertext re-encapsulated to another prekey (PQXDH §4) gives the same session.
 //! There are no one-time ML-KEM prekeys: forward secrecy against a quantum attacker begins when the
 //! signed ML-KEM prekey's private half is deleted.
 
@@ -28,7 +28,6 @@ use rand_core::CryptoRng;
 use crate::id::{ReplayId, SessionId};
 use crate::message::{OpenError, SUITE, SealError};
 use crate::prekeys::{KemPrekey, OneTimePrekey, SignedPrekey};
-use crate::primitives::aead::XCipherKey;
 use crate::primitives::dh::{
     BadDhKey, DhPublic, EphemeralSecret, IdentitySecret, SharedSecret, ZeroSharedSecret,
 };
@@ -36,7 +35,7 @@ use crate::primitives::kem::{BadKemKey, KemCiphertext, KemPublic, KemSharedSecre
 use crate::primitives::{hkdf, part};
 use crate::ratchet::Start;
 use crate::ratchet::header::AssociatedData;
-use crate::ratchet::keys::RootKey;
+use crate::ratchet::keys::{HeaderKey, RootKey};
 
 /// The checked keys of the business a person writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -342,8 +341,8 @@ impl Secrets {
             id: SessionId::new(part::<96, 32, 128>(&okm)),
             start: Start {
                 root: RootKey::new(part::<0, 32, 128>(&okm)),
-                header_key: XCipherKey::new(part::<32, 32, 128>(&okm)),
-                next_header_key: XCipherKey::new(part::<64, 32, 128>(&okm)),
+                header_key: HeaderKey::new(part::<32, 32, 128>(&okm)),
+                next_header_key: HeaderKey::new(part::<64, 32, 128>(&okm)),
                 ad: AssociatedData::new(sha256(&[b"plico/1 ad\0", transcript])),
             },
         }

@@ -161,7 +161,7 @@ impl MessageKey {
     }
 
     fn derive(self, header: &EncryptedHeader) -> (OneTimeCipher, MacKey) {
-        let okm = hkdf::expand::<76>(&self.into_prk(), &[b"plico/1 message\0", header.nonce()]);
+        let okm = hkdf::expand::<76>(&self.into_prk(), &[b"plico/1 message\0", &header.nonce()]);
         let key = CipherKey::new(part::<0, 32, 76>(&okm));
         let cipher = OneTimeCipher::new(key, part::<32, 12, 76>(&okm));
         (cipher, MacKey::new(part::<44, 32, 76>(&okm)))

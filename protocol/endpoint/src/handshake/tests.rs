@@ -53,7 +53,7 @@ fn any_flipped_byte_of_a_first_message_is_refused() {
     let mut rng = Seeded::new(2);
     let business = Business::new(true, &mut rng);
     let envelope = first_envelope(&business, &mut rng);
-    for at in (0..envelope.bytes().len()).step_by(3) {
+    for at in 0..envelope.bytes().len() {
         let mut bytes = envelope.bytes().to_vec();
         bytes[at] ^= 0x10;
         let forged = Envelope::new(bytes.into()).unwrap();

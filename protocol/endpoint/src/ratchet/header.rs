@@ -1,4 +1,4 @@
-//! The header of a message and its encryption (§4.3 HENCRYPT and HDECRYPT).
+//! The header of a message and its encryption (§4: HENCRYPT and HDECRYPT).
 //!
 //! ```text
 //! header     dh 32 | pn u32 | n u32                                  40 bytes
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::keys::HeaderKey;
 use crate::primitives::aead::{TAG_BYTES, TooLong, XNONCE_BYTES};
 use crate::primitives::dh::DhPublic;
+use crate::primitives::part;
 use crate::primitives::secret::secret_reader;
 
 /// Bytes of an encrypted header.
@@ -42,32 +43,28 @@ pub(crate) struct EncryptedHeader(pub(crate) [u8; ENCRYPTED_HEADER_BYTES]);
 
 impl EncryptedHeader {
     /// The random nonce in front.
-    pub(crate) fn nonce(&self) -> &[u8] {
-        self.0.first_chunk::<XNONCE_BYTES>().map_or(&[], |nonce| nonce.as_slice())
+    pub(crate) fn nonce(&self) -> [u8; XNONCE_BYTES] {
+        part::<0, XNONCE_BYTES, ENCRYPTED_HEADER_BYTES>(&self.0)
     }
 }
 
 impl HeaderKey {
     /// HENCRYPT.
-    pub(crate) fn seal_header(
+    pub(crate) fn seal(
         &self,
         ad: &AssociatedData,
         header: &Header,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<EncryptedHeader, TooLong> {
         let plaintext = Zeroizing::new(header.encode());
-        let sealed = self.seal(ad.expose_secret(), &plaintext, rng)?;
+        let sealed = self.0.seal(ad.expose_secret(), &plaintext, rng)?;
         let bytes = sealed.try_into().map_err(|_| TooLong)?;
         Ok(EncryptedHeader(bytes))
     }
 
     /// HDECRYPT; `None` also where the ratchet key inside is none an honest party would send.
-    pub(crate) fn open_header(
-        &self,
-        ad: &AssociatedData,
-        header: &EncryptedHeader,
-    ) -> Option<Header> {
-        let plaintext = self.open(ad.expose_secret(), &header.0).ok()?;
+    pub(crate) fn open(&self, ad: &AssociatedData, header: &EncryptedHeader) -> Option<Header> {
+        let plaintext = self.0.open(ad.expose_secret(), &header.0).ok()?;
         Header::read(&mut secret_reader(&plaintext)).ok()
     }
 }

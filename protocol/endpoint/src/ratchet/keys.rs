@@ -1,4 +1,4 @@
-//! Root, chain, header and message keys, and the derivations between them (§7.2 recommends the
+//! Root, chain, header and message keys, and the derivations between them (§7 recommends the
 //! functions).
 //!
 //! ```text
@@ -29,7 +29,8 @@ secret32!(
 );
 
 /// HKs, HKr, NHKs or NHKr.
-pub(crate) type HeaderKey = XCipherKey;
+#[derive(Clone, Debug)]
+pub(crate) struct HeaderKey(pub(super) XCipherKey);
 
 /// The key of one message. Not `Clone`, and spent by sealing or opening.
 pub(crate) struct MessageKey(StoredKey);
@@ -44,6 +45,16 @@ impl RootKey {
             ChainKey::new(part::<32, 32, 96>(&okm)),
             HeaderKey::new(part::<64, 32, 96>(&okm)),
         )
+    }
+}
+
+impl HeaderKey {
+    pub(crate) const fn new(bytes: [u8; 32]) -> Self {
+        Self(XCipherKey::new(bytes))
+    }
+
+    pub(crate) const fn expose_secret(&self) -> &[u8; 32] {
+        self.0.expose_secret()
     }
 }
 

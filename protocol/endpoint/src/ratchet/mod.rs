@@ -65,7 +65,7 @@ pub(crate) struct Step {
 }
 
 impl Ratchet {
-    /// RatchetInitAliceHE (§4.4): the initiator, who knows the responder's signed prekey.
+    /// RatchetInitAliceHE (§4): the initiator, who knows the responder's signed prekey.
     pub(crate) fn initiate(
         start: Start,
         prekey: &DhPublic,
@@ -82,15 +82,14 @@ impl Ratchet {
         })
     }
 
-    /// RatchetInitBobHE and the first RatchetDecryptHE (§4.4) in one: a responder has no state
+    /// RatchetInitBobHE and the first RatchetDecryptHE (§4) in one: a responder has no state
     /// before the first message. That message is number 0 of the initiator's first chain.
     pub(crate) fn respond(
         start: &Start,
         prekey: &PrekeySecret,
         header: &EncryptedHeader,
     ) -> Result<Step, OpenError> {
-        let header =
-            start.header_key.open_header(&start.ad, header).ok_or(OpenError::Unreadable)?;
+        let header = start.header_key.open(&start.ad, header).ok_or(OpenError::Unreadable)?;
         if header.n != 0 || header.previous != 0 {
             return Err(OpenError::Unreadable);
         }
@@ -106,14 +105,14 @@ impl Ratchet {
         Ok(Step { key, next })
     }
 
-    /// RatchetEncryptHE (§4.4) up to the message key; begins a new chain if one was deferred.
+    /// RatchetEncryptHE (§4) up to the message key; begins a new chain if one was deferred.
     pub(crate) fn seal(
         &self,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Step, EncryptedHeader), SealError> {
         let (root, mut chain) = self.sending_chain(rng)?;
         let (header, key) = chain.step()?;
-        let header = chain.header_key.seal_header(&self.ad, &header, rng)?;
+        let header = chain.header_key.seal(&self.ad, &header, rng)?;
         let next = Self {
             ad: self.ad.clone(),
             root,
@@ -123,7 +122,7 @@ impl Ratchet {
         Ok((Step { key, next }, header))
     }
 
-    /// RatchetDecryptHE (§4.4) up to the message key. Trial order: stored header keys from the
+    /// RatchetDecryptHE (§4) up to the message key. Trial order: stored header keys from the
     /// oldest, HKr, NHKr.
     pub(crate) fn open(&self, header: &EncryptedHeader) -> Result<Step, OpenError> {
         if let Some((at, header)) = self.receiving.open_stored(&self.ad, header) {
@@ -136,13 +135,13 @@ impl Ratchet {
             let key = next.receiving.advance(header.n)?;
             return Ok(Step { key, next });
         }
-        match self.receiving.next_header_key.open_header(&self.ad, header) {
+        match self.receiving.next_header_key.open(&self.ad, header) {
             Some(header) => self.turn(&header),
             None => Err(OpenError::Unreadable),
         }
     }
 
-    /// DHRatchetHE (§4.4), its second half deferred.
+    /// DHRatchetHE (§4), its second half deferred.
     fn turn(&self, header: &Header) -> Result<Step, OpenError> {
         // Only an answer to our current ratchet key can open under NHKr; with our next one
         // deferred there is nothing the peer could have answered.

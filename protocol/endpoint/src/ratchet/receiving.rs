@@ -48,7 +48,7 @@ impl Receiving {
         header: &EncryptedHeader,
     ) -> Option<(usize, Header)> {
         let mut chains = self.stored.iter().enumerate();
-        chains.find_map(|(at, chain)| Some((at, chain.header_key.open_header(ad, header)?)))
+        chains.find_map(|(at, chain)| Some((at, chain.header_key.open(ad, header)?)))
     }
 
     /// Tries HKr.
@@ -57,7 +57,7 @@ impl Receiving {
         ad: &AssociatedData,
         header: &EncryptedHeader,
     ) -> Option<Header> {
-        self.current.as_ref()?.seen.header_key.open_header(ad, header)
+        self.current.as_ref()?.seen.header_key.open(ad, header)
     }
 
     /// Takes the stored key of message `n` of an earlier chain.

@@ -68,7 +68,7 @@ impl Ends {
     fn header(&mut self, n: u32, previous: u32) -> EncryptedHeader {
         let Sending::Chain(chain) = &self.person.sending else { panic!("no chain") };
         let header = Header { dh: chain.secret.public(), previous, n };
-        chain.header_key.seal_header(&self.person.ad, &header, &mut self.rng).unwrap()
+        chain.header_key.seal(&self.person.ad, &header, &mut self.rng).unwrap()
     }
 }
 
@@ -158,7 +158,7 @@ fn a_first_message_is_number_zero_of_the_first_chain() {
     let start = start();
     for (n, previous, accepted) in [(0, 0, true), (1, 0, false), (0, 1, false)] {
         let header = Header { dh, previous, n };
-        let header = start.header_key.seal_header(&start.ad, &header, &mut rng).unwrap();
+        let header = start.header_key.seal(&start.ad, &header, &mut rng).unwrap();
         assert_eq!(Ratchet::respond(&start, &prekey, &header).is_ok(), accepted);
     }
 }
@@ -170,7 +170,8 @@ fn a_weak_ratchet_key_in_a_header_is_refused() {
     let start = start();
     for point in curve25519_dalek::constants::EIGHT_TORSION {
         let plaintext = [point.to_montgomery().to_bytes().as_slice(), &[0; 8]].concat();
-        let sealed = start.header_key.seal(start.ad.expose_secret(), &plaintext, &mut rng).unwrap();
+        let sealed =
+            start.header_key.0.seal(start.ad.expose_secret(), &plaintext, &mut rng).unwrap();
         let header = EncryptedHeader(sealed.try_into().unwrap());
         assert!(matches!(Ratchet::respond(&start, &prekey, &header), Err(OpenError::Unreadable)));
     }
@@ -182,7 +183,7 @@ fn a_turn_while_ours_is_deferred_is_refused() {
     // Only a peer who computed ahead could seal under NHKr before it saw our next ratchet key.
     let next = ends.business.receiving.next_header_key.clone();
     let header = Header { dh: RatchetSecret::generate(&mut ends.rng).public(), previous: 0, n: 0 };
-    let header = next.seal_header(&ends.business.ad, &header, &mut ends.rng).unwrap();
+    let header = next.seal(&ends.business.ad, &header, &mut ends.rng).unwrap();
     assert!(matches!(ends.business.open(&header), Err(OpenError::Unreadable)));
 }
 
