@@ -1,0 +1,59 @@
+//! Letting go of what its recipient has stored.
+
+use plico_protocol::frame::Sequence;
+use plico_protocol::id::Address;
+use plico_protocol::limits::UNACKNOWLEDGED_PER_CHANNEL_MAX;
+use plico_protocol::refusal::Code;
+
+use crate::decide::{Denied, Draft};
+use crate::rows::{Fate, OriginRow, QueueRow};
+
+impl Draft<'_> {
+    /// Repeating it changes nothing. What expired while its recipient had it in hand is not
+    /// missed, in `up_to` or in `unreadable`; the latter must be rising.
+    pub(super) fn acknowledge(
+        &mut self,
+        address: &Address,
+        up_to: Sequence,
+        unreadable: &[Sequence],
+    ) -> Result<(), Denied> {
+        let name = self.facts.rows.queue(address);
+        let Some(mut queue) = self.facts.queue(address)? else {
+            return Err(Code::NoMailbox.into());
+        };
+        let beyond = unreadable.last().is_some_and(|last| up_to < *last);
+        if queue.last < up_to || beyond {
+            return Err(Code::AckBeyondDelivered.into());
+        }
+        if up_to <= queue.acknowledged {
+            return Ok(());
+        }
+        // One more than a channel can have in flight shows that more was acknowledged.
+        let limit = UNACKNOWLEDGED_PER_CHANNEL_MAX + 1;
+        let mut waiting = self.facts.origins(&name, queue.acknowledged, limit)?;
+        waiting.retain(|(sequence, _)| *sequence <= up_to);
+        if limit <= waiting.len() {
+            return Err(Code::AckBeyondDelivered.into());
+        }
+        for (sequence, origin) in &waiting {
+            let fate = match unreadable.binary_search(sequence) {
+                Ok(_) => Fate::Unreadable,
+                Err(_) => Fate::Delivered,
+            };
+            self.end_envelope(&name, *sequence, origin, fate)?;
+            queue.let_go(origin);
+        }
+        queue.acknowledged = up_to;
+        self.put(*name.as_bytes(), &queue);
+        Ok(())
+    }
+}
+
+impl QueueRow {
+    /// Counts one envelope less.
+    pub(super) fn let_go(&mut self, origin: &OriginRow) {
+        let bytes = u64::try_from(origin.class.bytes()).unwrap_or(u64::MAX);
+        self.envelopes = self.envelopes.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}

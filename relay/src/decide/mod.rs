@@ -1,0 +1,224 @@
+//! What a request does, as a pure function of stored facts: `decide(facts, request, now, fresh)`.
+//!
+//! No I/O beyond reading facts, no clock, no randomness but `fresh`. A refusal changes nothing.
+//! Subscribers are woken generously: a repeated submission wakes again, because the first one's
+//! wake may have been lost with the batch that met a full disk.
+//!
+//! Rules that are decided here and nowhere else:
+//!
+//! - A submission that is remembered is answered alike before anything else is looked at, however
+//!   old its id; with other content it is `submit_id_reused`. Only what is not remembered can be
+//!   `stale` or `early`.
+//! - A missing mailbox and a ticket of another epoch are one answer, `revoked`.
+//! - An address is a mailbox or an inbox, never both: an inbox cannot be opened as a mailbox, and
+//!   a certificate that names an open mailbox as its inbox is refused.
+//! - Pricing does not exist yet: every valid ticket is honoured.
+
+mod acknowledge;
+mod certificates;
+mod facts;
+mod mailbox;
+mod prekeys;
+mod submit;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use facts::{Facts, Fixed};
+pub(crate) use sweep::{SWEPT_KEY, sweep};
+
+use bytes::Bytes;
+use getrandom::rand_core::CryptoRng;
+use plico_protocol::certificate::{Serial, VerifiedCertificate};
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::time::Timestamp;
+
+use crate::decide::submit::Submitted;
+use crate::request::{Reply, Request};
+use crate::rows::{BadRow, Sealed};
+use crate::store::{Change, ReadError, Table};
+use crate::writer::Event;
+
+/// Bounds of queues. Whoever exceeds one is refused `mailbox_full`; nothing younger than 30 days
+/// is evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Envelopes of one mailbox. Revoking removes all of them in one commit: 1,000 take some
+    /// milliseconds.
+    pub mailbox_envelopes_max: u32,
+    /// Bytes of one mailbox's envelopes: 16 MiB is what a thousand small messages with some large
+    /// ones take.
+    pub mailbox_bytes_max: u64,
+    /// Envelopes of one inbox: a business that is closed over a long weekend.
+    pub inbox_envelopes_max: u32,
+    /// Bytes of one inbox's envelopes.
+    pub inbox_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mailbox_envelopes_max: 1_000,
+            mailbox_bytes_max: 16 * 1024 * 1024,
+            inbox_envelopes_max: 100_000,
+            inbox_bytes_max: 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// What is to be written and what follows once it is.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// What follows a commit.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// A subscriber should look.
+    Wake(Event),
+    /// The directory has a new certificate.
+    Certified(Box<VerifiedCertificate>),
+    /// The directory has one less that stands.
+    CertificateRevoked(Serial),
+}
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// By rule.
+    Refused(Refusal),
+    /// Because facts are missing.
+    Unreadable(FactError),
+}
+
+/// Why a fact is missing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FactError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Row(#[from] BadRow),
+}
+
+/// A decision in the making.
+pub(crate) struct Draft<'a> {
+    facts: &'a Facts<'a>,
+    now: Timestamp,
+    fresh: &'a mut dyn CryptoRng,
+    decision: Decision,
+}
+
+/// Decides one request. Where facts cannot be read the request is refused as `busy` and nothing
+/// changes: one damaged row must not stop the others' messages.
+pub(crate) fn decide(
+    facts: &Facts<'_>,
+    request: &Request,
+    now: Timestamp,
+    fresh: &mut dyn CryptoRng,
+) -> (Reply, Decision) {
+    let mut draft = Draft { facts, now, fresh, decision: Decision::default() };
+    match draft.request(request) {
+        Ok(frame) => (Ok(frame), draft.decision),
+        Err(denied) => (Err(denied.into_refusal()), Decision::default()),
+    }
+}
+
+impl Draft<'_> {
+    fn request(&mut self, request: &Request) -> Result<RelayFrame, Denied> {
+        match request {
+            Request::Open { address } => self.open(address),
+            Request::Close { address } => self.close(address),
+            Request::Mint { address, terms, window, zone } => {
+                self.mint(address, terms, *window, *zone)
+            }
+            Request::Revoke { address } => self.revoke(address),
+            Request::ChangeTerms { address, terms, zone } => {
+                self.change_terms(address, terms, *zone)
+            }
+            Request::SubmitToInbox { id, digest, inbox, account, envelope } => {
+                let submitted = Submitted { id, digest, to: inbox, account, envelope };
+                self.submit_to_inbox(&submitted)
+            }
+            Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope } => {
+                let submitted = Submitted { id, digest, to, account, envelope };
+                self.submit_to_mailbox(&submitted, ticket, *category)
+            }
+            Request::Acknowledge { address, channel, up_to, unreadable } => {
+                self.acknowledge(address, *up_to, unreadable)?;
+                Ok(RelayFrame::Acknowledged { channel: *channel, up_to: *up_to })
+            }
+            Request::PublishPrekeys { account, publication } => self.publish(account, publication),
+            Request::TakeBundle { account } => self.take_bundle(account),
+            Request::Certify { certificate } => self.certify(certificate),
+            Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),
+        }
+    }
+
+    fn put<R: Sealed>(&mut self, key: impl Into<Vec<u8>>, value: &R) {
+        let change = self.facts.rows.put(key, value, self.fresh);
+        self.decision.changes.push(change);
+    }
+
+    fn put_clear(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {
+        self.decision.changes.push(Change::put(table, key, value));
+    }
+
+    fn remove(&mut self, table: Table, key: impl Into<Vec<u8>>) {
+        self.decision.changes.push(Change::remove(table, key));
+    }
+
+    fn wake(&mut self, event: Event) {
+        self.decision.effects.push(Effect::Wake(event));
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fresh.fill_bytes(&mut bytes);
+        bytes
+    }
+}
+
+impl Denied {
+    fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Unreadable(error) => error.into_refusal(),
+        }
+    }
+}
+
+impl FactError {
+    /// Logged here, because the peer is told nothing of it.
+    pub(crate) fn into_refusal(self) -> Refusal {
+        tracing::error!(target: "plico_relay::writer", error = %self, "a request met unreadable rows");
+        busy()
+    }
+}
+
+impl From<Code> for Denied {
+    fn from(code: Code) -> Self {
+        Self::Refused(Refusal::new(code))
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<FactError> for Denied {
+    fn from(error: FactError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// What only the operator can mend: a key that could not be made, a row that cannot be read.
+fn busy() -> Refusal {
+    Refusal::new(Code::Busy).retry_after(BUSY_RETRY_MS)
+}
+
+const BUSY_RETRY_MS: u32 = 60_000;

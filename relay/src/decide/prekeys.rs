@@ -1,0 +1,104 @@
+//! Taking prekeys in and handing them out.
+
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::id::{AccountKey, DhKey};
+use plico_protocol::limits::{ONE_TIME_PREKEYS_LOW, ONE_TIME_PREKEYS_STORED_MAX};
+use plico_protocol::prekey::{Bundle, PrekeyId, Publication, SignedPrekey};
+use plico_protocol::refusal::Code;
+use plico_protocol::wire::Wire;
+
+use crate::decide::{Denied, Draft, FactError};
+use crate::rows::{BadRow, PrekeysRow, RowName};
+use crate::store::{Entry, Table};
+use crate::writer::Event;
+
+impl Draft<'_> {
+    /// Ids up to the highest ever taken in are passed over, so that a repeated upload adds nothing
+    /// and a key that was handed out never comes back; signed prekeys with a lower id than the
+    /// present one do not replace it. Once as many are stored as may be, the rest is left for
+    /// another upload.
+    pub(super) fn publish(
+        &mut self,
+        account: &AccountKey,
+        publication: &Publication,
+    ) -> Result<RelayFrame, Denied> {
+        let name = self.facts.rows.prekeys(account);
+        let Publication { signed, kem, one_time } = publication;
+        let mut row = match self.facts.prekeys(&name)? {
+            Some(mut row) => {
+                if row.signed.id <= signed.id {
+                    row.signed = signed.clone();
+                }
+                if row.kem.id <= kem.id {
+                    row.kem = kem.clone();
+                }
+                row
+            }
+            None => PrekeysRow {
+                signed: signed.clone(),
+                kem: kem.clone(),
+                highest: PrekeyId(0),
+                one_time: 0,
+            },
+        };
+        for prekey in one_time {
+            if prekey.id <= row.highest {
+                continue;
+            }
+            if STORED_MAX <= row.one_time {
+                break;
+            }
+            self.put_clear(Table::OneTimePrekeys, name.one_time(prekey.id), prekey.encode());
+            row.highest = prekey.id;
+            row.one_time += 1;
+        }
+        self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
+        Ok(RelayFrame::Stock(row.stock()))
+    }
+
+    /// The oldest one-time prekey goes with the bundle and is gone from the store before anyone
+    /// sees it.
+    pub(super) fn take_bundle(&mut self, account: &AccountKey) -> Result<RelayFrame, Denied> {
+        let name = self.facts.rows.prekeys(account);
+        let mut row = self.facts.prekeys(&name)?.ok_or(Code::NoPrekeys)?;
+        let now = self.now.hour();
+        if row.signed.not_after <= now || row.kem.not_after <= now {
+            return Err(Code::NoPrekeys.into());
+        }
+        let one_time = self.take_one_time(&name, &mut row)?;
+        if one_time.is_some() && row.one_time <= LOW {
+            self.wake(Event::PrekeysLow { account: *account, one_time: row.one_time });
+        }
+        let PrekeysRow { signed, kem, .. } = row;
+        let bundle = Bundle { account: *account, signed, kem, one_time };
+        Ok(RelayFrame::Prekeys(Box::new(bundle)))
+    }
+
+    /// Expired ones go on the way, a bounded number at a time.
+    fn take_one_time(
+        &mut self,
+        name: &RowName,
+        row: &mut PrekeysRow,
+    ) -> Result<Option<SignedPrekey<DhKey>>, FactError> {
+        let table = Table::OneTimePrekeys;
+        let entries = self.facts.scan(table, name.as_bytes(), &[], EXPIRED_PER_BUNDLE_MAX)?;
+        let mut taken = None;
+        for Entry { key, value } in entries {
+            let prekey = SignedPrekey::<DhKey>::decode(value)
+                .map_err(|error| BadRow::Form { table: table.name(), error })?;
+            self.remove(table, key);
+            row.one_time = row.one_time.saturating_sub(1);
+            if self.now.hour() < prekey.not_after {
+                taken = Some(prekey);
+                break;
+            }
+        }
+        self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
+        Ok(taken)
+    }
+}
+
+const STORED_MAX: u32 = ONE_TIME_PREKEYS_STORED_MAX as u32;
+const LOW: u32 = ONE_TIME_PREKEYS_LOW as u32;
+/// One-time prekeys looked at for one bundle.
+const EXPIRED_PER_BUNDLE_MAX: usize = 16;

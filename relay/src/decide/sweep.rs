@@ -1,0 +1,142 @@
+//! Expiry and forgetting, exact to the hour and in bounded steps.
+//!
+//! Each hour's bucket is emptied once the hour has come, catching up over all hours in which the
+//! relay was down. Readers do not wait for it: what is due is hidden at once.
+
+use std::collections::BTreeMap;
+
+use getrandom::rand_core::CryptoRng;
+use plico_protocol::refusal::Refusal;
+use plico_protocol::time::{Hour, Timestamp};
+
+use crate::decide::{Decision, Draft, FactError, Facts};
+use crate::rows::{Fate, QueueRow, RowName, SweptRow, sequence_of};
+use crate::store::Table;
+
+/// Where in [`Table::Meta`] it is kept how far the sweeps came.
+pub(crate) const SWEPT_KEY: &[u8] = b"swept";
+
+/// One step; gives whether more is due.
+pub(crate) fn sweep(
+    facts: &Facts<'_>,
+    now: Timestamp,
+    fresh: &mut dyn CryptoRng,
+) -> (Result<bool, Refusal>, Decision) {
+    let mut draft = Draft { facts, now, fresh, decision: Decision::default() };
+    match draft.sweep() {
+        Ok(more) => (Ok(more), draft.decision),
+        Err(error) => (Err(error.into_refusal()), Decision::default()),
+    }
+}
+
+/// What one step may still do.
+struct Budget {
+    rows: usize,
+    hours: usize,
+}
+
+impl Draft<'_> {
+    fn sweep(&mut self) -> Result<bool, FactError> {
+        let now = self.now.hour();
+        let start = SweptRow { expire: now, forget: now };
+        let swept: SweptRow = self.facts.sealed(SWEPT_KEY)?.unwrap_or(start);
+        let mut budget = Budget { rows: ROWS_PER_STEP_MAX, hours: HOURS_PER_STEP_MAX };
+        let next = SweptRow {
+            expire: self.expire(swept.expire, &mut budget)?,
+            forget: self.forget(swept.forget, &mut budget)?,
+        };
+        if next != swept {
+            self.put(SWEPT_KEY, &next);
+        }
+        Ok(next.expire <= now || next.forget <= now)
+    }
+
+    /// Gives the first hour that may still hold something.
+    fn expire(&mut self, from: Hour, budget: &mut Budget) -> Result<Hour, FactError> {
+        let mut queues = BTreeMap::new();
+        let next = self.each_due(Table::Expiries, from, budget, |draft, entry| {
+            draft.expire_one(entry, &mut queues)
+        })?;
+        for (name, queue) in queues {
+            self.put(*name.as_bytes(), &queue);
+        }
+        Ok(next)
+    }
+
+    fn forget(&mut self, from: Hour, budget: &mut Budget) -> Result<Hour, FactError> {
+        self.each_due(Table::Forgets, from, budget, |draft, entry| {
+            draft.remove(Table::Submissions, entry);
+            Ok(())
+        })
+    }
+
+    /// Calls `end` with every entry of every due bucket, as far as the budget goes, and removes
+    /// it. A clock that was set back begins again at its own hour: what came in since is due
+    /// after it.
+    fn each_due(
+        &mut self,
+        index: Table,
+        from: Hour,
+        budget: &mut Budget,
+        mut end: impl FnMut(&mut Self, &[u8]) -> Result<(), FactError>,
+    ) -> Result<Hour, FactError> {
+        let now = self.now.hour();
+        let mut hour = from.min(now);
+        while hour <= now && 0 < budget.hours && 0 < budget.rows {
+            let bucket = self.facts.rows.bucket(index, hour);
+            let due = self.facts.scan(index, bucket.as_bytes(), &[], budget.rows)?;
+            for entry in &due {
+                if let Some((_, entry)) = entry.key.split_first_chunk::<16>() {
+                    end(self, entry)?;
+                }
+                self.remove(index, entry.key.clone());
+            }
+            budget.rows -= due.len();
+            if budget.rows == 0 {
+                return Ok(hour);
+            }
+            budget.hours -= 1;
+            hour = hour.plus(1);
+        }
+        Ok(hour)
+    }
+
+    /// Damaged rows are removed as they are: retention must hold, and nothing may block a sweep.
+    fn expire_one(
+        &mut self,
+        entry: &[u8],
+        queues: &mut BTreeMap<RowName, QueueRow>,
+    ) -> Result<(), FactError> {
+        let Some((name, _)) = entry.split_first_chunk::<16>() else { return Ok(()) };
+        let name = RowName::new(*name);
+        let sequence = sequence_of(entry).unwrap_or_default();
+        self.remove(Table::Envelopes, entry);
+        self.remove(Table::Origins, entry);
+        let Some(origin) = readable(self.facts.origin(entry))?.flatten() else { return Ok(()) };
+        let ended = self.end_envelope(&name, sequence, &origin, Fate::Expired);
+        readable(ended)?;
+        if !queues.contains_key(&name) {
+            if let Some(queue) = readable(self.facts.queue_named(&name))?.flatten() {
+                queues.insert(name, queue);
+            }
+        }
+        if let Some(queue) = queues.get_mut(&name) {
+            queue.let_go(&origin);
+        }
+        Ok(())
+    }
+}
+
+/// Nothing for a damaged row; a store that fails still fails.
+fn readable<T>(fact: Result<T, FactError>) -> Result<Option<T>, FactError> {
+    match fact {
+        Ok(value) => Ok(Some(value)),
+        Err(FactError::Row(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Rows ended in one commit: a few milliseconds, between which requests pass.
+const ROWS_PER_STEP_MAX: usize = 500;
+/// Hours looked at in one commit: 40 days of downtime in one step.
+const HOURS_PER_STEP_MAX: usize = 1_000;

@@ -1,0 +1,130 @@
+//! The relay's secret keys: a directory apart from the data, so that a stolen disk of one says
+//! nothing without the other.
+//!
+//! The directory has mode 0700, its files 0600; a file that others may read is refused. What each
+//! key is for, what a thief of it gets, how it is renewed and what breaks when it is lost:
+//!
+//! | key | used for | a thief gets | renewed | lost or replaced: what breaks |
+//! |---|---|---|---|---|
+//! | row | names of rows | with the data: checks a guess "is this address, account or submit_id here?" | never (every row would have to be renamed) | the data directory is unreadable; the relay refuses to start on it |
+//! | seal | values at rest | with the data: counters, expiry hours, submission outcomes, senders of stored envelopes | never (sealed rows live up to 30 days; a new data directory gets a new key) | as above |
+//! | tag | the mailbox inside a ticket | links tickets of an address he knows | never | every ticket answers `ticket_other_mailbox` until people mint again |
+//! | ticket, by id | minting and checking tickets | forges tickets for a mailbox whose epoch he knows, until that key retires | every 30 days; kept 400 days after its last signature | tickets it signed answer `ticket_forged` |
+//! | stamp, by UTC day | stamps over origins | forges stamps of that day, so reports of that day prove nothing | daily; destroyed after 62 days | reports of that day cannot be checked |
+//! | authority (public) | checking certificates | nothing | by the operator; every certificate anew | all certificates are ignored |
+//! | authority (secret), `authority.key` | signing certificates; may be moved offline | certifies anyone as anything | by the operator | no certificate can be issued; present ones hold until they end |
+//!
+//! Destroying a key removes it from `relay.keys`; on a journaling or flash medium the old bytes
+//! may linger until they are overwritten. Formats: [`file`](self) writes `relay.keys` as text, one
+//! key per line; see `keys/file.rs`.
+
+mod authority;
+mod file;
+mod ring;
+
+pub use authority::{AuthorityFileError, create_authority, read_authority, read_authority_secret};
+pub use file::KeyFileError;
+pub use ring::{Ring, SealKey};
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use getrandom::rand_core::CryptoRng;
+use plico_protocol::id::AuthorityKey;
+use plico_protocol::time::Timestamp;
+
+/// The relay's keys, shared by all its threads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Where `relay.keys` is; none for simulations.
+    dir: Option<PathBuf>,
+    authority: AuthorityKey,
+    ring: RwLock<Arc<Ring>>,
+}
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// `relay.keys`, or the directory.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// `authority.key` or `authority.pub`.
+    #[error(transparent)]
+    Authority(#[from] AuthorityFileError),
+}
+
+impl Keys {
+    /// Reads the key directory, or makes one with fresh keys, an authority included; then
+    /// [rotates](Self::rotate).
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`].
+    pub fn open_or_create(
+        dir: &Path,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, KeysError> {
+        file::ensure_directory(dir)?;
+        let ring = match file::read(dir)? {
+            Some(ring) => ring,
+            None => {
+                let ring = Ring::generate(now, rng);
+                file::write(dir, &ring)?;
+                ring
+            }
+        };
+        let authority = match read_authority(dir)? {
+            Some(authority) => authority,
+            None => create_authority(dir, rng)?,
+        };
+        let shared = Shared { dir: Some(dir.to_owned()), authority, ring: lock(ring) };
+        let keys = Self { shared: Arc::new(shared) };
+        keys.rotate(now, rng)?;
+        Ok(keys)
+    }
+
+    /// Fresh keys that live in memory only, for simulations and tests.
+    pub fn in_memory(authority: AuthorityKey, now: Timestamp, rng: &mut dyn CryptoRng) -> Self {
+        let ring = lock(Ring::generate(now, rng));
+        Self { shared: Arc::new(Shared { dir: None, authority, ring }) }
+    }
+
+    /// The key certificates are checked with.
+    pub fn authority(&self) -> &AuthorityKey {
+        &self.shared.authority
+    }
+
+    /// Today's keys. Hold it for one request, not for longer: it does not change.
+    pub fn ring(&self) -> Arc<Ring> {
+        let ring = self.shared.ring.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&ring)
+    }
+
+    /// Adds the day's stamp key and, every 30 days, a ticket key; destroys what is past its time.
+    /// New keys are durable before anyone can see them: a stamp or ticket made with a key that a
+    /// crash takes away could never be checked.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError::File`], and then nothing changed: what needs the missing key must be refused.
+    pub fn rotate(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Result<(), KeysError> {
+        // Held throughout, so that two callers cannot each add a key of the same day.
+        let mut current = self.shared.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = current.rotated(now, rng) else { return Ok(()) };
+        if let Some(dir) = &self.shared.dir {
+            file::write(dir, &next)?;
+        }
+        *current = Arc::new(next);
+        Ok(())
+    }
+}
+
+fn lock(ring: Ring) -> RwLock<Arc<Ring>> {
+    RwLock::new(Arc::new(ring))
+}

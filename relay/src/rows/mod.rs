@@ -1,0 +1,152 @@
+//! What the tables hold and how rows are named and sealed.
+//!
+//! A row is named `HMAC(row key, "plico/1 row" || 0 || u8 table || name)[..16]`, so that neither
+//! keys nor values show an address, an account, a `submit_id` or an hour. Sealed values are
+//! `nonce 24 | ciphertext | tag 16` (XChaCha20-Poly1305, random nonce) of one length per table;
+//! the associated data is `"plico/1 value" || 0 || u8 table || row key`, so that a value moved to
+//! another row does not open.
+//!
+//! | table | key | value | sealed | kept |
+//! |---|---|---|---|---|
+//! | `meta` | `schema` | `u32` version | no | always |
+//! | | `swept` | next hour to expire, next hour to forget | yes | always |
+//! | `queues` | name(address) | kind, epoch, window, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
+//! | `envelopes` | name(address) ‖ `u64` sequence | the envelope | no: end-to-end ciphertext | until acknowledged, revoked, closed or 30 days |
+//! | `origins` | the same | submission, expiry hour, size class, origin and stamp | yes | the same |
+//! | `expiries` | bucket(hour) ‖ name(address) ‖ sequence | empty | | the same |
+//! | `submissions` | name(submit_id) | digest, state, acceptance, expiry and outcome | yes | 48 h past the outcome, 49 h past acceptance at least |
+//! | `forgets` | bucket(hour) ‖ name(submit_id) | empty | | the same, from the outcome on |
+//! | `certificates` | `u64` serial | certificate | no: public | always |
+//! | `revocations` | `u64` serial | empty | no: public | always |
+//! | `prekeys` | name(account) | signed prekeys, counters | no: public | until replaced |
+//! | `one_time_prekeys` | name(account) ‖ `u32` id | prekey | no: public | until handed out or expired |
+//!
+//! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
+//! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
+
+mod record;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub(crate) use record::{
+    Fate, OriginRow, PrekeysRow, QueueKind, QueueRow, SubmissionRow, SweptRow,
+};
+pub(crate) use seal::{BadRow, Sealed};
+pub use view::{StoredEnvelope, View, ViewError};
+
+use bytes::Bytes;
+use plico_protocol::certificate::Serial;
+use plico_protocol::frame::Sequence;
+use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::mac::{MacKey, first16};
+use plico_protocol::prekey::PrekeyId;
+use plico_protocol::time::Hour;
+
+use crate::keys::{Ring, SealKey};
+use crate::store::{ReadError, Reader, Table};
+
+/// Names rows and seals values. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    row: MacKey,
+    seal: SealKey,
+}
+
+/// The opaque name of a row.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RowName([u8; 16]);
+
+impl Rows {
+    /// Uses a ring's row and seal key, which never change.
+    pub(crate) fn new(ring: &Ring) -> Self {
+        Self { row: ring.row().clone(), seal: ring.seal().clone() }
+    }
+
+    /// Of a mailbox or inbox.
+    pub(crate) fn queue(&self, address: &Address) -> RowName {
+        self.name(Table::Queues, address.as_bytes())
+    }
+
+    /// Of a submission.
+    pub(crate) fn submission(&self, id: &SubmitId) -> RowName {
+        self.name(Table::Submissions, id.as_bytes())
+    }
+
+    /// Of an account's prekeys.
+    pub(crate) fn prekeys(&self, account: &AccountKey) -> RowName {
+        self.name(Table::Prekeys, account.as_bytes())
+    }
+
+    /// Of an hour in an index: [`Table::Expiries`] or [`Table::Forgets`].
+    pub(crate) fn bucket(&self, index: Table, hour: Hour) -> RowName {
+        self.name(index, &hour.0.to_be_bytes())
+    }
+
+    fn name(&self, table: Table, name: &[u8]) -> RowName {
+        RowName(first16(self.row.mac(&[b"plico/1 row\0", &[table.byte()], name])))
+    }
+}
+
+impl RowName {
+    /// Takes a name as it was stored.
+    pub(crate) fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The name's bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The key of an envelope or origin of this queue.
+    pub(crate) fn at(&self, sequence: Sequence) -> Vec<u8> {
+        [self.0.as_slice(), &sequence.0.to_be_bytes()].concat()
+    }
+
+    /// The key of an entry in the bucket of this name.
+    pub(crate) fn holding(&self, entry: &[u8]) -> Vec<u8> {
+        [self.0.as_slice(), entry].concat()
+    }
+
+    /// The key of a one-time prekey of this account.
+    pub(crate) fn one_time(&self, id: PrekeyId) -> Vec<u8> {
+        self.holding(&id.0.to_be_bytes())
+    }
+}
+
+impl core::fmt::Debug for RowName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RowName(…)")
+    }
+}
+
+/// The sequence at the end of a key made by [`RowName::at`].
+pub(crate) fn sequence_of(key: &[u8]) -> Option<Sequence> {
+    key.last_chunk().map(|bytes| Sequence(u64::from_be_bytes(*bytes)))
+}
+
+/// The key of a certificate or revocation.
+pub(crate) fn serial_key(serial: Serial) -> [u8; 8] {
+    serial.0.to_be_bytes()
+}
+
+/// Calls `each` with every stored certificate, by rising serial, and whether it is revoked.
+pub(crate) fn for_each_certificate(
+    reader: &dyn Reader,
+    mut each: impl FnMut(Bytes, bool),
+) -> Result<(), ReadError> {
+    let mut from = Vec::new();
+    loop {
+        let page = reader.scan(Table::Certificates, &[], &from, PAGE_ROWS)?;
+        for entry in &page {
+            let revoked = reader.get(Table::Revocations, &entry.key)?.is_some();
+            each(entry.value.clone(), revoked);
+        }
+        let Some(last) = page.last().filter(|_| page.len() == PAGE_ROWS) else { return Ok(()) };
+        from = [&last.key, [0].as_slice()].concat();
+    }
+}
+
+const PAGE_ROWS: usize = 256;

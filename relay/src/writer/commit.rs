@@ -1,0 +1,314 @@
+//! The commit path without its thread: decide, commit, answer.
+
+use std::sync::Arc;
+
+use getrandom::rand_core::CryptoRng;
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::time::Timestamp;
+
+use crate::clock::Clock;
+use crate::decide::{self, Decision, Effect, Facts, Fixed, Limits};
+use crate::directory::Directory;
+use crate::keys::Keys;
+use crate::request::{Reply, Request};
+use crate::rows::{BadRow, Rows, SweptRow, View};
+use crate::store::{Change, CommitError, ReadError, Store, Table};
+use crate::writer::{Event, Point, Probe, Wake};
+
+/// What the commit path is made of.
+pub struct Setup {
+    /// Where rows are kept.
+    pub store: Arc<dyn Store>,
+    /// The relay's keys.
+    pub keys: Keys,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for epochs, ticket ids and nonces.
+    pub rng: Box<dyn CryptoRng + Send>,
+    /// Bounds of queues.
+    pub limits: Limits,
+    /// Whom to tell of changes.
+    pub wake: Arc<dyn Wake>,
+    /// Who watches the path.
+    pub probe: Arc<dyn Probe>,
+}
+
+/// Decides and commits batches of requests.
+pub struct Core {
+    setup: Setup,
+    rows: Rows,
+    directory: Directory,
+    /// The disk was full: before anything else the store must recover.
+    full: bool,
+}
+
+/// What one step of the sweeps left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// Whether more is due.
+    pub more: bool,
+}
+
+/// The commit path cannot go on; what the medium holds is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// A commit failed.
+    #[error(transparent)]
+    Commit(CommitError),
+    /// The store recovered, and cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Why the commit path cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The store's word.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store's word.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The data was written with other keys.
+    #[error("the key directory does not fit the data directory: {0}; give each relay its own pair")]
+    OtherKeys(#[source] BadRow),
+}
+
+/// One thing to do in a commit.
+#[derive(Debug)]
+pub(super) enum Task {
+    Request(Request),
+    Sweep,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Reply(Reply),
+    Swept(Result<Swept, Refusal>),
+}
+
+impl Core {
+    /// Checks that keys and data belong together and loads the directory.
+    ///
+    /// # Errors
+    ///
+    /// [`CoreError`].
+    pub fn open(setup: Setup) -> Result<Self, CoreError> {
+        let rows = Rows::new(&setup.keys.ring());
+        let mut core = Self { setup, rows, directory: Directory::default(), full: false };
+        core.check_keys()?;
+        core.load_directory()?;
+        Ok(core)
+    }
+
+    /// The certified businesses, kept current by commits.
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
+    }
+
+    /// The reading side of the same store.
+    pub fn view(&self) -> View {
+        View::new(Arc::clone(&self.setup.store), &self.setup.keys)
+    }
+
+    /// Decides the requests in order, commits them together, and wakes subscribers. For callers
+    /// without a thread; the answers are one for each request.
+    ///
+    /// # Errors
+    ///
+    /// [`Fatal`]; nobody may then be answered.
+    pub fn commit_batch(&mut self, requests: Vec<Request>) -> Result<Vec<Reply>, Fatal> {
+        let (answers, events) = self.commit(requests.into_iter().map(Task::Request).collect())?;
+        self.wake(events);
+        let reply = |answer| match answer {
+            Answer::Reply(reply) => Some(reply),
+            Answer::Swept(_) => None,
+        };
+        Ok(answers.into_iter().filter_map(reply).collect())
+    }
+
+    /// One bounded step of the sweeps.
+    ///
+    /// # Errors
+    ///
+    /// [`Fatal`]. A full disk leaves more to do.
+    pub fn sweep(&mut self) -> Result<Swept, Fatal> {
+        let (answers, events) = self.commit(vec![Task::Sweep])?;
+        self.wake(events);
+        Ok(match answers.first() {
+            Some(Answer::Swept(Ok(swept))) => *swept,
+            _ => Swept { more: true },
+        })
+    }
+
+    /// Decides, commits, and takes in what changed; answering and waking is the caller's.
+    pub(super) fn commit(&mut self, tasks: Vec<Task>) -> Result<(Vec<Answer>, Vec<Event>), Fatal> {
+        self.reached(Point::BeforeDecide);
+        if !self.recover()? {
+            return Ok((refuse_all(&tasks), Vec::new()));
+        }
+        let now = self.setup.clock.now();
+        self.rotate(now);
+        let decided = self.decide(&tasks, now)?;
+        self.reached(Point::BeforeCommit);
+        if !decided.changes.is_empty() {
+            match self.setup.store.commit(&decided.changes) {
+                Ok(()) => (),
+                Err(CommitError::Full) => {
+                    tracing::warn!(target: "plico_relay::writer", "the disk is full");
+                    self.full = true;
+                    return Ok((refuse_all(&tasks), Vec::new()));
+                }
+                Err(error) => return Err(Fatal::Commit(error)),
+            }
+        }
+        self.reached(Point::AfterCommit);
+        Ok((decided.answers, self.take_in(decided.effects)))
+    }
+
+    /// Passes events on.
+    pub(super) fn wake(&self, events: Vec<Event>) {
+        for event in events {
+            self.setup.wake.wake(event);
+        }
+    }
+
+    /// Tells the probe.
+    pub(super) fn reached(&self, point: Point) {
+        self.setup.probe.reached(point);
+    }
+
+    /// Whether the store takes commits. After a full disk the directory is read again: the last
+    /// batch may be there although it was refused.
+    fn recover(&mut self) -> Result<bool, Fatal> {
+        if !self.full {
+            return Ok(true);
+        }
+        match self.setup.store.recover() {
+            Ok(()) => {
+                self.load_directory()?;
+                self.full = false;
+                tracing::info!(target: "plico_relay::writer", "the store takes commits again");
+                Ok(true)
+            }
+            Err(CommitError::Full) => Ok(false),
+            Err(error) => Err(Fatal::Commit(error)),
+        }
+    }
+
+    /// A failure is not fatal: what needs the missing key is refused until it is there.
+    fn rotate(&mut self, now: Timestamp) {
+        let Setup { keys, rng, .. } = &mut self.setup;
+        if let Err(error) = keys.rotate(now, &mut **rng) {
+            tracing::error!(target: "plico_relay::writer", error = %error, "key rotation failed");
+        }
+    }
+
+    fn decide(&mut self, tasks: &[Task], now: Timestamp) -> Result<Decided, Fatal> {
+        let Setup { store, keys, rng, limits, .. } = &mut self.setup;
+        let ring = keys.ring();
+        let reader = store.reader()?;
+        let fixed = Fixed {
+            rows: &self.rows,
+            ring: &ring,
+            authority: keys.authority(),
+            directory: &self.directory,
+            limits,
+        };
+        let mut facts = Facts::new(&*reader, fixed);
+        let mut answers = Vec::with_capacity(tasks.len());
+        let mut effects = Vec::new();
+        for task in tasks {
+            let (answer, decision) = match task {
+                Task::Request(request) => {
+                    let (reply, decision) = decide::decide(&facts, request, now, &mut **rng);
+                    (Answer::Reply(reply), decision)
+                }
+                Task::Sweep => {
+                    let (more, decision) = decide::sweep(&facts, now, &mut **rng);
+                    (Answer::Swept(more.map(|more| Swept { more })), decision)
+                }
+            };
+            let Decision { changes, effects: more } = decision;
+            facts.apply(changes);
+            answers.push(answer);
+            effects.extend(more);
+        }
+        Ok(Decided { answers, effects, changes: facts.into_changes() })
+    }
+
+    /// Keeps the directory current and gives what is left for subscribers.
+    fn take_in(&self, effects: Vec<Effect>) -> Vec<Event> {
+        let event = |effect| match effect {
+            Effect::Wake(event) => Some(event),
+            Effect::Certified(certificate) => {
+                self.directory.insert(*certificate);
+                None
+            }
+            Effect::CertificateRevoked(serial) => {
+                self.directory.revoke(serial);
+                None
+            }
+        };
+        effects.into_iter().filter_map(event).collect()
+    }
+
+    fn load_directory(&self) -> Result<(), ReadError> {
+        let reader = self.setup.store.reader()?;
+        let foreign = self.directory.load(&*reader, self.setup.keys.authority())?;
+        if 0 < foreign {
+            tracing::warn!(
+                target: "plico_relay::writer",
+                count = foreign,
+                "certificates of another authority are ignored"
+            );
+        }
+        Ok(())
+    }
+
+    /// A store that was never used is marked with the keys and the hour its sweeps begin at.
+    fn check_keys(&mut self) -> Result<(), CoreError> {
+        let Setup { store, clock, rng, .. } = &mut self.setup;
+        let sealed = store.reader()?.get(Table::Meta, decide::SWEPT_KEY)?;
+        if let Some(sealed) = sealed {
+            let opened = self.rows.open::<SweptRow>(decide::SWEPT_KEY, &sealed);
+            return opened.map(|_| ()).map_err(CoreError::OtherKeys);
+        }
+        let hour = clock.now().hour();
+        let swept = SweptRow { expire: hour, forget: hour };
+        let mark = self.rows.put(decide::SWEPT_KEY, &swept, &mut **rng);
+        Ok(store.commit(&[mark])?)
+    }
+}
+
+/// A decided batch.
+struct Decided {
+    answers: Vec<Answer>,
+    effects: Vec<Effect>,
+    changes: Vec<Change>,
+}
+
+fn refuse_all(tasks: &[Task]) -> Vec<Answer> {
+    let refusal = || Refusal::new(Code::StorageFull).retry_after(FULL_RETRY_MS);
+    let refuse = |task: &Task| match task {
+        Task::Request(_) => Answer::Reply(Err(refusal())),
+        Task::Sweep => Answer::Swept(Err(refusal())),
+    };
+    tasks.iter().map(refuse).collect()
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("full", &self.full).finish_non_exhaustive()
+    }
+}
+
+/// Milliseconds after which a full disk is worth another try.
+const FULL_RETRY_MS: u32 = 30_000;

@@ -1,0 +1,26 @@
+//! The one commit path: every change of state goes through one thread.
+//!
+//! The thread takes what queued while the last sync ran (natural group commit, no timer), has
+//! each request decided with the ones before it already seen, applies all of it as one atomic
+//! transaction, syncs once, and then answers all and wakes subscribers. [`Core`] is the path
+//! without the thread, for simulations.
+//!
+//! A failed sync is fatal: nobody is answered and the process ends, because what the medium holds
+//! is no longer known (after a failed fsync a second one may succeed without having written
+//! anything). A full disk is no such failure: the batch is refused as `storage_full`, and the
+//! store is opened again in process once there is room, connections kept. A client repeats its
+//! submission under the same id and is answered once.
+
+mod commit;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod wake;
+
+pub use commit::{Core, CoreError, Fatal, Setup, Swept};
+pub use probe::{NoProbe, Point, Probe};
+pub use thread::{OnFatal, Pending, Running, Writer, exit_process, start};
+pub use wake::{Event, NoWake, Wake};
+
+pub use crate::decide::Limits;

@@ -1,0 +1,60 @@
+//! Named points of the commit path, at which tests stop the process to kill it.
+//!
+//! There is none between writing the journal and syncing it: the store does both before a reader
+//! may see anything, and a killed process leaves both alike in the page cache.
+
+/// A place in the commit path, in the order in which a batch passes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Point {
+    /// The batch is taken from the queue; nothing is decided.
+    BeforeDecide,
+    /// Everything is decided; nothing is written.
+    BeforeCommit,
+    /// The batch is durable; nobody is answered.
+    AfterCommit,
+    /// Everyone is answered; no subscriber is woken.
+    AfterReply,
+    /// Subscribers are woken.
+    AfterWake,
+}
+
+impl Point {
+    /// Every point, in order.
+    pub const ALL: &'static [Self] = &[
+        Self::BeforeDecide,
+        Self::BeforeCommit,
+        Self::AfterCommit,
+        Self::AfterReply,
+        Self::AfterWake,
+    ];
+
+    /// The name tests use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeDecide => "before_decide",
+            Self::BeforeCommit => "before_commit",
+            Self::AfterCommit => "after_commit",
+            Self::AfterReply => "after_reply",
+            Self::AfterWake => "after_wake",
+        }
+    }
+
+    /// The point of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|point| point.name() == name)
+    }
+}
+
+/// Is told of every point reached, on the writer's thread; may keep it there.
+pub trait Probe: Send + Sync {
+    /// A batch is at `point`.
+    fn reached(&self, point: Point);
+}
+
+/// Does nothing: what production uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProbe;
+
+impl Probe for NoProbe {
+    fn reached(&self, _point: Point) {}
+}

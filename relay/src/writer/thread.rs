@@ -1,0 +1,203 @@
+//! The writer's thread and the handle with which everyone reaches it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use plico_protocol::refusal::{Code, Refusal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::commit::{Answer, Core, Fatal, Swept, Task};
+use crate::request::{Reply, Request};
+use crate::writer::Point;
+
+/// Hands requests to the writer's thread. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    queue: mpsc::Sender<Job>,
+}
+
+/// The answer to come. Requests handed over one after the other are decided in that order.
+#[derive(Debug)]
+pub struct Pending {
+    answer: oneshot::Receiver<Answer>,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Running {
+    thread: JoinHandle<()>,
+}
+
+/// Called on the writer's thread when it cannot go on. Nobody of the batch was answered.
+pub type OnFatal = Box<dyn FnOnce(&Fatal) + Send>;
+
+#[derive(Debug)]
+enum Job {
+    Task { task: Task, answer: oneshot::Sender<Answer> },
+    Stop,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+///
+/// What the operating system says when it has no thread to give.
+pub fn start(core: Core, on_fatal: OnFatal) -> std::io::Result<(Writer, Running)> {
+    let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
+    let thread = std::thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(move || run(core, receiver, on_fatal))?;
+    Ok((Writer { queue: sender }, Running { thread }))
+}
+
+/// The [`OnFatal`] of production: says why and ends the process at once, so that no answer leaves
+/// it any more.
+pub fn exit_process(fatal: &Fatal) {
+    tracing::error!(target: "plico_relay::writer", error = %fatal, "cannot commit; exiting");
+    std::process::exit(FATAL_EXIT_STATUS);
+}
+
+impl Writer {
+    /// Hands a request over and waits until it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; `shutting_down` once the thread has stopped.
+    pub async fn call(&self, request: Request) -> Reply {
+        self.enqueue(request).await.await
+    }
+
+    /// Hands a request over, waiting only while the queue is full. The answer comes by the value
+    /// returned, so that pipelined requests share a commit.
+    pub async fn enqueue(&self, request: Request) -> Pending {
+        Pending { answer: self.hand_over(Task::Request(request)).await }
+    }
+
+    /// Ends what is past its hour and forgets what is due, a bounded number of rows per commit, so
+    /// that requests pass in between. To be called every few minutes.
+    ///
+    /// # Errors
+    ///
+    /// `storage_full` or `shutting_down`.
+    pub async fn sweep(&self) -> Result<(), Refusal> {
+        loop {
+            match self.hand_over(Task::Sweep).await.await {
+                Ok(Answer::Swept(Ok(Swept { more: true }))) => (),
+                Ok(Answer::Swept(swept)) => return swept.map(|_| ()),
+                Ok(Answer::Reply(_)) | Err(_) => return Err(stopped()),
+            }
+        }
+    }
+
+    /// Lets the thread finish what is queued and end; what comes later is refused as
+    /// `shutting_down`.
+    pub async fn stop(&self) {
+        // Fails only if it has ended already.
+        let _ = self.queue.send(Job::Stop).await;
+    }
+
+    async fn hand_over(&self, task: Task) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        // A job that cannot be sent is dropped with its `answer`, which the receiver learns.
+        let _ = self.queue.send(Job::Task { task, answer }).await;
+        receiver
+    }
+}
+
+impl Running {
+    /// Waits until the thread has ended.
+    ///
+    /// # Errors
+    ///
+    /// What it panicked with.
+    pub fn join(self) -> std::thread::Result<()> {
+        self.thread.join()
+    }
+}
+
+impl Future for Pending {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        Pin::new(&mut self.answer).poll(context).map(|answer| match answer {
+            Ok(Answer::Reply(reply)) => reply,
+            Ok(Answer::Swept(_)) | Err(_) => Err(stopped()),
+        })
+    }
+}
+
+fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = Batch::default();
+        batch.take(first, &mut queue);
+        while batch.has_room() {
+            let Ok(job) = queue.try_recv() else { break };
+            batch.take(job, &mut queue);
+        }
+        if let Err(fatal) = batch.carry_out(&mut core) {
+            on_fatal(&fatal);
+            return;
+        }
+    }
+}
+
+/// What one commit carries.
+#[derive(Default)]
+struct Batch {
+    tasks: Vec<Task>,
+    answers: Vec<oneshot::Sender<Answer>>,
+    content_bytes: usize,
+}
+
+impl Batch {
+    fn take(&mut self, job: Job, queue: &mut mpsc::Receiver<Job>) {
+        match job {
+            Job::Task { task, answer } => {
+                if let Task::Request(request) = &task {
+                    self.content_bytes += request.content_bytes();
+                }
+                self.tasks.push(task);
+                self.answers.push(answer);
+            }
+            // What is queued still comes out, then `None`.
+            Job::Stop => queue.close(),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.tasks.len() < BATCH_REQUESTS_MAX && self.content_bytes < BATCH_BYTES_MAX
+    }
+
+    fn carry_out(self, core: &mut Core) -> Result<(), Fatal> {
+        if self.tasks.is_empty() {
+            return Ok(());
+        }
+        let (answers, events) = core.commit(self.tasks)?;
+        for (answer, to) in answers.into_iter().zip(self.answers) {
+            // Whoever asked may be gone; the change stands.
+            let _ = to.send(answer);
+        }
+        core.reached(Point::AfterReply);
+        core.wake(events);
+        core.reached(Point::AfterWake);
+        Ok(())
+    }
+}
+
+fn stopped() -> Refusal {
+    Refusal::new(Code::ShuttingDown).retry_after(STOPPED_RETRY_MS)
+}
+
+/// Requests that may wait for the writer: 1,024 envelopes of 64 KiB are 64 MiB of memory. Beyond
+/// it whoever asks waits, and with it the stream that carries the request.
+const QUEUE_REQUESTS_MAX: usize = 1_024;
+/// Requests of one commit: more do not make a sync cheaper, and the first ones wait for the last.
+const BATCH_REQUESTS_MAX: usize = 512;
+/// Content of one commit, in bytes, after which no further request joins it.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Milliseconds a restart takes, generously.
+const STOPPED_RETRY_MS: u32 = 5_000;
+/// `EX_IOERR` of sysexits.h.
+const FATAL_EXIT_STATUS: i32 = 74;
