@@ -21,6 +21,8 @@ pub const HANDLE_BYTES_MAX: usize = 32;
 pub const DISPLAY_NAME_BYTES_MAX: usize = 96;
 /// Longest domain name, in bytes (RFC 1035 §2.3.4).
 pub const DOMAIN_BYTES_MAX: usize = 253;
+/// Longest `ref` of a link, in bytes of UTF-8.
+pub const LINK_REFERENCE_BYTES_MAX: usize = 256;
 /// Longest certificate body with its signature, in bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 1024;
 /// Longest explanation carried by a refusal, in bytes of UTF-8.

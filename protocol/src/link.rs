@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::certificate::Handle;
 use crate::id::{AccountKey, AuthorityKey};
+use crate::limits::LINK_REFERENCE_BYTES_MAX;
 use crate::mac::sha256;
 
 /// SHA-256 of a key, as a link carries it.
@@ -225,13 +226,11 @@ fn percent_decode(text: &str) -> Result<String, BadLink> {
             bytes.push(byte);
         }
     }
-    if REFERENCE_BYTES_MAX < bytes.len() {
+    if LINK_REFERENCE_BYTES_MAX < bytes.len() {
         return Err(BadLink::Reference);
     }
     String::from_utf8(bytes).map_err(|_| BadLink::Reference)
 }
-
-const REFERENCE_BYTES_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {

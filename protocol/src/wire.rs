@@ -78,6 +78,12 @@ pub trait Wire: Sized {
 pub struct Writer(Vec<u8>);
 
 impl Writer {
+    /// A buffer that does not move until `bytes` are written: for secrets, of which growing would
+    /// leave copies.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// Appends one byte.
     pub fn u8(&mut self, value: u8) {
         self.0.push(value);

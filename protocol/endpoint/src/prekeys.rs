@@ -62,7 +62,7 @@ macro_rules! prekey {
             /// `u32 id | u32 not_after | secret`, for a sealed store.
             pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
                 let Self { id, not_after, secret } = self;
-                let mut out = Writer::default();
+                let mut out = Writer::with_capacity(SECRET_BYTES_MAX);
                 id.write(&mut out);
                 not_after.write(&mut out);
                 out.bytes(secret.$expose().as_slice());
@@ -100,6 +100,9 @@ prekey!(
     /// OPKB: X25519, used by one handshake.
     OneTimePrekey, PrekeySecret(new, expose_secret), DhKey, PrekeyType::OneTime, |secret| secret.public().key()
 );
+
+/// Bytes of the longest, that of an ML-KEM prekey; a buffer that grew would leave copies behind.
+const SECRET_BYTES_MAX: usize = 4 + 4 + 64;
 
 /// Signs what a business publishes in one frame: at most 100 one-time prekeys, their ids rising.
 pub fn publication(

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
+
 use super::{
     BadContent, Body, CHOICE_ID_BYTES_MAX, CHOICE_LABEL_BYTES_MAX, CHOICES_MAX, Choices, Content,
     EMOJI_BYTES_MAX, EXPIRES_AFTER_SECONDS_MAX, FIELD_LABEL_BYTES_MAX, FIELD_VALUE_BYTES_MAX,
     FIELDS_MAX, MARKS_MAX, NOTIFICATION_BODY_BYTES_MAX, Notification, PROFILE_NAME_BYTES_MAX,
-    QUESTION_BYTES_MAX, REFERENCE_BYTES_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
+    QUESTION_BYTES_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
 };
 
 impl Content {
@@ -17,7 +19,7 @@ impl Content {
             bound("expires_after_seconds", value, 1, max)?;
         }
         if let Some(reference) = &self.reference {
-            bound("ref", reference.len(), 1, REFERENCE_BYTES_MAX)?;
+            bound("ref", reference.len(), 1, LINK_REFERENCE_BYTES_MAX)?;
         }
         if let Some(name) = &self.profile_name {
             bound("profile_name", name.len(), 1, PROFILE_NAME_BYTES_MAX)?;

@@ -48,8 +48,6 @@ pub const EMOJI_BYTES_MAX: usize = 64;
 pub const MARKS_MAX: usize = 256;
 /// Longest profile name.
 pub const PROFILE_NAME_BYTES_MAX: usize = 96;
-/// Longest `ref` of a link.
-pub const REFERENCE_BYTES_MAX: usize = 256;
 /// Longest time until content is forgotten: 400 days, in seconds.
 pub const EXPIRES_AFTER_SECONDS_MAX: u32 = 400 * 24 * 60 * 60;
 

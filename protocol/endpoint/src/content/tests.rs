@@ -1,5 +1,6 @@
 //! Every body round trips; every bound holds at its edge.
 
+use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
 use proptest::prelude::*;
 use prost::Message;
 
@@ -54,7 +55,7 @@ fn every_body_comes_back_as_it_was_sent() {
         let mut content = content(body);
         content.expires_after_seconds = Some(EXPIRES_AFTER_SECONDS_MAX);
         content.reply = Some(reply());
-        content.reference = Some("r".repeat(REFERENCE_BYTES_MAX));
+        content.reference = Some("r".repeat(LINK_REFERENCE_BYTES_MAX));
         content.profile_name = Some("Ada".into());
         content.restored = Some(Hour(500_000));
         assert_eq!(check(&content).as_ref(), Ok(&content));
@@ -75,7 +76,7 @@ fn strings_and_lists_are_refused_one_past_their_bound() {
     let emoji = Reaction { content: ID, emoji: long(EMOJI_BYTES_MAX) };
     assert_eq!(check(&content(Body::Reaction(emoji))), Err(refused("emoji", 65, 0, 64)));
     let mut content = content(Body::Goodbye);
-    content.reference = Some(long(REFERENCE_BYTES_MAX));
+    content.reference = Some(long(LINK_REFERENCE_BYTES_MAX));
     assert_eq!(check(&content), Err(refused("ref", 257, 1, 256)));
     content.reference = None;
     content.expires_after_seconds = Some(0);

@@ -106,7 +106,8 @@ impl Session {
 
     fn to_bytes(&self, role: Role) -> Zeroizing<Vec<u8>> {
         let Self { id, account, ratchet } = self;
-        let mut out = Writer::default();
+        // Grown, the buffer would leave copies of keys behind.
+        let mut out = Writer::with_capacity(SESSION_BYTES_MAX);
         out.u8(STATE_VERSION);
         out.u8(role as u8);
         id.write(&mut out);
