@@ -1,0 +1,4 @@
+//! Rules as pure functions of facts and limits: the caller gathers the facts, passes the time in
+//! and carries the decision out.
+
+pub mod admission;
