@@ -1,0 +1,162 @@
+//! One connection: its kind, what it proved, and its streams.
+//!
+//! A connection knows who proved what; it never says it. Requests that change state are built by
+//! [`crate::service`], deliveries by [`crate::delivery`].
+
+pub(crate) mod answer;
+pub mod code;
+mod frames;
+mod kind;
+mod stream;
+
+pub(crate) use answer::{Answer, Outbox, Unheard};
+pub(crate) use stream::Item;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use plico_protocol::frame::{ClientFrame, RelayFrame};
+use plico_protocol::limits::FIRST_FRAME_MS_MAX;
+use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue, Proof};
+use plico_protocol::refusal::{Code, Refusal};
+use tokio::sync::Notify;
+
+use crate::service::Service;
+use kind::Kind;
+
+/// One client's connection.
+pub(crate) struct Connection {
+    service: Arc<Service>,
+    exporter: ExporterValue,
+    kind: Mutex<Kind>,
+    /// Whether one of its streams is the delivery stream.
+    delivering: AtomicBool,
+    /// Whether a frame has come.
+    spoke: AtomicBool,
+    first_frame: Notify,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
+    let mut exporter = [0; 32];
+    if quic.export_keying_material(&mut exporter, EXPORTER_LABEL, b"").is_err() {
+        return quic.close(code::NO_EXPORTER, b"no TLS exporter");
+    }
+    let connection = Arc::new(Connection::new(service, ExporterValue(exporter)));
+    let streams = connection.clone().accept_streams(quic.clone());
+    tokio::select! {
+        () = streams => (),
+        () = connection.silent() => quic.close(code::NO_FIRST_FRAME, b"no frame came in time"),
+    }
+    tracing::debug!(identity = connection.kind().name(), "connection ended");
+}
+
+/// The right to be the connection's delivery stream, given back on drop.
+pub(crate) struct Claim(Arc<Connection>);
+
+impl Connection {
+    fn new(service: Arc<Service>, exporter: ExporterValue) -> Self {
+        Self {
+            service,
+            exporter,
+            kind: Mutex::default(),
+            delivering: AtomicBool::new(false),
+            spoke: AtomicBool::new(false),
+            first_frame: Notify::new(),
+        }
+    }
+
+    async fn accept_streams(self: Arc<Self>, quic: quinn::Connection) {
+        // Ends with the connection, and so do the streams' own tasks.
+        while let Ok((send, receive)) = quic.accept_bi().await {
+            tokio::spawn(Box::pin(stream::serve(self.clone(), send, receive)));
+        }
+    }
+
+    /// Returns once the time for the first frame is over and none has come; never otherwise.
+    async fn silent(&self) {
+        let limit = Duration::from_millis(FIRST_FRAME_MS_MAX);
+        if tokio::time::timeout(limit, self.first_frame.notified()).await.is_ok()
+            || self.spoke.load(Ordering::Relaxed)
+        {
+            core::future::pending::<()>().await;
+        }
+    }
+
+    /// Notes that a frame came.
+    fn spoke(&self) {
+        if !self.spoke.swap(true, Ordering::Relaxed) {
+            self.first_frame.notify_one();
+        }
+    }
+
+    /// What to do about a frame: an answer, or work for the delivery stream. `claim` is this
+    /// stream's right to deliver; a first subscription takes it.
+    async fn dispatch(
+        self: &Arc<Self>,
+        frame: ClientFrame,
+        body: &Bytes,
+        claim: &mut Option<Claim>,
+    ) -> Item {
+        let (admitted, account) = {
+            let mut kind = self.kind();
+            (kind.admit(&frame), kind.account())
+        };
+        if let Err(code) = admitted {
+            return Item::refused(code);
+        }
+        match frame {
+            ClientFrame::Subscribe { address } => {
+                if claim.is_none() {
+                    *claim = self.claim();
+                }
+                match claim {
+                    Some(_) => Item::Subscribe { address, account },
+                    None => Item::refused(Code::WrongStream),
+                }
+            }
+            ClientFrame::Acknowledge { channel, up_to, unreadable } if claim.is_some() => {
+                Item::Acknowledge { channel, up_to, unreadable }
+            }
+            ClientFrame::Acknowledge { .. } => Item::refused(Code::WrongStream),
+            _ if claim.is_some() => Item::refused(Code::WrongStream),
+            ClientFrame::Prove(proof) => Item::Answer(self.prove(&proof)),
+            request => Item::Answer(self.service.answer(request, body, account).await),
+        }
+    }
+
+    fn prove(&self, proof: &Proof) -> Answer {
+        let Ok(proven) = proof.verify(&self.exporter) else {
+            return Answer::refused(Code::BadProof);
+        };
+        match self.kind().prove(proven) {
+            Ok(()) => Answer::Ready(RelayFrame::Proved),
+            Err(code) => Answer::refused(code),
+        }
+    }
+
+    fn claim(self: &Arc<Self>) -> Option<Claim> {
+        match self.delivering.swap(true, Ordering::AcqRel) {
+            false => Some(Claim(self.clone())),
+            true => None,
+        }
+    }
+
+    fn kind(&self) -> MutexGuard<'_, Kind> {
+        self.kind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.delivering.store(false, Ordering::Release);
+    }
+}
+
+impl Item {
+    fn refused(code: Code) -> Self {
+        Self::Answer(Answer::Ready(RelayFrame::Refused(Refusal::new(code))))
+    }
+}

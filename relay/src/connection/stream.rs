@@ -1,0 +1,113 @@
+//! One stream: a half that reads and begins requests, a half that answers them in order.
+//!
+//! Between the two is a queue as long as the number of requests that may be in progress: when it
+//! is full, nothing more is read, and QUIC's flow control tells the client.
+
+use std::sync::Arc;
+
+use plico_protocol::frame::{Channel, RelayFrame, Sequence};
+use plico_protocol::id::{AccountKey, Address};
+use plico_protocol::limits::REQUESTS_IN_PROGRESS_PER_STREAM_MAX;
+use plico_protocol::refusal::Code;
+use tokio::sync::mpsc;
+
+use super::answer::{Answer, Outbox, Unheard};
+use super::frames::{FrameReader, Incoming};
+use super::{Connection, code};
+use crate::delivery;
+
+/// What the reading half hands to the writing half, in the order of the frames.
+pub(crate) enum Item {
+    /// An answer, known or not.
+    Answer(Answer),
+    /// A subscription: from the first on this is the delivery stream.
+    Subscribe {
+        /// Proven on this connection.
+        address: Address,
+        /// The account, if the connection is a business's.
+        account: Option<AccountKey>,
+    },
+    /// An acknowledgement on the delivery stream.
+    Acknowledge {
+        /// Of which mailbox.
+        channel: Channel,
+        /// Cumulative.
+        up_to: Sequence,
+        /// Those among them that did not open.
+        unreadable: Vec<Sequence>,
+    },
+}
+
+/// Serves one stream until either side ends it.
+pub(super) async fn serve(
+    connection: Arc<Connection>,
+    send: quinn::SendStream,
+    receive: quinn::RecvStream,
+) {
+    let (items, queue) = mpsc::channel(REQUESTS_IN_PROGRESS_PER_STREAM_MAX);
+    let mut reading = core::pin::pin!(read(&connection, FrameReader::new(receive), items));
+    let mut writing = core::pin::pin!(write(&connection, Outbox::new(send), queue));
+    tokio::select! {
+        // Nobody listens: what is still read could not be answered.
+        () = &mut writing => (),
+        () = &mut reading => writing.await,
+    }
+}
+
+async fn read(connection: &Arc<Connection>, mut frames: FrameReader, items: mpsc::Sender<Item>) {
+    let mut claim = None;
+    while let Ok(place) = items.reserve().await {
+        let incoming = frames.next().await;
+        if !matches!(incoming, Incoming::End) {
+            connection.spoke();
+        }
+        match incoming {
+            Incoming::Frame(frame, body) => {
+                place.send(connection.dispatch(frame, &body, &mut claim).await);
+            }
+            Incoming::Refused(refusal) => {
+                place.send(Item::Answer(Answer::Ready(RelayFrame::Refused(refusal))));
+            }
+            Incoming::Fatal(refusal) => {
+                place.send(Item::Answer(Answer::Ready(RelayFrame::Refused(refusal))));
+                return frames.stop(code::STREAM_ENDED);
+            }
+            Incoming::End => return,
+        }
+    }
+}
+
+async fn write(connection: &Connection, mut outbox: Outbox, mut queue: mpsc::Receiver<Item>) {
+    match answer_requests(&mut outbox, &mut queue).await {
+        Ok(None) => outbox.finish().await,
+        Ok(Some((address, account))) => {
+            delivery::deliver(connection.service.clone(), account, address, outbox, queue).await;
+        }
+        Err(Unheard) => (),
+    }
+}
+
+/// Answers until the client has no more requests, or subscribes.
+async fn answer_requests(
+    outbox: &mut Outbox,
+    queue: &mut mpsc::Receiver<Item>,
+) -> Result<Option<(Address, Option<AccountKey>)>, Unheard> {
+    loop {
+        let item = match queue.try_recv() {
+            Ok(item) => Some(item),
+            Err(_) => {
+                outbox.flush().await?;
+                queue.recv().await
+            }
+        };
+        match item {
+            Some(Item::Answer(answer)) => outbox.push_answer(answer).await?,
+            Some(Item::Subscribe { address, account }) => return Ok(Some((address, account))),
+            // The reading half lets none through before a subscription.
+            Some(Item::Acknowledge { .. }) => {
+                outbox.push_answer(Answer::refused(Code::WrongStream)).await?;
+            }
+            None => return Ok(None),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The delivery stream of one connection: envelopes out, acknowledgements in, answers in order.
+//!
+//! One task owns the channels, so nothing here is locked. It never waits for the writer while it
+//! could deliver: acknowledgements that are on their way to disk wait in `pending`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plico_protocol::envelope::EnvelopeBytes;
+use plico_protocol::frame::{Channel, Delivery, Notice, RelayFrame, Sequence};
+use plico_protocol::id::{AccountKey, Address};
+use plico_protocol::limits::{
+    ONE_TIME_PREKEYS_LOW, REQUESTS_IN_PROGRESS_PER_STREAM_MAX, SIZE_CLASSES,
+};
+use plico_protocol::refusal::{Code, Refusal};
+use tokio::sync::mpsc;
+
+use super::channels::{Acknowledged, Channels, Turn};
+use super::hub::{Port, Subscription};
+use crate::connection::{Answer, Item, Outbox, Unheard};
+use crate::request::Request;
+use crate::service::Service;
+
+/// Serves a delivery stream from its first subscription until the client ends it.
+pub(crate) async fn deliver(
+    service: Arc<Service>,
+    account: Option<AccountKey>,
+    first: Address,
+    outbox: Outbox,
+    queue: mpsc::Receiver<Item>,
+) {
+    let mut session = Session {
+        service,
+        outbox,
+        port: Arc::default(),
+        channels: Channels::default(),
+        pending: VecDeque::new(),
+        resting: false,
+    };
+    session.subscribe(first, account);
+    if session.run(queue).await.is_ok() {
+        session.outbox.finish().await;
+    }
+}
+
+struct Session {
+    service: Arc<Service>,
+    outbox: Outbox,
+    port: Arc<Port>,
+    channels: Channels<Subscription>,
+    /// Answers not known yet, in order.
+    pending: VecDeque<Answer>,
+    /// A read failed: no turns until a pause is over.
+    resting: bool,
+}
+
+impl Session {
+    /// Ends when the client has finished its side and everything it asked is answered.
+    async fn run(&mut self, mut queue: mpsc::Receiver<Item>) -> Result<(), Unheard> {
+        loop {
+            while self.may_take()
+                && let Ok(item) = queue.try_recv()
+            {
+                self.take(item).await?;
+            }
+            self.hear();
+            if self.take_turn() {
+                self.outbox.flush().await?;
+                continue;
+            }
+            self.outbox.flush().await?;
+            tokio::select! {
+                item = queue.recv(), if self.may_take() => match item {
+                    Some(item) => self.take(item).await?,
+                    None => return self.answer_all().await,
+                },
+                frame = front(&mut self.pending) => self.outbox.push(&frame),
+                () = self.port.changed() => (),
+                () = tokio::time::sleep(READ_PAUSE), if self.resting => self.resting = false,
+            }
+        }
+    }
+
+    fn may_take(&self) -> bool {
+        self.pending.len() < REQUESTS_IN_PROGRESS_PER_STREAM_MAX
+    }
+
+    async fn take(&mut self, item: Item) -> Result<(), Unheard> {
+        match item {
+            Item::Answer(answer) => self.pending.push_back(answer),
+            Item::Acknowledge { channel, up_to, unreadable } => {
+                let answer = self.acknowledge(channel, up_to, unreadable).await;
+                self.pending.push_back(answer);
+            }
+            Item::Subscribe { address, account } => {
+                // Its answer comes after those before it, and its envelopes after its answer.
+                self.answer_all().await?;
+                self.subscribe(address, account);
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer_all(&mut self) -> Result<(), Unheard> {
+        while let Some(answer) = self.pending.pop_front() {
+            self.outbox.push_answer(answer).await?;
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, address: Address, account: Option<AccountKey>) {
+        let opened = self.open(address, account);
+        match opened {
+            Ok(channel) => {
+                self.outbox.push(&RelayFrame::Subscribed { channel });
+                let notices = account.map(|account| self.notices(&account));
+                for notice in notices.into_iter().flatten() {
+                    self.outbox.push(&RelayFrame::Notice(notice));
+                }
+            }
+            Err(refusal) => self.outbox.push(&RelayFrame::Refused(refusal)),
+        }
+    }
+
+    fn open(&mut self, address: Address, account: Option<AccountKey>) -> Result<Channel, Refusal> {
+        let channel = self.channels.next_number().map_err(Refusal::new)?;
+        let view = &self.service.view;
+        if let Some(account) = &account {
+            self.check_inbox(&address, account)?;
+        }
+        // Subscribed before the store is read: what is stored in between is heard.
+        let subscription = self.service.hub.subscribe(address, &self.port, channel, account);
+        if account.is_none() && !view.mailbox_exists(&address)? {
+            return Err(Refusal::new(Code::NoMailbox));
+        }
+        let backlog_end = view.last_sequence(&address)?;
+        let acknowledged = view.acknowledged(&address)?;
+        self.channels.open(channel, address, subscription, acknowledged, backlog_end);
+        Ok(channel)
+    }
+
+    /// An inbox must be certified for the account; expired or revoked, it can still be drained.
+    fn check_inbox(&self, inbox: &Address, account: &AccountKey) -> Result<(), Refusal> {
+        let certified = self.service.directory.inbox(inbox);
+        match certified.is_some_and(|c| c.certificate.body().keys.account == *account) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::NotCertified)),
+        }
+    }
+
+    fn notices(&self, account: &AccountKey) -> Vec<Notice> {
+        let stock = self.service.view.prekey_stock(account).map(|stock| stock.one_time);
+        let low = stock.ok().filter(|left| *left as usize <= ONE_TIME_PREKEYS_LOW);
+        let certified = self.service.directory.by_account(account);
+        let end = certified.map(|certified| certified.certificate.body().valid_to);
+        let hours = end.map(|end| end.0.saturating_sub(self.service.clock.now().hour().0));
+        let ending = hours.filter(|hours| *hours <= CERTIFICATE_ENDS_HOURS);
+        let low = low.map(|one_time| Notice::PrekeysLow { one_time });
+        low.into_iter().chain(ending.map(|hours| Notice::CertificateEnds { hours })).collect()
+    }
+
+    async fn acknowledge(
+        &mut self,
+        channel: Channel,
+        up_to: Sequence,
+        unreadable: Vec<Sequence>,
+    ) -> Answer {
+        match self.channels.acknowledge(channel, up_to) {
+            Ok(Acknowledged::New(address)) => {
+                let request = Request::Acknowledge { address, channel, up_to, unreadable };
+                Answer::later(self.service.writer.enqueue(request).await)
+            }
+            Ok(Acknowledged::Again) => Answer::Ready(RelayFrame::Acknowledged { channel, up_to }),
+            Err(code) => Answer::refused(code),
+        }
+    }
+
+    /// Takes in what the hub says.
+    fn hear(&mut self) {
+        let news = self.port.take();
+        for channel in news.arrived {
+            self.channels.arrived(channel);
+        }
+        for (channel, reason) in news.ended {
+            if self.channels.end(channel) {
+                self.outbox.push(&RelayFrame::Ended { channel, reason });
+            }
+        }
+        for notice in news.notices {
+            self.outbox.push(&RelayFrame::Notice(notice));
+        }
+    }
+
+    /// Reads and sends for one channel. False if there is nothing to send or no credit.
+    fn take_turn(&mut self) -> bool {
+        if self.resting {
+            return false;
+        }
+        let Some(turn) = self.channels.turn() else { return false };
+        let Turn { channel, address, after, count_max, bytes_max } = turn;
+        let now = self.service.clock.now();
+        let read = self.service.view.envelopes_after(&address, after, count_max, bytes_max, now);
+        let Ok(envelopes) = read.inspect_err(|error| {
+            tracing::error!(error = %error, "envelopes cannot be read; trying again");
+        }) else {
+            self.resting = true;
+            self.channels.sent(channel, [], true);
+            return false;
+        };
+        let sent: Vec<_> =
+            envelopes.iter().map(|e| (e.sequence, e.envelope.bytes().len())).collect();
+        let bytes: usize = sent.iter().map(|(_, bytes)| bytes).sum();
+        let more = sent.len() == count_max || bytes_max < bytes + LARGEST;
+        for stored in envelopes {
+            let envelope = EnvelopeBytes(stored.envelope.bytes().clone());
+            let (sequence, origin) = (stored.sequence, stored.origin);
+            let delivery = Delivery { channel, sequence, origin, envelope };
+            self.outbox.push(&RelayFrame::Deliver(Box::new(delivery)));
+        }
+        if self.channels.sent(channel, sent, more) {
+            self.outbox.push(&RelayFrame::Drained { channel });
+        }
+        true
+    }
+}
+
+/// The first answer, once it is known; never, where there is none. Cancel-safe.
+async fn front(pending: &mut VecDeque<Answer>) -> RelayFrame {
+    let Some(answer) = pending.front_mut() else { return core::future::pending().await };
+    let frame = answer.frame().await;
+    pending.pop_front();
+    frame
+}
+
+/// Hours before a certificate's end from which on a business is told (14 days).
+const CERTIFICATE_ENDS_HOURS: u32 = 14 * 24;
+/// After a failed read: while the store is opened again after a full disk.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+const LARGEST: usize = {
+    let [.., largest] = SIZE_CLASSES;
+    largest
+};

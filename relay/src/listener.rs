@@ -1,0 +1,129 @@
+//! The UDP socket, and who is let in. It sees addresses, decides with them, and forgets them.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use plico_protocol::time::Timestamp;
+use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::connection;
+use crate::policy::admission::{Admission, AdmissionLimits, Arrival, Decision};
+use crate::service::Service;
+use crate::tls::{self, Identity, TlsError};
+
+/// Why the relay does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address is taken, not this machine's, or not allowed.
+    #[error(
+        "cannot listen on UDP {address}: {error}; stop what listens there, or set `listen` to \
+         another address or port"
+    )]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// The transport cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Binds the socket.
+pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Endpoint, ListenError> {
+    let server = tls::server_config(identity, config.allow_classical, connections_max(config))?;
+    let bound = UdpSocket::bind(config.listen).and_then(|socket| {
+        enlarge_buffers(&socket);
+        let runtime = Arc::new(TokioRuntime);
+        Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
+    });
+    bound.map_err(|error| ListenError::Bind { address: config.listen, error })
+}
+
+/// Lets connections in until the endpoint is closed.
+pub(crate) async fn accept(endpoint: Endpoint, config: Config, service: Arc<Service>) {
+    let mut admission = Admission::new(AdmissionLimits {
+        connections_max: connections_max(&config),
+        handshaking_before_retry: HANDSHAKING_BEFORE_RETRY,
+        per_minute_per_prefix: config.handshakes_per_minute_per_prefix,
+    });
+    let handshaking = Arc::new(AtomicUsize::new(0));
+    let started = Instant::now();
+    while let Some(incoming) = endpoint.accept().await {
+        let arrival = Arrival {
+            from: incoming.remote_address().ip(),
+            validated: !incoming.may_retry(),
+            open: endpoint.open_connections(),
+            handshaking: handshaking.load(Ordering::Relaxed),
+        };
+        // Allowances run on elapsed time: a clock that is set must neither open nor close the door.
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match admission.decide(&arrival, Timestamp(elapsed_ms)) {
+            Decision::Accept => {
+                let place = Handshaking::begin(&handshaking);
+                tokio::spawn(Box::pin(handshake(incoming, place, service.clone())));
+            }
+            Decision::Retry => {
+                // Fails only for validated arrivals, which are never asked.
+                let _ = incoming.retry();
+            }
+            Decision::Refuse => {
+                tracing::debug!(connections = arrival.open, "connection refused");
+                incoming.refuse();
+            }
+        }
+    }
+}
+
+async fn handshake(incoming: Incoming, place: Handshaking, service: Arc<Service>) {
+    let Ok(connecting) = incoming.accept() else { return };
+    let connected = tokio::time::timeout(HANDSHAKE_MAX, connecting).await;
+    drop(place);
+    match connected {
+        Ok(Ok(connection)) => connection::serve(connection, service).await,
+        // Why is between the client and its network; the reason could name either.
+        Ok(Err(_)) | Err(_) => tracing::debug!("handshake failed"),
+    }
+}
+
+/// Counts an unfinished handshake while it lives.
+struct Handshaking(Arc<AtomicUsize>);
+
+impl Handshaking {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Handshaking {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Bursts wait in the kernel while this process writes a batch. The kernel may grant less
+/// (`net.core.rmem_max`), which costs retransmissions and nothing else.
+fn enlarge_buffers(socket: &UdpSocket) {
+    use rustix::net::sockopt;
+    let received = sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER_BYTES);
+    let sent = sockopt::set_socket_send_buffer_size(socket, SOCKET_BUFFER_BYTES);
+    if received.and(sent).is_err() {
+        tracing::debug!(bytes = SOCKET_BUFFER_BYTES, "socket buffers stay as they are");
+    }
+}
+
+fn connections_max(config: &Config) -> usize {
+    usize::try_from(config.connections_max).unwrap_or(usize::MAX)
+}
+
+const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Two hundred handshakes are about half a second of one core.
+const HANDSHAKING_BEFORE_RETRY: usize = 200;
+/// For a handshake: several losses on a slow network, and not a connection slot for a minute.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,166 @@
+//! One function for each request: checks what can be checked without the writer, and hands on
+//! what changes state.
+//!
+//! The connection has already decided that its kind may ask this, and proven what had to be
+//! proven. Checks here need no lock and run on as many threads as there are; what remains for the
+//! one writer is to compare state.
+
+mod submit;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use plico_protocol::certificate::Handle;
+use plico_protocol::frame::{ClientFrame, RelayFrame};
+use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::prekey::Publication;
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::ticket::{Terms, Zone};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::connection::Answer;
+use crate::delivery::hub::Hub;
+use crate::directory::{Certified, Directory};
+use crate::keys::Keys;
+use crate::request::{Reply, Request};
+use crate::rows::View;
+use crate::space::Watermark;
+use crate::writer::Writer;
+
+/// What requests need. Shared by all connections.
+pub(crate) struct Service {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keys: Keys,
+    pub(crate) directory: Directory,
+    pub(crate) view: View,
+    pub(crate) writer: Writer,
+    pub(crate) watermark: Watermark,
+    pub(crate) hub: Arc<Hub>,
+    /// Dropped last: whoever waits for its other end knows that the store is free.
+    pub(crate) _user: mpsc::Sender<()>,
+}
+
+impl Service {
+    /// Begins a request and returns its answer, known or to come. Waits only while the writer's
+    /// queue is full. `account` is the one this connection proved.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: ClientFrame,
+        body: &Bytes,
+        account: Option<AccountKey>,
+    ) -> Answer {
+        match request {
+            ClientFrame::LookUp { handle } => self.look_up(handle),
+            ClientFrame::FetchBundle { account } => self.fetch_bundle(account).await,
+            ClientFrame::Submit(submission) => {
+                match self.check_submission(*submission, body, account) {
+                    Ok(request) => self.hand_on(request).await,
+                    Err(refusal) => Err(refusal).into(),
+                }
+            }
+            ClientFrame::Status { id } => self.status(id),
+            ClientFrame::Open { address } => self.hand_on(Request::Open { address }).await,
+            ClientFrame::Close { address } => self.hand_on(Request::Close { address }).await,
+            ClientFrame::Mint { address, terms, window } => {
+                self.mint(address, terms, Some(window)).await
+            }
+            ClientFrame::Revoke { address } => self.hand_on(Request::Revoke { address }).await,
+            ClientFrame::ChangeTerms { address, terms } => self.mint(address, terms, None).await,
+            ClientFrame::PublishPrekeys(publication) => self.publish(publication, account),
+            ClientFrame::PrekeyStatus => self.prekey_status(account),
+            // The connection keeps these to itself and to its delivery stream.
+            ClientFrame::Prove(_)
+            | ClientFrame::Subscribe { .. }
+            | ClientFrame::Acknowledge { .. } => Answer::refused(Code::WrongStream),
+        }
+    }
+
+    /// The certificate of a business, if it may be relied on now.
+    pub(crate) fn standing(&self, account: &AccountKey) -> Result<Certified, Refusal> {
+        let certified = self.directory.by_account(account);
+        let certified = certified.ok_or_else(|| Refusal::new(Code::NotCertified))?;
+        certified.standing(self.clock.now().hour())?;
+        Ok(certified)
+    }
+
+    fn look_up(self: &Arc<Self>, handle: Handle) -> Answer {
+        let service = self.clone();
+        Answer::in_turn(move || {
+            let certified = service.directory.by_handle(&handle);
+            let certified = certified.ok_or_else(|| Refusal::new(Code::UnknownHandle))?;
+            certified.standing(service.clock.now().hour())?;
+            let certificate = certified.certificate.certificate().clone();
+            Ok(RelayFrame::Certified { authority: *service.keys.authority(), certificate })
+        })
+    }
+
+    async fn fetch_bundle(&self, account: AccountKey) -> Answer {
+        match self.standing(&account) {
+            Ok(_) => self.hand_on(Request::TakeBundle { account }).await,
+            Err(refusal) => Err(refusal).into(),
+        }
+    }
+
+    fn status(self: &Arc<Self>, id: SubmitId) -> Answer {
+        let service = self.clone();
+        Answer::in_turn(move || {
+            Ok(RelayFrame::State(service.view.submission_state(&id, service.clock.now())?))
+        })
+    }
+
+    /// `window` is none for a change of terms.
+    async fn mint(&self, address: Address, terms: Terms, window: Option<bool>) -> Answer {
+        if let Err(error) = terms.check(self.clock.now().minute()) {
+            return Err(Refusal::because(Code::BadTerms, error)).into();
+        }
+        let zone = Zone::UNKNOWN;
+        self.hand_on(match window {
+            Some(window) => Request::Mint { address, terms, window, zone },
+            None => Request::ChangeTerms { address, terms, zone },
+        })
+        .await
+    }
+
+    fn publish(
+        self: &Arc<Self>,
+        publication: Box<Publication>,
+        account: Option<AccountKey>,
+    ) -> Answer {
+        let service = self.clone();
+        Answer::later(async move {
+            let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+            service.standing(&account)?;
+            let publication = service.check_publication(publication, account).await?;
+            service.writer.call(Request::PublishPrekeys { account, publication }).await
+        })
+    }
+
+    /// A hundred signatures take milliseconds: not on a thread that serves connections.
+    async fn check_publication(
+        &self,
+        publication: Box<Publication>,
+        account: AccountKey,
+    ) -> Result<Box<Publication>, Refusal> {
+        let now = self.clock.now().hour();
+        let checked = tokio::task::spawn_blocking(move || {
+            publication.verify(&account, now).map(|()| publication)
+        });
+        match checked.await {
+            Ok(checked) => checked.map_err(|error| Refusal::because(Code::BadPrekey, error)),
+            Err(_) => Err(Refusal::new(Code::ShuttingDown)),
+        }
+    }
+
+    fn prekey_status(self: &Arc<Self>, account: Option<AccountKey>) -> Answer {
+        let service = self.clone();
+        Answer::in_turn(move || -> Reply {
+            let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+            Ok(RelayFrame::Stock(service.view.prekey_stock(&account)?))
+        })
+    }
+
+    async fn hand_on(&self, request: Request) -> Answer {
+        Answer::later(self.writer.enqueue(request).await)
+    }
+}

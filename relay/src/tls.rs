@@ -1,0 +1,203 @@
+//! The relay's TLS identity and the transport's parameters. SPEC.md §2 and §4.
+//!
+//! Clients pin the key, not a certificate authority: the certificate is made anew at each start
+//! around the stored key and says nothing that anybody checks. What must not happen here: a key
+//! exchange that can be recorded now and broken later, early data, resumption, address tokens.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plico_protocol::limits::{
+    ALPN, BIDIRECTIONAL_STREAMS_MAX, CONNECTION_WINDOW_BYTES, IDLE_MS_MAX, STREAM_WINDOW_BYTES,
+};
+use plico_protocol::link::Pin;
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{TransportConfig, ValidationTokenConfig, VarInt};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use zeroize::Zeroizing;
+
+use crate::keys::{self, KeyFileError};
+
+/// The relay's TLS key with a certificate around it.
+pub struct Identity {
+    key: KeyPair,
+    certificate: CertificateDer<'static>,
+}
+
+/// Why there is no TLS identity or configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The key could not be made or read, or no certificate could be made around it.
+    #[error("the TLS key cannot be used: {0}")]
+    Key(#[from] rcgen::Error),
+    /// The key file.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// rustls refused the configuration.
+    #[error("the TLS configuration is refused: {0}")]
+    Configuration(#[from] rustls::Error),
+    /// The provider has no cipher suite for QUIC's first packets.
+    #[error("the TLS provider cannot protect QUIC's initial packets")]
+    NoInitialSuite,
+}
+
+impl Identity {
+    /// Reads the key file of a key directory, or makes one. The directory must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`].
+    pub fn open_or_create(keys_dir: &Path) -> Result<Self, TlsError> {
+        let path = keys_dir.join(KEY_FILE);
+        if let Some(pem) = keys::read_private(&path)? {
+            return Self::from_pem(&pem);
+        }
+        let identity = Self::generate()?;
+        keys::replace(&path, identity.to_pem().as_bytes())?;
+        Ok(identity)
+    }
+
+    /// Makes a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Key`].
+    pub fn generate() -> Result<Self, TlsError> {
+        Self::around(KeyPair::generate()?)
+    }
+
+    /// Takes a key that [`Identity::to_pem`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Key`].
+    pub fn from_pem(pem: &str) -> Result<Self, TlsError> {
+        Self::around(KeyPair::from_pem(pem)?)
+    }
+
+    /// The private key, to be stored where only the operator reads.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.key.serialize_pem())
+    }
+
+    /// What a link pins: the hash of the public key (RFC 7469 §2.4).
+    pub fn pin(&self) -> Pin {
+        Pin::of_spki(&self.key.subject_public_key_info())
+    }
+
+    fn around(key: KeyPair) -> Result<Self, TlsError> {
+        let params = CertificateParams::new(vec![CERTIFICATE_NAME.to_owned()])?;
+        let certificate = params.self_signed(&key)?.der().clone();
+        Ok(Self { key, certificate })
+    }
+}
+
+impl core::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { key: _, certificate: _ } = self;
+        f.write_str("Identity(…)")
+    }
+}
+
+/// Everything quinn needs to listen.
+///
+/// # Errors
+///
+/// [`TlsError`].
+pub fn server_config(
+    identity: &Identity,
+    allow_classical: bool,
+    connections_max: usize,
+) -> Result<quinn::ServerConfig, TlsError> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider(allow_classical))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate.clone()], key)?;
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    // Early data can be replayed, and a session ticket links a person's connections.
+    tls.max_early_data_size = 0;
+    tls.send_tls13_tickets = 0;
+    let tls = QuicServerConfig::try_from(tls).map_err(|_| TlsError::NoInitialSuite)?;
+
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    server.transport_config(Arc::new(transport()));
+    // A NEW_TOKEN frame links connections just as a session ticket does.
+    let mut tokens = ValidationTokenConfig::default();
+    tokens.sent(0);
+    server.validation_token_config(tokens);
+    server.max_incoming(connections_max.min(INCOMING_MAX));
+    server.incoming_buffer_size(INCOMING_BUFFER_BYTES);
+    server.incoming_buffer_size_total(INCOMING_BUFFER_BYTES_TOTAL);
+    Ok(server)
+}
+
+/// One provider, named: with two in the build, rustls' process default would panic.
+fn provider(allow_classical: bool) -> Arc<CryptoProvider> {
+    let all = aws_lc_rs::default_provider();
+    // A client that offers less fails the handshake, rather than being noticed afterwards.
+    let kx_groups = match allow_classical {
+        false => vec![aws_lc_rs::kx_group::X25519MLKEM768],
+        true => vec![aws_lc_rs::kx_group::X25519MLKEM768, aws_lc_rs::kx_group::X25519],
+    };
+    Arc::new(CryptoProvider { kx_groups, ..all })
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(BIDIRECTIONAL_STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        // What a client does not read stays in its mailbox, not in this relay's memory.
+        .send_window(u64::from(CONNECTION_WINDOW_BYTES))
+        .max_idle_timeout(Some(VarInt::from_u32(IDLE_MS_MAX).into()))
+        // Only clients keep alive: they know whether anybody is waiting.
+        .keep_alive_interval(None)
+        .datagram_receive_buffer_size(None)
+        .datagram_send_buffer_size(0)
+        // The spin bit shows round-trip times to everybody on the path (RFC 9000 §17.4).
+        .allow_spin(false)
+        .initial_rtt(INITIAL_RTT)
+        .enable_segmentation_offload(true);
+    transport
+}
+
+const KEY_FILE: &str = "tls.key";
+/// A name for the certificate's one field that must have one; clients pin the key instead.
+const CERTIFICATE_NAME: &str = "plico-relay";
+/// Arrivals that wait for a decision.
+const INCOMING_MAX: usize = 4_096;
+/// Early packets kept for one arrival: a client's first flight with ML-KEM is two packets.
+const INCOMING_BUFFER_BYTES: u64 = 16 * 1024;
+/// Early packets kept for all arrivals.
+const INCOMING_BUFFER_BYTES_TOTAL: u64 = 16 * 1024 * 1024;
+/// Before it is measured: 333 ms (RFC 9002 §6.2.2).
+const INITIAL_RTT: Duration = Duration::from_millis(333);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_key_keeps_its_pin() {
+        let identity = Identity::generate().unwrap();
+        let again = Identity::from_pem(&identity.to_pem()).unwrap();
+        assert_eq!(identity.pin(), again.pin());
+        assert_ne!(identity.pin(), Identity::generate().unwrap().pin());
+        assert!(server_config(&again, false, 10).is_ok());
+    }
+
+    #[test]
+    fn only_the_hybrid_group_is_offered_unless_classical_is_allowed() {
+        let names = |classical| -> Vec<_> {
+            provider(classical).kx_groups.iter().map(|group| group.name()).collect()
+        };
+        assert_eq!(names(false), [rustls::NamedGroup::X25519MLKEM768]);
+        assert_eq!(names(true), [rustls::NamedGroup::X25519MLKEM768, rustls::NamedGroup::X25519]);
+    }
+}
