@@ -8,6 +8,43 @@
 //!     → writer (the one commit path) → decide (pure) → rows → store → delivery (push, acknowledge)
 //! ```
 //!
+//! [`Relay::start`] runs one inside another program, several if need be; `plico-relay` is
+//! [`cli::main_with`] and nothing else.
+//!
 //! What this crate must not know: it does not depend on `plico-endpoint` and so cannot name a
 //! session, a message key or content. Nothing here writes an address, an account, a ticket or an
 //! IP to disk, logs or errors.
+
+pub mod cli;
+pub mod config;
+pub mod telemetry;
+
+mod opening;
+mod relay;
+
+pub mod clock;
+pub mod keys;
+pub mod tls;
+
+mod listener;
+pub mod policy;
+
+pub mod connection;
+mod service;
+
+pub mod request;
+pub mod writer;
+mod decide;
+pub mod directory;
+pub mod rows;
+pub mod store;
+
+mod delivery;
+
+pub mod admin;
+mod housekeeping;
+pub mod space;
+
+pub use listener::ListenError;
+pub use opening::{OpeningError, Options};
+pub use relay::{Relay, ShutdownError, StartError};

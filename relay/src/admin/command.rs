@@ -1,0 +1,131 @@
+//! What an operator's command asks of the relay and what it answers: bytes over a local socket,
+//! in the wire protocol's layout, one request and one answer per connection.
+
+use plico_protocol::certificate::{Certificate, Serial};
+use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Where the relay is and which number the next certificate has.
+    Describe,
+    /// Makes a certificate known.
+    Install(Certificate),
+    /// Takes a certificate back.
+    Revoke(Serial),
+    /// The newest certificates.
+    List,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Command::Describe`].
+    Described {
+        /// The relay's link.
+        link: String,
+        /// The number for the next certificate.
+        next_serial: Serial,
+    },
+    /// To [`Command::Install`] and [`Command::Revoke`]: the certificate it was about.
+    Done(Certificate),
+    /// To [`Command::List`]: certificates, newest first, and whether each is revoked.
+    Listed(Vec<(Certificate, bool)>),
+    /// Not done: what happened, why, and what to do next.
+    Refused(String),
+}
+
+impl Wire for Command {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Describe => out.u8(1),
+            Self::Install(certificate) => {
+                out.u8(2);
+                certificate.write(out);
+            }
+            Self::Revoke(serial) => {
+                out.u8(3);
+                serial.write(out);
+            }
+            Self::List => out.u8(4),
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            1 => Ok(Self::Describe),
+            2 => Certificate::read(reader).map(Self::Install),
+            3 => Serial::read(reader).map(Self::Revoke),
+            4 => Ok(Self::List),
+            _ => Err(DecodeError::BadValue { field: "command" }),
+        }
+    }
+}
+
+impl Wire for Answer {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Described { link, next_serial } => {
+                out.u8(1);
+                out.sized(link.as_bytes());
+                next_serial.write(out);
+            }
+            Self::Done(certificate) => {
+                out.u8(2);
+                certificate.write(out);
+            }
+            Self::Listed(certificates) => {
+                out.u8(3);
+                out.count(certificates.len());
+                for (certificate, revoked) in certificates {
+                    certificate.write(out);
+                    out.u8(u8::from(*revoked));
+                }
+            }
+            Self::Refused(text) => {
+                out.u8(4);
+                out.sized(text.as_bytes());
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            1 => Ok(Self::Described {
+                link: reader.text("link", TEXT_BYTES_MAX)?,
+                next_serial: Wire::read(reader)?,
+            }),
+            2 => Certificate::read(reader).map(Self::Done),
+            3 => {
+                let count = reader.count("certificates", LISTED_MAX)?;
+                (0..count)
+                    .map(|_| Ok((Certificate::read(reader)?, reader.flag("revoked")?)))
+                    .collect::<Result<_, _>>()
+                    .map(Self::Listed)
+            }
+            4 => reader.text("refused", TEXT_BYTES_MAX).map(Self::Refused),
+            _ => Err(DecodeError::BadValue { field: "answer" }),
+        }
+    }
+}
+
+/// Certificates in one list: a megabyte at most.
+pub const LISTED_MAX: usize = 1_000;
+const TEXT_BYTES_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_and_answers_read_back_as_written() {
+        for command in [Command::Describe, Command::Revoke(Serial(7)), Command::List] {
+            assert_eq!(Command::decode(command.encode()), Ok(command));
+        }
+        let described = Answer::Described { link: "plico://x".into(), next_serial: Serial(3) };
+        for answer in [described, Answer::Listed(Vec::new()), Answer::Refused("no".into())] {
+            assert_eq!(Answer::decode(answer.encode()), Ok(answer));
+        }
+        assert!(Command::decode(vec![9]).is_err());
+    }
+}

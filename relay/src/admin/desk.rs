@@ -1,0 +1,95 @@
+//! Carries an operator's commands out, with the rules for names that no certificate alone shows.
+
+use plico_protocol::certificate::{Certificate, CertificateBody, VerifiedCertificate};
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::link::RelayLink;
+
+use super::command::{Answer, Command, LISTED_MAX};
+use super::display_name;
+use crate::directory::Directory;
+use crate::keys::Keys;
+use crate::request::Request;
+use crate::writer::Writer;
+
+/// What commands act on.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) directory: Directory,
+    pub(crate) writer: Writer,
+    pub(crate) keys: Keys,
+    pub(crate) link: RelayLink,
+}
+
+/// Where commands arrive, by socket or by call.
+#[derive(Clone, Debug)]
+pub struct Desk(Standing);
+
+impl Desk {
+    pub(crate) fn new(standing: Standing) -> Self {
+        Self(standing)
+    }
+
+    /// Carries one command out.
+    pub async fn carry_out(&self, command: Command) -> Answer {
+        let done = match command {
+            Command::Describe => Ok(self.describe()),
+            Command::List => Ok(self.list()),
+            Command::Install(certificate) => match self.check(certificate) {
+                Ok(certificate) => self.call(Request::Certify { certificate }).await,
+                Err(why) => Err(why),
+            },
+            Command::Revoke(serial) => self.call(Request::RevokeCertificate { serial }).await,
+        };
+        done.unwrap_or_else(Answer::Refused)
+    }
+
+    fn describe(&self) -> Answer {
+        let next_serial = self.0.directory.next_serial();
+        Answer::Described { link: self.0.link.to_string(), next_serial }
+    }
+
+    fn list(&self) -> Answer {
+        let newest = self.0.directory.newest(LISTED_MAX);
+        let line = |certified: &crate::directory::Certified| {
+            (certified.certificate.certificate().clone(), certified.revoked)
+        };
+        Answer::Listed(newest.iter().map(line).collect())
+    }
+
+    /// Whether this authority signed it and no other business's handle or name is taken by it.
+    fn check(&self, certificate: Certificate) -> Result<Box<VerifiedCertificate>, String> {
+        let verified = certificate.verify(self.0.keys.authority()).map_err(|error| {
+            format!("{error}; this relay installs only what its own authority signed")
+        })?;
+        let body = verified.body();
+        display_name::check(&body.display_name).map_err(|error| error.to_string())?;
+        let others = self.others(body);
+        if let Some(other) = others.iter().find(|other| other.handle == body.handle) {
+            return Err(format!(
+                "the handle `{}` belongs to another account; if the business lost its keys, \
+                 first run: plico-relay business revoke {}",
+                body.handle, other.serial.0
+            ));
+        }
+        let names = others.iter().map(|other| other.display_name.as_str());
+        display_name::check_against(&body.display_name, names)
+            .map_err(|error| format!("{error}; agree on another and pass it with --name"))?;
+        Ok(Box::new(verified))
+    }
+
+    /// What stands of other businesses. A revoked certificate keeps no name from others.
+    fn others(&self, body: &CertificateBody) -> Vec<CertificateBody> {
+        let certified = self.0.directory.newest(usize::MAX);
+        let theirs = certified.into_iter().filter(|other| !other.revoked);
+        let bodies = theirs.map(|other| other.certificate.body().clone());
+        bodies.filter(|other| other.keys.account != body.keys.account).collect()
+    }
+
+    async fn call(&self, request: Request) -> Result<Answer, String> {
+        match self.0.writer.call(request).await {
+            Ok(RelayFrame::Certified { certificate, .. }) => Ok(Answer::Done(certificate)),
+            Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
+            Err(refusal) => Err(refusal.text),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `plico-relay business`: certificates for businesses. Private keys never come here: a business
+//! sends a request file with public keys and gets a certificate file back.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use plico_protocol::certificate::{
+    Certificate, CertificateRequest, DomainCheck, Handle, Serial, VerifiedCertificate,
+};
+use plico_protocol::id::AuthorityKey;
+use plico_protocol::link::{Link, Pin, RelayLink};
+use plico_protocol::ticket::{Categories, Category};
+use plico_protocol::time::Hour;
+
+use super::registrar::Registrar;
+use super::{Failure, Place, say};
+use crate::admin::command::{Answer, Command};
+use crate::admin::issue::{Findings, issue};
+use crate::config::Config;
+use crate::keys::{read_authority, read_authority_secret};
+use crate::opening::Options;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BusinessCommand {
+    /// Certifies a business from its request file and registers it with the relay.
+    Verify(Box<Verify>),
+    /// Registers a certificate that was signed elsewhere, with `verify --offline`.
+    Install {
+        /// The certificate file.
+        certificate: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Lists the newest certificates.
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Takes a certificate back, at once and for good.
+    Revoke {
+        /// Its serial number, as `list` shows it.
+        serial: u64,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The business's request file.
+    request: PathBuf,
+    /// Another handle than the request asks for.
+    #[arg(long)]
+    handle: Option<String>,
+    /// Another display name than the request asks for.
+    #[arg(long)]
+    name: Option<String>,
+    /// Another domain than the request asks for.
+    #[arg(long)]
+    domain: Option<String>,
+    /// How you checked that the business controls its domain; people are shown it.
+    #[arg(long)]
+    checked: Checked,
+    /// What the business may send.
+    #[arg(long, value_delimiter = ',', default_value = "service,utility,authentication")]
+    categories: Vec<Kind>,
+    /// Days of validity, at most 90.
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+    /// Where to write the certificate; HANDLE.certificate if not given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only sign: register it later with `install`.
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Checked {
+    /// A DNS record.
+    Dns,
+    /// A file on the domain's website.
+    Website,
+    /// Documents.
+    Document,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// Answers and help the person asked for.
+    Service,
+    /// Boarding passes, deliveries, appointments.
+    Utility,
+    /// One-time codes.
+    Authentication,
+    /// Anything that advertises.
+    Marketing,
+}
+
+pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Failure> {
+    match command {
+        BusinessCommand::Verify(verify) => verify.run(options),
+        BusinessCommand::Install { certificate, place } => {
+            install(&certificate, &place.settings()?, options)
+        }
+        BusinessCommand::List { place } => list(&place.settings()?, options),
+        BusinessCommand::Revoke { serial, place } => {
+            revoke(Serial(serial), &place.settings()?, options)
+        }
+    }
+}
+
+impl Verify {
+    fn run(self: Box<Self>, options: &Options) -> Result<(), Failure> {
+        let config = self.place.settings()?;
+        let text = read(&self.request)?;
+        let request = CertificateRequest::from_text(&text).map_err(|error| {
+            Failure::Refused(format!(
+                "{}: {error}; ask the business for a new request",
+                self.request.display()
+            ))
+        })?;
+        let now = options.clock.now();
+        if self.offline {
+            // Without the list of certificates a number is taken that rises by itself.
+            let serial = Serial(now.0 / 1000);
+            let certificate = self.sign(&request, serial, &config, now.hour())?;
+            let path = self.write(&certificate)?;
+            say(format_args!("certificate  {}", path.display()));
+            say("next         on the relay's machine: plico-relay business install FILE");
+            return Ok(());
+        }
+        let registrar = Registrar::find(&config, options)?;
+        let (link, serial) = describe(&registrar)?;
+        let certificate = self.sign(&request, serial, &config, now.hour())?;
+        registrar.call(Command::Install(certificate.certificate().clone()))?;
+        let path = self.write(&certificate)?;
+        say(format_args!("certificate  {}", path.display()));
+        say(format_args!("share        {}", business_link(link, &certificate)));
+        Ok(())
+    }
+
+    fn sign(
+        &self,
+        request: &CertificateRequest,
+        serial: Serial,
+        config: &Config,
+        now: Hour,
+    ) -> Result<VerifiedCertificate, Failure> {
+        let handle = self.handle.as_deref().map(Handle::new).transpose();
+        let categories: Vec<_> = self.categories.iter().map(|kind| kind.category()).collect();
+        let findings = Findings {
+            handle: handle.map_err(|error| Failure::Usage(format!("--handle: {error}")))?,
+            display_name: self.name.clone(),
+            domain: self.domain.clone(),
+            domain_check: self.checked.domain_check(),
+            categories: Categories::of(&categories)
+                .ok_or_else(|| Failure::Usage("--categories needs at least one".to_owned()))?,
+            days: self.days,
+        };
+        let authority = read_authority_secret(&config.keys_dir).map_err(Failure::failed)?;
+        issue(request, findings, serial, &authority, now).map_err(Failure::refused)
+    }
+
+    fn write(&self, certificate: &VerifiedCertificate) -> Result<PathBuf, Failure> {
+        let default = || format!("{}.certificate", certificate.body().handle).into();
+        let path = self.out.clone().unwrap_or_else(default);
+        std::fs::write(&path, certificate.certificate().to_text()).map_err(|error| {
+            Failure::Failed(format!(
+                "cannot write {}: {error}; run the command again with another --out",
+                path.display()
+            ))
+        })?;
+        Ok(path)
+    }
+}
+
+fn install(path: &Path, config: &Config, options: &Options) -> Result<(), Failure> {
+    let certificate = Certificate::from_text(&read(path)?).map_err(|error| {
+        Failure::Refused(format!("{}: no certificate file: {error}", path.display()))
+    })?;
+    let registrar = Registrar::find(config, options)?;
+    let (link, _) = describe(&registrar)?;
+    registrar.call(Command::Install(certificate.clone()))?;
+    let certificate = certificate.verify(&authority(config)?).map_err(Failure::refused)?;
+    say(format_args!("share  {}", business_link(link, &certificate)));
+    Ok(())
+}
+
+fn list(config: &Config, options: &Options) -> Result<(), Failure> {
+    let registrar = Registrar::find(config, options)?;
+    let Answer::Listed(certificates) = registrar.call(Command::List)? else {
+        return Err(unexpected());
+    };
+    let authority = authority(config)?;
+    let now = options.clock.now().hour();
+    say("serial  handle  name  domain  standing");
+    for (certificate, revoked) in certificates {
+        let certificate = certificate.verify(&authority).map_err(Failure::failed)?;
+        let body = certificate.body();
+        let standing = standing(&certificate, revoked, now);
+        let (serial, handle) = (body.serial.0, &body.handle);
+        say(format_args!(
+            "{serial}  {handle}  {:?}  {}  {standing}",
+            body.display_name, body.domain
+        ));
+    }
+    Ok(())
+}
+
+fn revoke(serial: Serial, config: &Config, options: &Options) -> Result<(), Failure> {
+    let registrar = Registrar::find(config, options)?;
+    registrar.call(Command::Revoke(serial))?;
+    say(format_args!("revoked  {}", serial.0));
+    Ok(())
+}
+
+fn describe(registrar: &Registrar<'_>) -> Result<(RelayLink, Serial), Failure> {
+    let Answer::Described { link, next_serial } = registrar.call(Command::Describe)? else {
+        return Err(unexpected());
+    };
+    Ok((link.parse().map_err(Failure::failed)?, next_serial))
+}
+
+fn business_link(relay: RelayLink, certificate: &VerifiedCertificate) -> Link {
+    let body = certificate.body();
+    let account = Pin::of_account(&body.keys.account);
+    Link { relay, handle: body.handle.clone(), account, reference: None }
+}
+
+fn standing(certificate: &VerifiedCertificate, revoked: bool, now: Hour) -> String {
+    let hours = certificate.body().valid_to.0.saturating_sub(now.0);
+    match (revoked, certificate.valid_at(now)) {
+        (true, _) => "revoked".to_owned(),
+        (false, Ok(())) => format!("valid for {} days", hours.div_ceil(24)),
+        (false, Err(error)) => error.to_string(),
+    }
+}
+
+fn authority(config: &Config) -> Result<AuthorityKey, Failure> {
+    let authority = read_authority(&config.keys_dir).map_err(Failure::failed)?;
+    let absent = || Failure::Failed(format!("no authority key in {}", config.keys_dir.display()));
+    authority.ok_or_else(absent)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+}
+
+fn unexpected() -> Failure {
+    Failure::Failed("the relay gave an unexpected answer; use the same release for both".to_owned())
+}
+
+impl Checked {
+    fn domain_check(self) -> DomainCheck {
+        match self {
+            Self::Dns => DomainCheck::Dns,
+            Self::Website => DomainCheck::Website,
+            Self::Document => DomainCheck::Document,
+        }
+    }
+}
+
+impl Kind {
+    fn category(self) -> Category {
+        match self {
+            Self::Service => Category::Service,
+            Self::Utility => Category::Utility,
+            Self::Authentication => Category::Authentication,
+            Self::Marketing => Category::Marketing,
+        }
+    }
+}

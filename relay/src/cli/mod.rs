@@ -1,0 +1,191 @@
+//! The command line: words in, words out. What it does is elsewhere; here it is only said.
+//!
+//! Exit status: 0 done; 1 failed, and trying again may help; 2 wrong usage or settings; 3 refused
+//! by a rule, and trying again will not help; 74 the relay could not commit to its disk.
+
+mod authority;
+mod business;
+mod registrar;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::opening::Options;
+
+/// Runs a Plico relay and issues certificates to businesses.
+#[derive(Debug, Parser)]
+#[command(name = "plico-relay", version, about, after_help = AFTER_HELP)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a relay; without settings it makes its keys, certificate and database here.
+    Serve {
+        #[command(flatten)]
+        place: Place,
+        /// Where to listen: IP address and UDP port.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+    },
+    /// Prints every setting with its default, unit and meaning, as a settings file.
+    Config,
+    /// The operator's key that signs certificates.
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// The businesses of this relay.
+    #[command(subcommand)]
+    Business(business::BusinessCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuthorityCommand {
+    /// Makes the authority's key pair.
+    Init {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where settings, data and keys are.
+#[derive(Debug, Args)]
+struct Place {
+    /// A settings file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory, instead of the setting `data_dir`.
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
+    /// The key directory, instead of the setting `keys_dir`.
+    #[arg(long, value_name = "DIRECTORY")]
+    keys: Option<PathBuf>,
+}
+
+/// Why a command did not do what it was asked. Says what happened, why, and what to do next.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Trying again may help.
+    #[error("{0}")]
+    Failed(String),
+    /// Wrong usage or settings.
+    #[error("{0}")]
+    Usage(String),
+    /// A rule refuses it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Runs the program: `Options::default()` is production, tests bring a probe.
+pub fn main_with(options: Options) -> ExitCode {
+    let done = match CommandLine::parse().command {
+        Command::Serve { place, listen } => {
+            place.settings().and_then(|config| serve::run(config, listen, options))
+        }
+        Command::Config => {
+            say(Config::default().to_toml().trim_end());
+            Ok(())
+        }
+        Command::Authority(AuthorityCommand::Init { place }) => {
+            place.settings().and_then(|config| authority::init(&config))
+        }
+        Command::Business(command) => business::run(command, &options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            failure.status()
+        }
+    }
+}
+
+impl Place {
+    fn settings(&self) -> Result<Config, Failure> {
+        let mut config = match &self.config {
+            Some(path) => read_settings(path)?,
+            None => Config::default(),
+        };
+        config.data_dir = self.data.clone().unwrap_or(config.data_dir);
+        config.keys_dir = self.keys.clone().unwrap_or(config.keys_dir);
+        Ok(config)
+    }
+}
+
+impl Failure {
+    fn status(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+        })
+    }
+
+    fn failed(error: impl core::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    fn refused(error: impl core::fmt::Display) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+fn read_settings(path: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::Usage(format!("cannot read the settings file {}: {error}", path.display()))
+    })?;
+    Config::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+/// One line, or several, to whoever typed the command.
+#[expect(clippy::print_stdout, reason = "standard output is what a command answers on")]
+fn say(text: impl core::fmt::Display) {
+    println!("{text}");
+}
+
+fn complain(failure: &Failure) {
+    eprintln!("plico-relay: {failure}");
+}
+
+const AFTER_HELP: &str = "Exit status: 0 done; 1 failed, trying again may help; 2 wrong usage or \
+    settings; 3 refused by a rule; 74 the relay could not commit to its disk.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn directories_on_the_command_line_win_over_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.toml");
+        std::fs::write(&path, "data_dir = \"a\"\nkeys_dir = \"b\"\n").unwrap();
+        let place = Place { config: Some(path), data: Some("c".into()), keys: None };
+        let config = place.settings().unwrap();
+        assert_eq!((config.data_dir, config.keys_dir), ("c".into(), "b".into()));
+    }
+
+    #[test]
+    fn a_settings_file_that_is_wrong_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.toml");
+        std::fs::write(&path, "speed = 1\n").unwrap();
+        let place = Place { config: Some(path), data: None, keys: None };
+        let failure = place.settings().unwrap_err();
+        assert!(
+            matches!(&failure, Failure::Usage(text) if text.contains("settings.toml: unknown"))
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! A whole relay: started, named by its link, stopped.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plico_protocol::link::{Pin, RelayLink};
+use quinn::Endpoint;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::admin::socket::{self, SocketError};
+use crate::admin::{Desk, Standing};
+use crate::config::{Config, ConfigError};
+use crate::connection::code;
+use crate::delivery::hub::Hub;
+use crate::housekeeping;
+use crate::keys::Keys;
+use crate::listener::{self, ListenError};
+use crate::opening::{self, Opened, OpeningError, Options};
+use crate::service::Service;
+use crate::space::{FileSystemSpace, Watermark};
+use crate::tls::Identity;
+use crate::writer::{Running, Writer};
+
+/// A running relay. Dropping it stops it as a crash would; [`Relay::shutdown`] lets go in order.
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    link: RelayLink,
+    desk: Desk,
+    watermark: Watermark,
+    writer: Writer,
+    running: Running,
+    /// Closed once nobody holds the service, and with it the store, any more.
+    in_use: mpsc::Receiver<()>,
+    tasks: Tasks,
+    shutdown_max: Duration,
+}
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is out of bounds.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `public_host` cannot stand in a link.
+    #[error("`public_host` is `{0}`, which is no host name or IP address; correct it")]
+    PublicHost(String),
+    /// Keys, store or writer.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
+    /// The network.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The socket for commands.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+/// Why a relay did not stop in order. Everything that was answered is on disk regardless.
+#[derive(Debug, thiserror::Error)]
+pub enum ShutdownError {
+    /// Something did not let go within `shutdown_ms_max`.
+    #[error("the relay did not stop within {0:?}; what was accepted is on disk")]
+    TimedOut(Duration),
+    /// The writer's thread panicked.
+    #[error("the writer ended with a panic; what was accepted is on disk")]
+    WriterPanicked,
+}
+
+impl Relay {
+    /// Opens everything and listens. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        config.check()?;
+        let hub = Arc::new(Hub::default());
+        let opened = opening::open(&config, &options, hub.clone())?;
+        let endpoint = listener::bind(&config, &opened.identity)?;
+        let address = endpoint
+            .local_addr()
+            .map_err(|error| ListenError::Bind { address: config.listen, error })?;
+        let link = link(&config, address.port(), &opened.identity, &opened.keys)?;
+        let space =
+            options.space.unwrap_or_else(|| Arc::new(FileSystemSpace::of(config.data_dir.clone())));
+        let watermark = Watermark::new(space, config.free_space_min_bytes);
+        let commands = socket::bind(&config.data_dir)?;
+
+        let Opened { keys, identity: _, directory, view, writer, running } = opened;
+        let (users, in_use) = mpsc::channel(1);
+        let desk = Desk::new(Standing {
+            directory: directory.clone(),
+            writer: writer.clone(),
+            keys: keys.clone(),
+            link: link.clone(),
+        });
+        let service = Arc::new(Service {
+            clock: options.clock,
+            keys,
+            directory,
+            view,
+            writer: writer.clone(),
+            watermark: watermark.clone(),
+            hub,
+            _user: users,
+        });
+        let shutdown_max = Duration::from_millis(u64::from(config.shutdown_ms_max));
+        let tasks = Tasks {
+            socket: socket::path(&config.data_dir),
+            endpoint: endpoint.clone(),
+            spawned: vec![
+                tokio::spawn(listener::accept(endpoint, config, service)),
+                tokio::spawn(housekeeping::keep(writer.clone(), watermark.clone())),
+                tokio::spawn(socket::listen(commands, desk.clone())),
+            ],
+        };
+        Ok(Self { address, link, desk, watermark, writer, running, in_use, tasks, shutdown_max })
+    }
+
+    /// Where it listens; with port 0 in the settings, the port it was given.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a client needs to reach it.
+    pub fn link(&self) -> &RelayLink {
+        &self.link
+    }
+
+    /// Carries an operator's commands out.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Does now what housekeeping does from time to time: for tests that moved the clock or the
+    /// disk.
+    pub async fn tick(&self) {
+        self.watermark.poll();
+        if let Err(refusal) = self.writer.sweep().await {
+            tracing::warn!(code = refusal.code.name(), "sweep put off");
+        }
+    }
+
+    /// Stops: no new connections, everything queued on disk and answered, connections closed with
+    /// [`code::SHUTTING_DOWN`], the store closed.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError`].
+    pub async fn shutdown(self) -> Result<(), ShutdownError> {
+        let Self { writer, running, mut in_use, tasks, desk, shutdown_max, .. } = self;
+        drop(desk);
+        let stopping = async {
+            tasks.stop_accepting();
+            writer.stop().await;
+            drop(writer);
+            let ended = tokio::task::spawn_blocking(|| running.join()).await;
+            let endpoint = tasks.endpoint.clone();
+            drop(tasks);
+            endpoint.wait_idle().await;
+            let _ = in_use.recv().await;
+            match ended {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(ShutdownError::WriterPanicked),
+            }
+        };
+        let stopped = tokio::time::timeout(shutdown_max, stopping).await;
+        stopped.unwrap_or(Err(ShutdownError::TimedOut(shutdown_max)))
+    }
+}
+
+/// The link of a relay with these settings.
+pub(crate) fn link(
+    config: &Config,
+    port: u16,
+    identity: &Identity,
+    keys: &Keys,
+) -> Result<RelayLink, StartError> {
+    let authority = Pin::of_authority(keys.authority());
+    let link = RelayLink { host: host(config), port, relay: identity.pin(), authority };
+    // A host that cannot be read back would make every link useless.
+    match link.to_string().parse::<RelayLink>() {
+        Ok(read) if read == link => Ok(link),
+        _ => Err(StartError::PublicHost(config.public_host.clone())),
+    }
+}
+
+fn host(config: &Config) -> String {
+    if !config.public_host.is_empty() {
+        return match config.public_host.parse::<Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => config.public_host.clone(),
+        };
+    }
+    match config.listen.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) if address.is_unspecified() => format!("[{}]", Ipv6Addr::LOCALHOST),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+/// What runs beside the connections; ended on drop.
+#[derive(Debug)]
+struct Tasks {
+    socket: std::path::PathBuf,
+    endpoint: Endpoint,
+    spawned: Vec<JoinHandle<()>>,
+}
+
+impl Tasks {
+    /// Those who knock now are refused; those who are in stay.
+    fn stop_accepting(&self) {
+        self.endpoint.set_server_config(None);
+        self.spawned.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.stop_accepting();
+        self.endpoint.close(code::SHUTTING_DOWN, b"the relay is stopping; connect again later");
+        // Where it stays behind, the next start removes it.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
