@@ -1,1 +1,15 @@
-fn main(){}
+//! Everything tested across crates, in one program, in reading order.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot set up its world, or sees another than it expects, stops there"
+)]
+
+mod harness;
+
+mod crash;
+mod refusals;
+mod structure;

@@ -1,0 +1,193 @@
+//! The relay as a process of its own, which can be made to stop at a point and be killed there.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use plico_relay::writer::Point;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::harness::world::Bank;
+
+/// Key and data directories that outlive the process.
+pub(crate) struct Home {
+    directory: TempDir,
+}
+
+/// A running process. Killed on drop.
+pub(crate) struct RelayProcess {
+    child: Child,
+    address: SocketAddr,
+    lines: watch::Receiver<Vec<String>>,
+    errors: Arc<Mutex<String>>,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs the relay's command line to its end; gives what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Has the operator verify a business, as the README tells.
+    pub(crate) fn certify(&self, bank: &Bank, handle: &str) -> PathBuf {
+        self.certify_request(&bank.request(handle).to_text(), handle)
+    }
+
+    /// The same for a request file's text; gives the certificate's path.
+    pub(crate) fn certify_request(&self, request: &str, name: &str) -> PathBuf {
+        let file = self.path().join(format!("{name}.request"));
+        let certificate = self.path().join(format!("{name}.certificate"));
+        std::fs::write(&file, request).unwrap();
+        let (file, out) = (file.to_str().unwrap(), certificate.to_str().unwrap());
+        self.run(&["business", "verify", file, "--checked", "dns", "--out", out]);
+        certificate
+    }
+
+    pub(crate) fn start(&self) -> RelayProcess {
+        self.start_on("127.0.0.1:0".parse().unwrap())
+    }
+
+    pub(crate) fn start_on(&self, listen: SocketAddr) -> RelayProcess {
+        RelayProcess::spawn(self.serve(listen))
+    }
+
+    /// A relay that stops the `nth` time its commit path is at `point`.
+    pub(crate) fn start_stopping_at(&self, point: Point, nth: u32) -> RelayProcess {
+        self.start_on_stopping_at("127.0.0.1:0".parse().unwrap(), point, nth)
+    }
+
+    pub(crate) fn start_on_stopping_at(
+        &self,
+        listen: SocketAddr,
+        point: Point,
+        nth: u32,
+    ) -> RelayProcess {
+        let mut command = self.serve(listen);
+        command.env("PLICO_STOP_AT", format!("{}:{nth}", point.name()));
+        RelayProcess::spawn(command)
+    }
+
+    fn serve(&self, listen: SocketAddr) -> Command {
+        let config = self.path().join("relay.toml");
+        std::fs::write(&config, "log_level = \"trace\"\n").unwrap();
+        let listen = listen.to_string();
+        self.command(&["serve", "--config", config.to_str().unwrap(), "--listen", &listen])
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plico-relay-under-test"));
+        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
+        command
+    }
+}
+
+impl RelayProcess {
+    /// A home with a certified bank.
+    pub(crate) fn prepare(bank: &Bank) -> Home {
+        let home = Home::new();
+        home.certify(bank, "bank");
+        home
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The link the relay printed.
+    pub(crate) fn link(&self) -> String {
+        let lines = self.lines.borrow();
+        let link = lines
+            .iter()
+            .find_map(|line| line.split_whitespace().find(|w| w.starts_with("plico://")));
+        link.expect("no link among what the relay printed").to_owned()
+    }
+
+    /// What the relay wrote to its log so far.
+    pub(crate) fn log(&self) -> String {
+        self.errors.lock().unwrap().clone()
+    }
+
+    /// Waits until the process has stopped at its point.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let mut lines = self.lines.clone();
+        async move {
+            let stopped = |lines: &Vec<String>| lines.iter().any(|l| l.starts_with("stopped at "));
+            lines.wait_for(stopped).await.expect("the relay ended before it stopped");
+        }
+    }
+
+    /// Kills the process, which must have stopped at its point: `kill -9`.
+    pub(crate) fn kill_stopped(&mut self) {
+        self.kill();
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends the process as an operator does and checks that it ends well.
+    pub(crate) fn terminate(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, mut lines) = watch::channel(Vec::new());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                sender.send_modify(|lines| lines.push(line));
+            }
+        });
+        let errors = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::clone(&errors);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                log.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        let address = loop {
+            let ready = lines.borrow_and_update().clone();
+            if ready.iter().any(|line| line.starts_with("ready")) {
+                break address_in(&ready);
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the relay ended with {status}: {}", errors.lock().unwrap());
+            }
+            std::thread::yield_now();
+        };
+        Self { child, address, lines, errors }
+    }
+}
+
+impl Drop for RelayProcess {
+    fn drop(&mut self) {
+        // Already dead where the test ended it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address_in(lines: &[String]) -> SocketAddr {
+    let words = lines.iter().flat_map(|line| line.split_whitespace());
+    words.filter_map(|word| word.parse().ok()).next().expect("no address among what was printed")
+}
