@@ -149,13 +149,20 @@ impl core::fmt::Debug for Digest {
 }
 
 impl Request {
-    /// Bytes of content it carries, for bounding a batch.
-    pub fn content_bytes(&self) -> usize {
+    /// About how many bytes its commit may write, for bounding a batch.
+    pub fn cost_bytes(&self) -> usize {
         match self {
             Self::SubmitToInbox { envelope, .. } | Self::SubmitToMailbox { envelope, .. } => {
                 envelope.bytes().len()
             }
+            Self::Close { .. } | Self::Revoke { .. } => QUEUE_END_COST_BYTES,
+            Self::Acknowledge { .. } => ACKNOWLEDGE_COST_BYTES,
             _ => 0,
         }
     }
 }
+
+/// Ending a full queue removes some thousands of rows.
+const QUEUE_END_COST_BYTES: usize = 128 * 1024;
+/// An acknowledgement removes some hundreds of rows at most.
+const ACKNOWLEDGE_COST_BYTES: usize = 32 * 1024;

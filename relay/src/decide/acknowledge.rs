@@ -3,14 +3,14 @@
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::Address;
 use plico_protocol::limits::UNACKNOWLEDGED_PER_CHANNEL_MAX;
-use plico_protocol::refusal::Code;
+use plico_protocol::refusal::{Code, Refusal};
 
 use crate::decide::{Denied, Draft};
 use crate::rows::{Fate, OriginRow, QueueRow};
 
 impl Draft<'_> {
-    /// Repeating it changes nothing. What expired while its recipient had it in hand is not
-    /// missed, in `up_to` or in `unreadable`; the latter must be rising.
+    /// Repeating it changes nothing. What has expired is left to the sweeps, which tell its sender
+    /// so, and is not missed in `unreadable`, whose sequences must rise.
     pub(super) fn acknowledge(
         &mut self,
         address: &Address,
@@ -32,8 +32,14 @@ impl Draft<'_> {
         let limit = UNACKNOWLEDGED_PER_CHANNEL_MAX + 1;
         let mut waiting = self.facts.origins(&name, queue.acknowledged, limit)?;
         waiting.retain(|(sequence, _)| *sequence <= up_to);
+        let is_full = limit <= waiting.len();
+        waiting.retain(|(_, origin)| self.now.hour() < origin.expires);
         if limit <= waiting.len() {
             return Err(Code::AckBeyondDelivered.into());
+        }
+        if is_full {
+            // So many are due for the sweeps that the end of what lives is not in sight.
+            return Err(Refusal::new(Code::Busy).retry_after(SWEEP_RETRY_MS).into());
         }
         for (sequence, origin) in &waiting {
             let fate = match unreadable.binary_search(sequence) {
@@ -57,3 +63,6 @@ impl QueueRow {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
+
+/// Milliseconds in which the sweeps get on by some thousands of rows.
+const SWEEP_RETRY_MS: u32 = 1_000;

@@ -94,7 +94,8 @@ impl Draft<'_> {
     /// mailbox may hold.
     fn end_queue(&mut self, name: &RowName, queue: &mut QueueRow) -> Result<(), Denied> {
         let held = usize::try_from(queue.envelopes).unwrap_or(usize::MAX);
-        for (sequence, origin) in self.facts.origins(name, queue.acknowledged, held)? {
+        // From the very first: what expired below the acknowledged ones may not be swept yet.
+        for (sequence, origin) in self.facts.origins(name, Sequence(0), held)? {
             self.end_envelope(name, sequence, &origin, Fate::Expired)?;
         }
         queue.acknowledged = queue.last;

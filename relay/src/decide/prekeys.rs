@@ -82,18 +82,22 @@ impl Draft<'_> {
     ) -> Result<Option<SignedPrekey<DhKey>>, FactError> {
         let table = Table::OneTimePrekeys;
         let entries = self.facts.scan(table, name.as_bytes(), &[], EXPIRED_PER_BUNDLE_MAX)?;
-        let mut taken = None;
+        let (mut taken, mut changed) = (None, false);
         for Entry { key, value } in entries {
             let prekey = SignedPrekey::<DhKey>::decode(value)
                 .map_err(|error| BadRow::Form { table: table.name(), error })?;
             self.remove(table, key);
             row.one_time = row.one_time.saturating_sub(1);
+            changed = true;
             if self.now.hour() < prekey.not_after {
                 taken = Some(prekey);
                 break;
             }
         }
-        self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
+        // Where none are left, asking writes nothing.
+        if changed {
+            self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
+        }
         Ok(taken)
     }
 }

@@ -1,0 +1,488 @@
+//! Each rule as a table, with no store at all: facts are what earlier decisions wrote.
+
+use bytes::Bytes;
+use plico_protocol::certificate::Serial;
+use plico_protocol::envelope::Envelope;
+use plico_protocol::frame::EndReason;
+use plico_protocol::id::{Address, DhKey, SubmitId};
+use plico_protocol::prekey::{KEM_KEY_BYTES, KemKey, PrekeyId, PrekeyType, Publication, SignedPrekey};
+use plico_protocol::ticket::{Category, Ticket, TicketUse, Zone};
+use plico_protocol::time::{Hour, Minute};
+
+use super::*;
+use crate::directory::Directory;
+use crate::request::Digest;
+use crate::rows::Rows;
+use crate::store::{Entry, Reader};
+use crate::writer::fixture::{
+    OPENING, START, Seeded, acknowledge, authority, bank, bank_account, certificate, code,
+    envelope, keys, minted, other_account, person, terms,
+};
+
+/// Holds nothing.
+struct Empty;
+
+impl Reader for Empty {
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: Table, _: &[u8], _: &[u8], _: usize) -> Result<Vec<Entry>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Facts that grow with each decision, and the effects of the last one.
+struct Desk<'a> {
+    facts: Facts<'a>,
+    now: Timestamp,
+    rng: Seeded,
+    events: Vec<Event>,
+}
+
+impl Desk<'_> {
+    fn call(&mut self, request: Request) -> Reply {
+        let (reply, decision) = decide(&self.facts, &request, self.now, &mut self.rng);
+        if reply.is_err() {
+            assert!(decision.changes.is_empty(), "a refusal changes nothing");
+        }
+        self.events.clear();
+        for effect in decision.effects {
+            match effect {
+                Effect::Wake(event) => self.events.push(event),
+                Effect::Certified(certificate) => self.facts.directory.insert(*certificate),
+                Effect::CertificateRevoked(serial) => self.facts.directory.revoke(serial),
+            }
+        }
+        self.facts.apply(decision.changes);
+        reply
+    }
+
+    fn mint(&mut self, messages_max: u16, window: bool) -> Ticket {
+        let (address, terms) = (person(1), terms(self.now, messages_max));
+        minted(self.call(Request::Mint { address, terms, window, zone: Zone::UNKNOWN }))
+    }
+
+    fn change_terms(&mut self, messages_max: u16) -> Ticket {
+        let (address, terms) = (person(1), terms(self.now, messages_max));
+        minted(self.call(Request::ChangeTerms { address, terms, zone: Zone::UNKNOWN }))
+    }
+
+    fn send(&mut self, n: u8, ticket: &Ticket) -> Reply {
+        let id = SubmitId::compose(self.now.hour(), [n; 12]);
+        self.send_as(id, b"frame", ticket)
+    }
+
+    fn send_as(&mut self, id: SubmitId, frame: &[u8], ticket: &Ticket) -> Reply {
+        let (to, account) = (person(1), bank().account);
+        let category = Category::Service;
+        let used = TicketUse {
+            address: &to,
+            account: &account,
+            opening: &OPENING,
+            category,
+            now: self.now.minute(),
+        };
+        let ring = self.facts.ring;
+        let key = ring.ticket(ticket.key_id()).unwrap();
+        let ticket = ticket.check(key, ring.tag(), &used).unwrap();
+        let digest = Digest::of(frame);
+        let envelope = envelope(1);
+        self.call(Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope })
+    }
+
+    fn write_in(&mut self, n: u8) -> Reply {
+        let id = SubmitId::compose(self.now.hour(), [n; 12]);
+        let (inbox, account) = (bank().inbox, bank().account);
+        let digest = Digest::of(b"frame");
+        self.call(Request::SubmitToInbox { id, digest, inbox, account, envelope: envelope(1) })
+    }
+
+    fn queue(&self, address: &Address) -> crate::rows::QueueRow {
+        self.facts.queue(address).unwrap().unwrap()
+    }
+
+    fn pass_hours(&mut self, hours: u64) {
+        self.now = Timestamp(self.now.0 + hours * 3_600_000);
+    }
+}
+
+fn check(limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) {
+    let keys = keys();
+    let ring = keys.ring();
+    let rows = Rows::new(&ring);
+    let directory = Directory::default();
+    let fixed = Fixed {
+        rows: &rows,
+        ring: &ring,
+        authority: keys.authority(),
+        directory: &directory,
+        limits: &limits,
+    };
+    let facts = Facts::new(&Empty, fixed);
+    scenario(&mut Desk { facts, now: START, rng: Seeded(1), events: Vec::new() });
+}
+
+fn scenario(scenario: impl FnOnce(&mut Desk<'_>)) {
+    check(Limits::default(), scenario);
+}
+
+fn open(desk: &mut Desk<'_>) {
+    assert_eq!(desk.call(Request::Open { address: person(1) }), Ok(RelayFrame::Opened));
+}
+
+fn certify(desk: &mut Desk<'_>, serial: u64) -> Reply {
+    let certificate = Box::new(certificate(serial, "bank", bank(), desk.now.hour()));
+    desk.call(Request::Certify { certificate })
+}
+
+#[test]
+fn opening_twice_keeps_the_epoch() {
+    scenario(|desk| {
+        open(desk);
+        let before = desk.queue(&person(1));
+        open(desk);
+        assert_eq!(desk.queue(&person(1)), before);
+    });
+}
+
+#[test]
+fn only_an_open_mailbox_mints_and_only_possible_terms() {
+    scenario(|desk| {
+        let (address, zone) = (person(1), Zone::UNKNOWN);
+        let possible = terms(desk.now, 5);
+        let mint = |terms| Request::Mint { address, terms, window: true, zone };
+        assert_eq!(code(desk.call(mint(possible))), Code::NoMailbox);
+        open(desk);
+        for terms in [
+            plico_protocol::ticket::Terms { messages_max: 0, ..possible },
+            plico_protocol::ticket::Terms { valid_until: desk.now.minute(), ..possible },
+            plico_protocol::ticket::Terms { valid_until: Minute(u32::MAX), ..possible },
+        ] {
+            assert_eq!(code(desk.call(mint(terms))), Code::BadTerms);
+        }
+        minted(desk.call(mint(possible)));
+    });
+}
+
+#[test]
+fn a_window_is_stated_by_the_ticket_and_remembered_by_the_row() {
+    scenario(|desk| {
+        open(desk);
+        let end = plico_protocol::ticket::window_end(desk.now.minute());
+        let standing = desk.mint(5, false).fields().unwrap();
+        assert_eq!(standing.free_until, None);
+        let fields = desk.mint(5, true).fields().unwrap();
+        assert_eq!(fields.free_until, Some(end));
+        assert_eq!(fields.opened_at.0 % 5, 0);
+        assert_eq!(desk.queue(&person(1)).free_until, end);
+        desk.mint(5, false);
+        assert_eq!(desk.queue(&person(1)).free_until, end, "a consent does not end a window");
+        assert_eq!(desk.change_terms(5).fields().unwrap().free_until, Some(end));
+        desk.pass_hours(25);
+        assert_eq!(desk.change_terms(5).fields().unwrap().free_until, None);
+    });
+}
+
+#[test]
+fn a_ticket_carries_as_many_messages_as_it_says_and_a_mint_begins_anew() {
+    scenario(|desk| {
+        open(desk);
+        let ticket = desk.mint(2, true);
+        desk.send(1, &ticket).unwrap();
+        desk.send(2, &ticket).unwrap();
+        assert_eq!(code(desk.send(3, &ticket)), Code::TicketExhausted);
+        desk.send(2, &ticket).unwrap();
+        let larger = desk.mint(3, true);
+        assert_eq!(desk.queue(&person(1)).used, 0);
+        desk.send(3, &larger).unwrap();
+        desk.send(4, &ticket).unwrap();
+        assert_eq!(code(desk.send(5, &ticket)), Code::TicketExhausted, "whichever ticket was used");
+        desk.send(5, &larger).unwrap();
+    });
+}
+
+#[test]
+fn revoking_and_changing_terms_end_every_earlier_ticket() {
+    scenario(|desk| {
+        open(desk);
+        let first = desk.mint(9, true);
+        desk.send(1, &first).unwrap();
+        let second = desk.change_terms(9);
+        assert_eq!(code(desk.send(2, &first)), Code::Revoked);
+        assert_eq!(desk.queue(&person(1)).envelopes, 1, "the queue is kept");
+        desk.send(2, &second).unwrap();
+        desk.call(Request::Revoke { address: person(1) }).unwrap();
+        assert_eq!(code(desk.send(3, &second)), Code::Revoked);
+        let queue = desk.queue(&person(1));
+        assert_eq!((queue.envelopes, queue.bytes, queue.last), (0, 0, queue.acknowledged));
+        let third = desk.mint(9, false);
+        desk.send(4, &third).unwrap();
+        assert_eq!(desk.queue(&person(1)).last.0, 3, "numbers go on");
+    });
+}
+
+#[test]
+fn a_closed_mailbox_and_a_revoked_ticket_are_one_answer() {
+    scenario(|desk| {
+        open(desk);
+        let ticket = desk.mint(9, true);
+        desk.call(Request::Revoke { address: person(1) }).unwrap();
+        let revoked = desk.send(1, &ticket).unwrap_err();
+        assert_eq!(desk.call(Request::Close { address: person(1) }), Ok(RelayFrame::Closed));
+        let ended = Event::Ended { address: person(1), reason: EndReason::Closed };
+        assert_eq!(desk.events, [ended]);
+        assert_eq!(desk.send(1, &ticket).unwrap_err(), revoked);
+        assert_eq!(desk.call(Request::Close { address: person(1) }), Ok(RelayFrame::Closed));
+    });
+}
+
+#[test]
+fn submit_ids_are_judged_at_the_edges() {
+    let hour = START.hour();
+    let cases = [
+        (hour.minus(46), None),
+        (hour.minus(47), Some(Code::Stale)),
+        (Hour(0), Some(Code::Stale)),
+        (hour.plus(1), None),
+        (hour.plus(2), Some(Code::Early)),
+        (Hour(u32::MAX), Some(Code::Early)),
+    ];
+    for (hour, expected) in cases {
+        scenario(|desk| {
+            open(desk);
+            let ticket = desk.mint(9, true);
+            let reply = desk.send_as(SubmitId::compose(hour, [1; 12]), b"frame", &ticket);
+            assert_eq!(reply.err().map(|refusal| refusal.code), expected, "{hour:?}");
+        });
+    }
+}
+
+#[test]
+fn a_repeated_submission_is_answered_alike_however_old_and_stored_once() {
+    scenario(|desk| {
+        open(desk);
+        let ticket = desk.mint(9, true);
+        let id = SubmitId::compose(desk.now.hour(), [1; 12]);
+        let first = desk.send_as(id, b"frame", &ticket);
+        desk.pass_hours(60);
+        assert_eq!(desk.send_as(id, b"frame", &ticket), first);
+        assert_eq!(desk.events, [Event::Arrived { address: person(1) }]);
+        assert_eq!(code(desk.send_as(id, b"other frame", &ticket)), Code::SubmitIdReused);
+        assert_eq!(desk.queue(&person(1)).last.0, 1);
+        assert_eq!(desk.queue(&person(1)).used, 1);
+    });
+}
+
+#[test]
+fn full_queues_refuse_by_number_and_by_bytes() {
+    let few = Limits { mailbox_envelopes_max: 2, ..Limits::default() };
+    let small = Limits { mailbox_bytes_max: 2 * 2048, ..Limits::default() };
+    for limits in [few, small] {
+        check(limits, |desk| {
+            open(desk);
+            let ticket = desk.mint(9, true);
+            desk.send(1, &ticket).unwrap();
+            desk.send(2, &ticket).unwrap();
+            assert_eq!(code(desk.send(3, &ticket)), Code::MailboxFull);
+            desk.call(acknowledge(person(1), 1, &[])).unwrap();
+            desk.send(3, &ticket).unwrap();
+        });
+    }
+}
+
+#[test]
+fn an_inbox_takes_messages_while_its_certificate_holds() {
+    scenario(|desk| {
+        assert_eq!(code(desk.write_in(1)), Code::NotAnInbox);
+        certify(desk, 1).unwrap();
+        desk.write_in(1).unwrap();
+        assert_eq!(desk.events, [Event::Arrived { address: bank().inbox }]);
+        desk.call(Request::RevokeCertificate { serial: Serial(1) }).unwrap();
+        assert_eq!(code(desk.write_in(2)), Code::CertificateRevoked);
+        assert_eq!(code(certify(desk, 1)), Code::CertificateRevoked, "a revocation is for good");
+        certify(desk, 2).unwrap();
+        desk.write_in(2).unwrap();
+        desk.pass_hours(91 * 24);
+        assert_eq!(code(desk.write_in(3)), Code::CertificateExpired);
+    });
+}
+
+#[test]
+fn an_inbox_belongs_to_the_account_that_was_certified_with_it() {
+    scenario(|desk| {
+        certify(desk, 1).unwrap();
+        let id = SubmitId::compose(desk.now.hour(), [1; 12]);
+        let (inbox, account) = (bank().inbox, other_account());
+        let digest = Digest::of(b"frame");
+        let request =
+            Request::SubmitToInbox { id, digest, inbox, account, envelope: envelope(1) };
+        assert_eq!(code(desk.call(request)), Code::NotAnInbox);
+    });
+}
+
+#[test]
+fn an_address_is_a_mailbox_or_an_inbox_never_both() {
+    scenario(|desk| {
+        let address = bank().inbox;
+        desk.call(Request::Open { address }).unwrap();
+        assert_eq!(code(certify(desk, 1)), Code::NotCertified);
+        desk.call(Request::Close { address }).unwrap();
+        certify(desk, 1).unwrap();
+        assert_eq!(code(desk.call(Request::Open { address })), Code::WrongConnection);
+        desk.write_in(1).unwrap();
+        assert_eq!(code(desk.call(Request::Close { address })), Code::WrongConnection);
+        assert_eq!(code(desk.call(Request::Revoke { address })), Code::NoMailbox);
+    });
+}
+
+#[test]
+fn a_serial_number_names_one_certificate() {
+    scenario(|desk| {
+        certify(desk, 1).unwrap();
+        certify(desk, 1).unwrap();
+        let other = certificate(1, "other", bank(), desk.now.hour());
+        let reply = desk.call(Request::Certify { certificate: Box::new(other) });
+        assert_eq!(code(reply), Code::NotCertified);
+        let reply = desk.call(Request::RevokeCertificate { serial: Serial(2) });
+        assert_eq!(code(reply), Code::NotCertified);
+    });
+}
+
+#[test]
+fn an_acknowledgement_is_cumulative_bounded_and_repeatable() {
+    scenario(|desk| {
+        assert_eq!(code(desk.call(acknowledge(person(1), 0, &[]))), Code::NoMailbox);
+        open(desk);
+        let ticket = desk.mint(9, true);
+        for n in 1..=4 {
+            desk.send(n, &ticket).unwrap();
+        }
+        assert_eq!(code(desk.call(acknowledge(person(1), 5, &[]))), Code::AckBeyondDelivered);
+        assert_eq!(code(desk.call(acknowledge(person(1), 2, &[3]))), Code::AckBeyondDelivered);
+        desk.call(acknowledge(person(1), 3, &[2])).unwrap();
+        assert_eq!(desk.queue(&person(1)).envelopes, 1);
+        let before = desk.queue(&person(1));
+        desk.call(acknowledge(person(1), 2, &[1])).unwrap();
+        assert_eq!(desk.queue(&person(1)), before, "going back changes nothing");
+    });
+}
+
+#[test]
+fn more_than_a_channel_holds_cannot_be_acknowledged_at_once() {
+    scenario(|desk| {
+        certify(desk, 1).unwrap();
+        for n in 0..257u32 {
+            let mut random = [0; 12];
+            random[..4].copy_from_slice(&n.to_be_bytes());
+            let id = SubmitId::compose(desk.now.hour(), random);
+            let (inbox, account) = (bank().inbox, bank().account);
+            let digest = Digest::of(b"frame");
+            let envelope = Envelope::new(vec![0; 2048].into()).unwrap();
+            desk.call(Request::SubmitToInbox { id, digest, inbox, account, envelope }).unwrap();
+        }
+        let reply = desk.call(acknowledge(bank().inbox, 257, &[]));
+        assert_eq!(code(reply), Code::AckBeyondDelivered);
+        desk.call(acknowledge(bank().inbox, 256, &[])).unwrap();
+        desk.call(acknowledge(bank().inbox, 257, &[])).unwrap();
+    });
+}
+
+#[test]
+fn what_needs_a_key_that_is_not_there_is_refused_and_the_rest_is_not() {
+    scenario(|desk| {
+        open(desk);
+        let ticket = desk.mint(9, true);
+        desk.pass_hours(24);
+        let refusal = desk.send(1, &ticket).unwrap_err();
+        assert_eq!(refusal.code, Code::Busy);
+        assert!(0 < refusal.retry_after_ms);
+        desk.call(Request::Open { address: person(2) }).unwrap();
+    });
+}
+
+fn publication(ids: impl IntoIterator<Item = u32>, signed: u32, end: Hour) -> Box<Publication> {
+    let by = bank_account();
+    let one_time = |id| {
+        SignedPrekey::sign(PrekeyType::OneTime, PrekeyId(id), end, DhKey::new([1; 32]), &by)
+    };
+    let kem = KemKey::new(Box::new([2; KEM_KEY_BYTES]));
+    Box::new(Publication {
+        signed: SignedPrekey::sign(
+            PrekeyType::Signed,
+            PrekeyId(signed),
+            end,
+            DhKey::new([3; 32]),
+            &by,
+        ),
+        kem: SignedPrekey::sign(PrekeyType::Kem, PrekeyId(signed), end, kem, &by),
+        one_time: ids.into_iter().map(one_time).collect(),
+    })
+}
+
+fn publish(desk: &mut Desk<'_>, publication: Box<Publication>) -> (u32, u32) {
+    let account = bank().account;
+    match desk.call(Request::PublishPrekeys { account, publication }) {
+        Ok(RelayFrame::Stock(stock)) => (stock.signed.0, stock.one_time),
+        other => panic!("no stock: {other:?}"),
+    }
+}
+
+fn taken(desk: &mut Desk<'_>) -> Option<u32> {
+    match desk.call(Request::TakeBundle { account: bank().account }) {
+        Ok(RelayFrame::Prekeys(bundle)) => bundle.one_time.map(|prekey| prekey.id.0),
+        other => panic!("no bundle: {other:?}"),
+    }
+}
+
+#[test]
+fn a_one_time_prekey_is_handed_out_once_oldest_first_and_never_comes_back() {
+    scenario(|desk| {
+        let take = Request::TakeBundle { account: bank().account };
+        assert_eq!(code(desk.call(take.clone())), Code::NoPrekeys);
+        let end = desk.now.hour().plus(48);
+        assert_eq!(publish(desk, publication([3, 5, 9], 7, end)), (7, 3));
+        assert_eq!(taken(desk), Some(3));
+        assert!(matches!(desk.events[..], [Event::PrekeysLow { one_time: 2, .. }]));
+        assert_eq!(publish(desk, publication([3, 5, 9], 6, end)), (7, 2), "repeated and older");
+        assert_eq!(taken(desk), Some(5));
+        assert_eq!(taken(desk), Some(9));
+        assert_eq!(taken(desk), None, "a bundle is valid without one");
+        assert_eq!(publish(desk, publication([9, 10], 8, end)), (8, 1));
+        assert_eq!(taken(desk), Some(10));
+        desk.pass_hours(48);
+        assert_eq!(code(desk.call(take)), Code::NoPrekeys, "the signed ones ended");
+    });
+}
+
+#[test]
+fn expired_one_time_prekeys_are_passed_over() {
+    scenario(|desk| {
+        let soon = desk.now.hour().plus(1);
+        publish(desk, publication([1, 2], 1, soon));
+        desk.pass_hours(1);
+        let end = desk.now.hour().plus(48);
+        assert_eq!(publish(desk, publication([3], 2, end)), (2, 3));
+        assert_eq!(taken(desk), Some(3));
+        assert_eq!(taken(desk), None);
+    });
+}
+
+#[test]
+fn a_thousand_one_time_prekeys_are_stored_and_the_rest_can_come_later() {
+    scenario(|desk| {
+        let end = desk.now.hour().plus(48);
+        for block in 0..10 {
+            publish(desk, publication(block * 100 + 1..=block * 100 + 100, 1, end));
+        }
+        assert_eq!(publish(desk, publication([1_001, 1_002], 1, end)), (1, 1_000));
+        assert_eq!(taken(desk), Some(1));
+        assert_eq!(publish(desk, publication([1_001, 1_002], 1, end)), (1, 1_000));
+    });
+}
+
+#[test]
+fn certificates_are_signed_by_the_fixture_authority() {
+    let certificate = certificate(1, "bank", bank(), START.hour());
+    certificate.certificate().clone().verify(&authority().public()).unwrap();
+}

@@ -92,7 +92,7 @@ pub(super) fn write(dir: &Path, ring: &Ring) -> Result<(), KeyFileError> {
 }
 
 /// Reads a file that nobody else may read; none if there is no such file.
-pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, KeyFileError> {
+pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, KeyFileError> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let text = Zeroizing::new(text);
@@ -105,7 +105,7 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, Key
 }
 
 /// Writes beside, syncs, renames over, syncs the directory.
-pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), KeyFileError> {
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), KeyFileError> {
     let beside = path.with_extension("new");
     // Left by a crash; a new file must be made, so that it has our mode.
     match fs::remove_file(&beside) {

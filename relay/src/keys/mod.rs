@@ -15,15 +15,18 @@
 //! | authority (secret), `authority.key` | signing certificates; may be moved offline | certifies anyone as anything | by the operator | no certificate can be issued; present ones hold until they end |
 //!
 //! Destroying a key removes it from `relay.keys`; on a journaling or flash medium the old bytes
-//! may linger until they are overwritten. Formats: [`file`](self) writes `relay.keys` as text, one
-//! key per line; see `keys/file.rs`.
+//! may linger until they are overwritten. The files are text, one key per line: `keys/file.rs` and
+//! `keys/authority.rs` document the formats.
 
 mod authority;
 mod file;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 pub use authority::{AuthorityFileError, create_authority, read_authority, read_authority_secret};
 pub use file::KeyFileError;
+pub(crate) use file::{read_private, replace};
 pub use ring::{Ring, SealKey};
 
 use std::path::{Path, PathBuf};

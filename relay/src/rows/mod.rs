@@ -9,7 +9,7 @@
 //! | table | key | value | sealed | kept |
 //! |---|---|---|---|---|
 //! | `meta` | `schema` | `u32` version | no | always |
-//! | | `swept` | next hour to expire, next hour to forget | yes | always |
+//! | | `swept` | next hour to expire, next hour to forget; shows that the key directory fits | yes | always |
 //! | `queues` | name(address) | kind, epoch, window, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
 //! | `envelopes` | name(address) ‖ `u64` sequence | the envelope | no: end-to-end ciphertext | until acknowledged, revoked, closed or 30 days |
 //! | `origins` | the same | submission, expiry hour, size class, origin and stamp | yes | the same |
@@ -33,7 +33,8 @@ mod view;
 pub(crate) use record::{
     Fate, OriginRow, PrekeysRow, QueueKind, QueueRow, SubmissionRow, SweptRow,
 };
-pub(crate) use seal::{BadRow, Sealed};
+pub use seal::BadRow;
+pub(crate) use seal::Sealed;
 pub use view::{StoredEnvelope, View, ViewError};
 
 use bytes::Bytes;

@@ -1,0 +1,138 @@
+//! Names, seals and encodings.
+
+use plico_protocol::envelope::SizeClass;
+use plico_protocol::id::{AddressTag, Stamp, TicketId};
+use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
+use plico_protocol::ticket::{Category, Epoch};
+use plico_protocol::time::Minute;
+use plico_protocol::wire::Wire;
+
+use super::*;
+use crate::request::Digest;
+use crate::writer::fixture::{Seeded, bank, keys, person};
+
+fn rows() -> Rows {
+    Rows::new(&keys().ring())
+}
+
+fn queue() -> QueueRow {
+    QueueRow { last: Sequence(9), used: 4, ..QueueRow::new(QueueKind::Inbox, Epoch(77)) }
+}
+
+fn origin(of_business: bool) -> OriginRow {
+    let origin = Origin {
+        account: bank().account,
+        tag: AddressTag::new([1; 16]),
+        ticket: TicketId::new([2; 16]),
+        hour: Hour(3),
+        category: Category::Utility,
+        reason: Reason::InWindow,
+    };
+    OriginRow {
+        submission: RowName::new([3; 16]),
+        expires: Hour(5),
+        class: SizeClass::Large,
+        origin: of_business.then(|| StampedOrigin { origin, stamp: Stamp::new([4; 32]) }),
+    }
+}
+
+fn submission(fate: Fate) -> SubmissionRow {
+    SubmissionRow {
+        digest: Digest::of(b"frame"),
+        to_person: true,
+        reason: Reason::OutsideWindow,
+        free_until: Minute(7),
+        accepted: Hour(24 * 100),
+        expires: Hour(24 * 130),
+        fate,
+        ended: if fate == Fate::Queued { Hour(0) } else { Hour(24 * 100 + 5) },
+    }
+}
+
+fn check_sealed<R: Sealed + PartialEq + core::fmt::Debug>(values: &[R]) {
+    let rows = rows();
+    for value in values {
+        assert_eq!(value.encode().len(), R::BYTES, "one length per table");
+        let change = rows.put(*b"some row", value, &mut Seeded(1));
+        let sealed = change.value.unwrap();
+        assert_eq!(rows.open::<R>(b"some row", &sealed).as_ref(), Ok(value));
+        let moved = rows.open::<R>(b"other row", &sealed);
+        assert_eq!(moved, Err(BadRow::Seal { table: R::TABLE.name() }));
+        for at in 0..sealed.len() {
+            let mut flipped = sealed.to_vec();
+            flipped[at] ^= 1;
+            let opened = rows.open::<R>(b"some row", &flipped);
+            assert_eq!(opened, Err(BadRow::Seal { table: R::TABLE.name() }), "byte {at}");
+        }
+        assert!(rows.open::<R>(b"some row", &sealed[1..]).is_err());
+        assert!(rows.open::<R>(b"some row", &[]).is_err());
+    }
+}
+
+#[test]
+fn sealed_rows_come_back_whole_or_not_at_all() {
+    check_sealed(&[queue()]);
+    check_sealed(&[origin(true), origin(false)]);
+    check_sealed(&[submission(Fate::Queued), submission(Fate::Unreadable)]);
+    check_sealed(&[SweptRow { expire: Hour(1), forget: Hour(2) }]);
+}
+
+#[test]
+fn a_value_sealed_for_one_table_does_not_open_in_another() {
+    let rows = rows();
+    let sealed = rows.put(*b"row", &queue(), &mut Seeded(1)).value.unwrap();
+    assert!(rows.open::<SubmissionRow>(b"row", &sealed).is_err());
+}
+
+#[test]
+fn names_differ_by_table_and_key() {
+    let rows = rows();
+    let address = person(1);
+    let id = SubmitId::new([0; 16]);
+    assert_ne!(rows.queue(&address), rows.queue(&person(2)));
+    assert_ne!(
+        rows.queue(&address),
+        rows.prekeys(&AccountKey::new(*address.as_bytes())),
+        "the table is part of the name"
+    );
+    let hour = Hour(1);
+    assert_ne!(rows.bucket(Table::Expiries, hour), rows.bucket(Table::Forgets, hour));
+    let other = crate::keys::Keys::in_memory(
+        *keys().authority(),
+        crate::writer::fixture::START,
+        &mut Seeded(8),
+    );
+    assert_ne!(rows.submission(&id), Rows::new(&other.ring()).submission(&id));
+}
+
+#[test]
+fn a_delivery_to_a_person_shows_when_its_day_is_over_and_other_fates_at_once() {
+    use plico_protocol::frame::SubmissionState as State;
+    let ended = 24 * 100 + 5;
+    let midnight = 24 * 101;
+    let cases = [
+        (Fate::Delivered, true, midnight - 1, State::Queued),
+        (Fate::Delivered, true, midnight, State::Delivered),
+        (Fate::Delivered, true, midnight + 47, State::Delivered),
+        (Fate::Delivered, true, midnight + 48, State::Unknown),
+        (Fate::Delivered, false, ended, State::Delivered),
+        (Fate::Unreadable, true, ended, State::Unreadable),
+        (Fate::Expired, true, ended, State::Expired),
+        (Fate::Expired, true, ended + 47, State::Expired),
+        (Fate::Expired, true, ended + 48, State::Unknown),
+        (Fate::Queued, true, 24 * 130 - 1, State::Queued),
+        (Fate::Queued, true, 24 * 130, State::Expired),
+        (Fate::Queued, true, 24 * 130 + 48, State::Unknown),
+    ];
+    for (fate, to_person, now, expected) in cases {
+        let row = SubmissionRow { to_person, ..submission(fate) };
+        assert_eq!(row.state(Hour(now)), expected, "{fate:?} at {now}");
+    }
+}
+
+#[test]
+fn an_acceptance_is_remembered_until_its_id_is_stale() {
+    let row = SubmissionRow { ended: Hour(24 * 100), to_person: false, ..submission(Fate::Expired) };
+    // An id an hour ahead of its acceptance is stale 48 hours after it.
+    assert!(row.accepted.plus(48) < row.forgotten());
+}

@@ -13,7 +13,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use fjall::config::CompressionPolicy;
 use fjall::{
-    CompressionType, Database, Error, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
+    CompressionType, Database, Error, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode, Readable,
     Snapshot,
 };
 
@@ -57,7 +57,7 @@ impl Fjall {
 
     fn commit_error(&self, error: Error) -> CommitError {
         let full = match &error {
-            Error::Io(error) => is_no_space(error),
+            Error::Io(error) | Error::Storage(LsmError::Io(error)) => is_no_space(error),
             // A background flush failed before, and its cause is gone.
             Error::Poisoned => self.is_full(),
             _ => false,
@@ -182,7 +182,7 @@ fn options(table: Table) -> KeyspaceCreateOptions {
 fn open_error(error: Error) -> OpenError {
     match error {
         Error::Locked => OpenError::Locked,
-        Error::Io(error) if is_no_space(&error) => OpenError::Commit(CommitError::Full),
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) if is_no_space(&error) => OpenError::Commit(CommitError::Full),
         error => OpenError::Failed(Box::new(error)),
     }
 }

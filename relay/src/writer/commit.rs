@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::time::Timestamp;
+use plico_protocol::time::{Minute, Timestamp};
 
 use crate::clock::Clock;
 use crate::decide::{self, Decision, Effect, Facts, Fixed, Limits};
@@ -40,6 +40,8 @@ pub struct Core {
     directory: Directory,
     /// The disk was full: before anything else the store must recover.
     full: bool,
+    /// When a key rotation failed, which is then tried once a minute.
+    rotation_failed: Option<Minute>,
 }
 
 /// What one step of the sweeps left.
@@ -58,6 +60,9 @@ pub enum Fatal {
     /// The store recovered, and cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A bug.
+    #[error("the writer panicked")]
+    Panicked,
 }
 
 /// Why the commit path cannot start.
@@ -96,7 +101,7 @@ impl Core {
     /// [`CoreError`].
     pub fn open(setup: Setup) -> Result<Self, CoreError> {
         let rows = Rows::new(&setup.keys.ring());
-        let mut core = Self { setup, rows, directory: Directory::default(), full: false };
+        let mut core = Self { setup, rows, directory: Directory::default(), full: false, rotation_failed: None };
         core.check_keys()?;
         core.load_directory()?;
         Ok(core)
@@ -199,8 +204,13 @@ impl Core {
 
     /// A failure is not fatal: what needs the missing key is refused until it is there.
     fn rotate(&mut self, now: Timestamp) {
+        if self.rotation_failed == Some(now.minute()) {
+            return;
+        }
         let Setup { keys, rng, .. } = &mut self.setup;
+        self.rotation_failed = None;
         if let Err(error) = keys.rotate(now, &mut **rng) {
+            self.rotation_failed = Some(now.minute());
             tracing::error!(target: "plico_relay::writer", error = %error, "key rotation failed");
         }
     }

@@ -12,6 +12,8 @@
 //! submission under the same id and is answered once.
 
 mod commit;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod probe;
 #[cfg(test)]
 mod tests;

@@ -129,6 +129,7 @@ impl Future for Pending {
 }
 
 fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal) {
+    let mut end = End { on_fatal: Some(on_fatal) };
     while let Some(first) = queue.blocking_recv() {
         let mut batch = Batch::default();
         batch.take(first, &mut queue);
@@ -137,8 +138,28 @@ fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal) {
             batch.take(job, &mut queue);
         }
         if let Err(fatal) = batch.carry_out(&mut core) {
-            on_fatal(&fatal);
-            return;
+            return end.with(&fatal);
+        }
+    }
+}
+
+/// Makes sure that a writer that panics is not survived by a process that takes requests.
+struct End {
+    on_fatal: Option<OnFatal>,
+}
+
+impl End {
+    fn with(&mut self, fatal: &Fatal) {
+        if let Some(on_fatal) = self.on_fatal.take() {
+            on_fatal(fatal);
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.with(&Fatal::Panicked);
         }
     }
 }
@@ -148,7 +169,7 @@ fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal) {
 struct Batch {
     tasks: Vec<Task>,
     answers: Vec<oneshot::Sender<Answer>>,
-    content_bytes: usize,
+    cost_bytes: usize,
 }
 
 impl Batch {
@@ -156,7 +177,7 @@ impl Batch {
         match job {
             Job::Task { task, answer } => {
                 if let Task::Request(request) = &task {
-                    self.content_bytes += request.content_bytes();
+                    self.cost_bytes += request.cost_bytes();
                 }
                 self.tasks.push(task);
                 self.answers.push(answer);
@@ -167,7 +188,7 @@ impl Batch {
     }
 
     fn has_room(&self) -> bool {
-        self.tasks.len() < BATCH_REQUESTS_MAX && self.content_bytes < BATCH_BYTES_MAX
+        self.tasks.len() < BATCH_REQUESTS_MAX && self.cost_bytes < BATCH_BYTES_MAX
     }
 
     fn carry_out(self, core: &mut Core) -> Result<(), Fatal> {
@@ -195,7 +216,7 @@ fn stopped() -> Refusal {
 const QUEUE_REQUESTS_MAX: usize = 1_024;
 /// Requests of one commit: more do not make a sync cheaper, and the first ones wait for the last.
 const BATCH_REQUESTS_MAX: usize = 512;
-/// Content of one commit, in bytes, after which no further request joins it.
+/// What one commit may write, in bytes, after which no further request joins it.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Milliseconds a restart takes, generously.
 const STOPPED_RETRY_MS: u32 = 5_000;

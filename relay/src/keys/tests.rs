@@ -1,0 +1,184 @@
+//! What is on disk, who may read it, and when keys come and go.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use plico_protocol::ticket::TicketKeyId;
+use plico_protocol::time::Day;
+
+use super::*;
+use crate::writer::fixture::{START, Seeded};
+
+fn later(days: u32) -> Timestamp {
+    Timestamp(START.0 + u64::from(days) * 24 * 3_600_000)
+}
+
+fn open(dir: &Path, days: u32) -> Result<Keys, KeysError> {
+    Keys::open_or_create(dir, later(days), &mut Seeded(11))
+}
+
+fn fresh() -> (tempfile::TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("keys");
+    (parent, dir)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn keys_are_made_for_the_owner_alone_and_found_again() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    assert_eq!(mode(&dir), 0o700);
+    for file in ["relay.keys", "authority.key", "authority.pub"] {
+        assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
+    }
+    let again = open(&dir, 0).unwrap();
+    assert_eq!(again.authority(), keys.authority());
+    assert_eq!(again.ring().row().expose_secret(), keys.ring().row().expose_secret());
+    assert_eq!(again.ring().seal().expose_secret(), keys.ring().seal().expose_secret());
+    assert_eq!(read_authority_secret(&dir).unwrap().public(), *keys.authority());
+}
+
+#[test]
+fn files_and_directories_open_to_others_are_refused_with_the_remedy() {
+    for (name, bad, remedy) in
+        [("relay.keys", 0o640, "chmod 0600"), ("authority.key", 0o604, "chmod 0600")]
+    {
+        let (_parent, dir) = fresh();
+        open(&dir, 0).unwrap();
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(bad)).unwrap();
+        let error = open(&dir, 0).unwrap_err().to_string();
+        assert!(error.contains(remedy) && error.contains(name), "{error}");
+    }
+    let (_parent, dir) = fresh();
+    open(&dir, 0).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o750)).unwrap();
+    let error = open(&dir, 0).unwrap_err().to_string();
+    assert!(error.contains("chmod 0700"), "{error}");
+}
+
+#[test]
+fn damaged_key_files_are_refused_by_line_and_never_shown() {
+    let (_parent, dir) = fresh();
+    open(&dir, 0).unwrap();
+    let path = dir.join("relay.keys");
+    let good = fs::read_to_string(&path).unwrap();
+    let cut = good.trim_end().rsplit_once('\n').unwrap().0;
+    let twice = format!("{good}{}\n", good.lines().nth(1).unwrap());
+    let cases = [
+        ("plico-relay-keys 2\n".to_owned(), "another version"),
+        (good.replace("seal ", "sale "), "line 3"),
+        (twice, "line 7"),
+        (good.replace("tag ", "tag 00"), "line 4"),
+        (good.lines().filter(|line| !line.starts_with("row")).fold(String::new(), |text, line| {
+            text + line + "\n"
+        }), "no `row` key"),
+    ];
+    for (text, expected) in cases {
+        fs::write(&path, text).unwrap();
+        let error = open(&dir, 0).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(!good.split_whitespace().any(|word| word.len() == 64 && error.contains(word)));
+    }
+    // A missing stamp key is no damage: the day gets another.
+    fs::write(&path, format!("{cut}\n")).unwrap();
+    open(&dir, 0).unwrap();
+}
+
+#[test]
+fn a_file_left_by_a_crash_before_the_rename_is_passed_over() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    fs::write(dir.join("relay.new"), "half a fi").unwrap();
+    keys.rotate(later(1), &mut Seeded(1)).unwrap();
+    let again = open(&dir, 1).unwrap();
+    assert!(again.ring().stamp(later(1).day()).is_some());
+}
+
+#[test]
+fn every_day_has_a_stamp_key_for_62_days() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    let first = START.day();
+    for day in 1..=62 {
+        keys.rotate(later(day), &mut Seeded(u64::from(day))).unwrap();
+    }
+    assert!(keys.ring().stamp(first).is_some());
+    keys.rotate(later(63), &mut Seeded(63)).unwrap();
+    assert!(keys.ring().stamp(first).is_none());
+    assert!(keys.ring().stamp(Day(first.0 + 1)).is_some());
+    let reread = open(&dir, 63).unwrap();
+    assert!(reread.ring().stamp(first).is_none(), "destroyed on disk as well");
+    assert!(reread.ring().stamp(later(63).day()).is_some());
+}
+
+#[test]
+fn a_ticket_key_signs_30_days_and_verifies_as_long_as_what_it_signed() {
+    let mut rng = Seeded(5);
+    let authority = crate::writer::fixture::authority().public();
+    let keys = Keys::in_memory(authority, START, &mut rng);
+    let id_at = |keys: &Keys, day| keys.ring().minting(later(day)).map(|(id, _)| id);
+    assert_eq!(id_at(&keys, 29), Some(TicketKeyId(0)));
+    assert_eq!(id_at(&keys, 30), None, "due, and no longer signing");
+    keys.rotate(later(30), &mut rng).unwrap();
+    assert_eq!(id_at(&keys, 30), Some(TicketKeyId(1)));
+    for day in (60..=420).step_by(30) {
+        keys.rotate(later(day), &mut rng).unwrap();
+    }
+    keys.rotate(later(431), &mut rng).unwrap();
+    assert!(keys.ring().ticket(TicketKeyId(0)).is_some(), "400 days after its last signature");
+    keys.rotate(later(432), &mut rng).unwrap();
+    assert!(keys.ring().ticket(TicketKeyId(0)).is_none());
+}
+
+#[test]
+fn ticket_key_ids_wrap_without_meeting() {
+    let mut rng = Seeded(5);
+    let keys = Keys::in_memory(crate::writer::fixture::authority().public(), START, &mut rng);
+    for round in 1..=300 {
+        keys.rotate(later(round * 30), &mut rng).unwrap();
+    }
+    let ring = keys.ring();
+    assert_eq!(ring.minting(later(9_000)).unwrap().0, TicketKeyId(44));
+    assert!(ring.tickets.len() <= 16, "{}", ring.tickets.len());
+}
+
+#[test]
+fn a_key_that_cannot_be_made_durable_does_not_exist() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    keys.rotate(later(1), &mut Seeded(1)).unwrap_err();
+    assert!(keys.ring().stamp(later(1).day()).is_none());
+    assert!(keys.ring().stamp(START.day()).is_some());
+}
+
+#[test]
+fn an_authority_may_live_elsewhere_and_is_never_replaced() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    let error = create_authority(&dir, &mut Seeded(2)).unwrap_err();
+    assert!(matches!(error, AuthorityFileError::Exists { .. }));
+    fs::remove_file(dir.join("authority.key")).unwrap();
+    assert_eq!(open(&dir, 0).unwrap().authority(), keys.authority());
+    let error = read_authority_secret(&dir).unwrap_err();
+    assert!(matches!(error, AuthorityFileError::Absent { .. }));
+    let other = tempfile::tempdir().unwrap();
+    fs::set_permissions(other.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    create_authority(other.path(), &mut Seeded(99)).unwrap();
+    fs::copy(other.path().join("authority.key"), dir.join("authority.key")).unwrap();
+    assert!(matches!(read_authority(&dir), Err(AuthorityFileError::Mismatch { .. })));
+}
+
+#[test]
+fn keys_print_nothing() {
+    let keys = Keys::in_memory(crate::writer::fixture::authority().public(), START, &mut Seeded(1));
+    let first = keys.ring().row().expose_secret()[0];
+    let shown = format!("{keys:?}");
+    assert!(shown.contains("SealKey(…)") && shown.contains("MacKey(…)"));
+    assert!(!shown.contains(&format!("{first}, ")), "{shown}");
+}
