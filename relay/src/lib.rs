@@ -29,7 +29,7 @@ pub mod tls;
 mod listener;
 pub mod policy;
 
-pub mod connection;
+mod connection;
 mod service;
 
 pub mod request;
@@ -45,6 +45,7 @@ pub mod admin;
 mod housekeeping;
 pub mod space;
 
+pub use connection::code;
 pub use listener::ListenError;
 pub use opening::{OpeningError, Options};
 pub use relay::{Relay, ShutdownError, StartError};

@@ -33,7 +33,7 @@ pub struct Options {
     /// Where rows are kept; none opens the embedded store in the data directory.
     pub store: Option<Arc<dyn Store>>,
     /// What to do when a commit failed and nobody can be answered any more.
-    pub on_fatal: fn(&Fatal),
+    pub on_fatal: Arc<dyn Fn(&Fatal) + Send + Sync>,
 }
 
 /// Why a relay does not begin.
@@ -81,7 +81,7 @@ impl Default for Options {
             probe: Arc::new(NoProbe),
             space: None,
             store: None,
-            on_fatal: exit_process,
+            on_fatal: Arc::new(exit_process),
         }
     }
 }
@@ -117,8 +117,9 @@ pub(crate) fn open(
         probe: options.probe.clone(),
     })?;
     let (directory, view) = (core.directory(), core.view());
-    let (writer, running) =
-        writer::start(core, Box::new(options.on_fatal)).map_err(OpeningError::Thread)?;
+    let on_fatal = options.on_fatal.clone();
+    let on_fatal = Box::new(move |fatal: &Fatal| on_fatal(fatal));
+    let (writer, running) = writer::start(core, on_fatal).map_err(OpeningError::Thread)?;
     Ok(Opened { keys, identity, directory, view, writer, running })
 }
 

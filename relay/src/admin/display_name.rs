@@ -82,10 +82,11 @@ pub fn check_against<'a>(
     }
 }
 
-/// What a name looks like, with and without regard to case, spaces and punctuation aside.
+/// What a name looks like as written and in lower case, spaces and punctuation aside: `PayPaI`
+/// is taken for `Paypal`, and so is `paypa1`.
 fn looks(name: &str) -> BTreeSet<String> {
     let letters: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
-    let shape = |text: &str| skeleton(text).collect::<String>();
+    let shape = |text: &str| skeleton(text).collect::<String>().to_lowercase();
     BTreeSet::from([shape(&letters), shape(&letters.to_lowercase())])
 }
 

@@ -8,6 +8,7 @@ mod business;
 mod registrar;
 mod serve;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -144,13 +145,13 @@ fn read_settings(path: &Path) -> Result<Config, Failure> {
 }
 
 /// One line, or several, to whoever typed the command.
-#[expect(clippy::print_stdout, reason = "standard output is what a command answers on")]
 fn say(text: impl core::fmt::Display) {
-    println!("{text}");
+    // Whoever closed the pipe wants to read no more; what was asked is done all the same.
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn complain(failure: &Failure) {
-    eprintln!("plico-relay: {failure}");
+    let _ = writeln!(std::io::stderr(), "plico-relay: {failure}");
 }
 
 const AFTER_HELP: &str = "Exit status: 0 done; 1 failed, trying again may help; 2 wrong usage or \

@@ -7,10 +7,8 @@ use quinn::VarInt;
 pub const SHUTTING_DOWN: VarInt = VarInt::from_u32(1);
 /// No frame came within the first five seconds.
 pub const NO_FIRST_FRAME: VarInt = VarInt::from_u32(2);
-/// The relay's storage failed; it stops rather than promise what it cannot keep.
-pub const STORAGE_FAILED: VarInt = VarInt::from_u32(3);
 /// The TLS exporter is missing, without which nothing can be proven.
-pub const NO_EXPORTER: VarInt = VarInt::from_u32(4);
+pub const NO_EXPORTER: VarInt = VarInt::from_u32(3);
 
 /// On `STOP_SENDING`: the stream's last answer was given.
 pub const STREAM_ENDED: VarInt = VarInt::from_u32(16);

@@ -1,7 +1,7 @@
 //! One connection: its kind, what it proved, and its streams.
 //!
 //! A connection knows who proved what; it never says it. Requests that change state are built by
-//! [`crate::service`], deliveries by [`crate::delivery`].
+//! `service`, deliveries by `delivery`.
 
 pub(crate) mod answer;
 pub mod code;

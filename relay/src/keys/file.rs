@@ -113,12 +113,8 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), KeyFileError> 
         _ => (),
     }
     let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(&beside)
-        .map_err(at(&beside))?;
+    let mut file =
+        options.write(true).create_new(true).mode(FILE_MODE).open(&beside).map_err(at(&beside))?;
     file.write_all(contents).and_then(|()| file.sync_all()).map_err(at(&beside))?;
     fs::rename(&beside, path).map_err(at(path))?;
     let dir = path.parent().unwrap_or(Path::new("."));
