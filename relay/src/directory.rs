@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use plico_protocol::certificate::{BadCertificate, Certificate, Handle, Serial, VerifiedCertificate};
+use plico_protocol::certificate::{
+    BadCertificate, Certificate, Handle, Serial, VerifiedCertificate,
+};
 use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Hour;

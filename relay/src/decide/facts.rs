@@ -128,7 +128,9 @@ impl<'a> Facts<'a> {
         let start = (table, prefix.max(from).to_vec());
         let pending = || {
             let within = |key: &Vec<u8>| key.starts_with(prefix);
-            self.pending.range(start.clone()..).take_while(move |((t, k), _)| *t == table && within(k))
+            self.pending
+                .range(start.clone()..)
+                .take_while(move |((t, k), _)| *t == table && within(k))
         };
         // Each pending removal can hide one stored row; so many more are read.
         let removed = pending().filter(|(_, value)| value.is_none()).count();

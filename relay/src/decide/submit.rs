@@ -164,11 +164,7 @@ impl Draft<'_> {
         };
         let origin = OriginRow { submission, expires, class: envelope.class(), origin };
         let key = name.at(queue.last);
-        self.put_clear(
-            Table::Expiries,
-            self.expiry_key(&name, queue.last, &origin),
-            Vec::new(),
-        );
+        self.put_clear(Table::Expiries, self.expiry_key(&name, queue.last, &origin), Vec::new());
         self.put_clear(Table::Envelopes, key.clone(), envelope.bytes().clone());
         self.put(key, &origin);
         self.put(*submission.as_bytes(), &row);

@@ -3,7 +3,7 @@
 //! Each hour's bucket is emptied once the hour has come, catching up over all hours in which the
 //! relay was down. Readers do not wait for it: what is due is hidden at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::refusal::Refusal;
@@ -115,13 +115,14 @@ impl Draft<'_> {
         let Some(origin) = readable(self.facts.origin(entry))?.flatten() else { return Ok(()) };
         let ended = self.end_envelope(&name, sequence, &origin, Fate::Expired);
         readable(ended)?;
-        if !queues.contains_key(&name) {
-            if let Some(queue) = readable(self.facts.queue_named(&name))?.flatten() {
-                queues.insert(name, queue);
+        // Several envelopes of one queue may end in one step; its row is written once.
+        match queues.entry(name) {
+            btree_map::Entry::Occupied(mut queue) => queue.get_mut().let_go(&origin),
+            btree_map::Entry::Vacant(vacant) => {
+                if let Some(queue) = readable(self.facts.queue_named(&name))?.flatten() {
+                    vacant.insert(queue).let_go(&origin);
+                }
             }
-        }
-        if let Some(queue) = queues.get_mut(&name) {
-            queue.let_go(&origin);
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use plico_protocol::certificate::Serial;
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::EndReason;
 use plico_protocol::id::{Address, DhKey, SubmitId};
-use plico_protocol::prekey::{KEM_KEY_BYTES, KemKey, PrekeyId, PrekeyType, Publication, SignedPrekey};
+use plico_protocol::prekey::{
+    KEM_KEY_BYTES, KemKey, PrekeyId, PrekeyType, Publication, SignedPrekey,
+};
 use plico_protocol::ticket::{Category, Ticket, TicketUse, Zone};
 use plico_protocol::time::{Hour, Minute};
 
@@ -315,8 +317,7 @@ fn an_inbox_belongs_to_the_account_that_was_certified_with_it() {
         let id = SubmitId::compose(desk.now.hour(), [1; 12]);
         let (inbox, account) = (bank().inbox, other_account());
         let digest = Digest::of(b"frame");
-        let request =
-            Request::SubmitToInbox { id, digest, inbox, account, envelope: envelope(1) };
+        let request = Request::SubmitToInbox { id, digest, inbox, account, envelope: envelope(1) };
         assert_eq!(code(desk.call(request)), Code::NotAnInbox);
     });
 }
@@ -403,9 +404,8 @@ fn what_needs_a_key_that_is_not_there_is_refused_and_the_rest_is_not() {
 
 fn publication(ids: impl IntoIterator<Item = u32>, signed: u32, end: Hour) -> Box<Publication> {
     let by = bank_account();
-    let one_time = |id| {
-        SignedPrekey::sign(PrekeyType::OneTime, PrekeyId(id), end, DhKey::new([1; 32]), &by)
-    };
+    let one_time =
+        |id| SignedPrekey::sign(PrekeyType::OneTime, PrekeyId(id), end, DhKey::new([1; 32]), &by);
     let kem = KemKey::new(Box::new([2; KEM_KEY_BYTES]));
     Box::new(Publication {
         signed: SignedPrekey::sign(

@@ -74,9 +74,12 @@ fn damaged_key_files_are_refused_by_line_and_never_shown() {
         (good.replace("seal ", "sale "), "line 3"),
         (twice, "line 7"),
         (good.replace("tag ", "tag 00"), "line 4"),
-        (good.lines().filter(|line| !line.starts_with("row")).fold(String::new(), |text, line| {
-            text + line + "\n"
-        }), "no `row` key"),
+        (
+            good.lines()
+                .filter(|line| !line.starts_with("row"))
+                .fold(String::new(), |text, line| text + line + "\n"),
+            "no `row` key",
+        ),
     ];
     for (text, expected) in cases {
         fs::write(&path, text).unwrap();

@@ -5,7 +5,6 @@ use plico_protocol::id::{AddressTag, Stamp, TicketId};
 use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::Minute;
-use plico_protocol::wire::Wire;
 
 use super::*;
 use crate::request::Digest;
@@ -132,7 +131,8 @@ fn a_delivery_to_a_person_shows_when_its_day_is_over_and_other_fates_at_once() {
 
 #[test]
 fn an_acceptance_is_remembered_until_its_id_is_stale() {
-    let row = SubmissionRow { ended: Hour(24 * 100), to_person: false, ..submission(Fate::Expired) };
+    let row =
+        SubmissionRow { ended: Hour(24 * 100), to_person: false, ..submission(Fate::Expired) };
     // An id an hour ahead of its acceptance is stale 48 hours after it.
     assert!(row.accepted.plus(48) < row.forgotten());
 }

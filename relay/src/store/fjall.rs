@@ -13,8 +13,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use fjall::config::CompressionPolicy;
 use fjall::{
-    CompressionType, Database, Error, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode, Readable,
-    Snapshot,
+    CompressionType, Database, Error, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode,
+    Readable, Snapshot,
 };
 
 use super::schema;
@@ -23,10 +23,10 @@ use crate::store::{Change, CommitError, Entry, OpenError, ReadError, Reader, Sto
 /// A fjall database in a directory of its own, locked to this process.
 pub struct Fjall {
     path: PathBuf,
-    open: RwLock<Option<Open>>,
+    open: RwLock<Option<Opened>>,
 }
 
-struct Open {
+struct Opened {
     /// By [`Table::byte`], from 1. Declared before `database`, so that it is dropped first.
     keyspaces: Vec<Keyspace>,
     database: Database,
@@ -39,13 +39,13 @@ impl Fjall {
     ///
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let open = RwLock::new(Some(Open::open(path)?));
+        let open = RwLock::new(Some(Opened::open(path)?));
         let store = Self { path: path.to_owned(), open };
         schema::check(&store)?;
         Ok(store)
     }
 
-    fn guard(&self) -> RwLockReadGuard<'_, Option<Open>> {
+    fn guard(&self) -> RwLockReadGuard<'_, Option<Opened>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,7 +94,7 @@ impl Store for Fjall {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         // The lock on the directory is released first, or opening would find it taken.
         drop(open.take());
-        match Open::open(&self.path) {
+        match Opened::open(&self.path) {
             Ok(reopened) => {
                 *open = Some(reopened);
                 Ok(())
@@ -105,7 +105,7 @@ impl Store for Fjall {
     }
 }
 
-impl Open {
+impl Opened {
     fn open(path: &Path) -> Result<Self, OpenError> {
         let database = Database::builder(path).open().map_err(open_error)?;
         let keyspaces = Table::ALL
@@ -124,7 +124,7 @@ impl Open {
 
 /// A snapshot, and a hold on the database it reads from.
 struct FjallReader<'a> {
-    guard: RwLockReadGuard<'a, Option<Open>>,
+    guard: RwLockReadGuard<'a, Option<Opened>>,
     snapshot: Snapshot,
 }
 
@@ -182,7 +182,9 @@ fn options(table: Table) -> KeyspaceCreateOptions {
 fn open_error(error: Error) -> OpenError {
     match error {
         Error::Locked => OpenError::Locked,
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) if is_no_space(&error) => OpenError::Commit(CommitError::Full),
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) if is_no_space(&error) => {
+            OpenError::Commit(CommitError::Full)
+        }
         error => OpenError::Failed(Box::new(error)),
     }
 }

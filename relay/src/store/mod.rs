@@ -185,7 +185,9 @@ pub enum OpenError {
     #[error("the data directory is in use by another plico-relay; stop that one first")]
     Locked,
     /// Written by another version.
-    #[error("the data directory has schema version {found}, this program reads {expected}; use the release that fits or migrate")]
+    #[error(
+        "the data directory has schema version {found}, this program reads {expected}; use the release that fits or migrate"
+    )]
     Schema {
         /// The version on disk.
         found: u32,

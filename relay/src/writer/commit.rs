@@ -82,7 +82,7 @@ pub enum CoreError {
 /// One thing to do in a commit.
 #[derive(Debug)]
 pub(super) enum Task {
-    Request(Request),
+    Request(Box<Request>),
     Sweep,
 }
 
@@ -93,6 +93,12 @@ pub(super) enum Answer {
     Swept(Result<Swept, Refusal>),
 }
 
+impl Task {
+    pub(super) fn request(request: Request) -> Self {
+        Self::Request(Box::new(request))
+    }
+}
+
 impl Core {
     /// Checks that keys and data belong together and loads the directory.
     ///
@@ -101,7 +107,13 @@ impl Core {
     /// [`CoreError`].
     pub fn open(setup: Setup) -> Result<Self, CoreError> {
         let rows = Rows::new(&setup.keys.ring());
-        let mut core = Self { setup, rows, directory: Directory::default(), full: false, rotation_failed: None };
+        let mut core = Self {
+            setup,
+            rows,
+            directory: Directory::default(),
+            full: false,
+            rotation_failed: None,
+        };
         core.check_keys()?;
         core.load_directory()?;
         Ok(core)
@@ -124,7 +136,7 @@ impl Core {
     ///
     /// [`Fatal`]; nobody may then be answered.
     pub fn commit_batch(&mut self, requests: Vec<Request>) -> Result<Vec<Reply>, Fatal> {
-        let (answers, events) = self.commit(requests.into_iter().map(Task::Request).collect())?;
+        let (answers, events) = self.commit(requests.into_iter().map(Task::request).collect())?;
         self.wake(events);
         let reply = |answer| match answer {
             Answer::Reply(reply) => Some(reply),

@@ -58,6 +58,14 @@ impl TryCryptoRng for Seeded {}
 pub(crate) struct SetClock(AtomicU64);
 
 impl SetClock {
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self(AtomicU64::new(now.0))
+    }
+
+    pub(crate) fn after(now: Timestamp, ms: u64) -> Timestamp {
+        Timestamp(now.0 + ms)
+    }
+
     pub(crate) fn set(&self, now: Timestamp) {
         self.0.store(now.0, Ordering::SeqCst);
     }
@@ -107,7 +115,7 @@ impl World {
 
     /// Over a store, at [`START`].
     pub(crate) fn over(store: Arc<dyn Store>, keys: Keys, limits: Limits) -> Self {
-        let clock = Arc::new(SetClock(AtomicU64::new(START.0)));
+        let clock = Arc::new(SetClock::at(START));
         let woken = Arc::new(Woken::default());
         let setup = Setup {
             store: Arc::clone(&store),

@@ -72,7 +72,7 @@ impl Writer {
     /// Hands a request over, waiting only while the queue is full. The answer comes by the value
     /// returned, so that pipelined requests share a commit.
     pub async fn enqueue(&self, request: Request) -> Pending {
-        Pending { answer: self.hand_over(Task::Request(request)).await }
+        Pending { answer: self.hand_over(Task::request(request)).await }
     }
 
     /// Ends what is past its hour and forgets what is due, a bounded number of rows per commit, so
