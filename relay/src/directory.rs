@@ -193,3 +193,80 @@ fn verify(bytes: Bytes, authority: &AuthorityKey) -> Option<VerifiedCertificate>
     reader.finish().ok()?;
     certificate.verify(authority).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use plico_protocol::certificate::BusinessKeys;
+    use plico_protocol::signature::AuthoritySecret;
+
+    use super::*;
+    use crate::request::Request;
+    use crate::writer::fixture::{START, World, bank, certificate, other_account, person};
+
+    fn handle(name: &str) -> Handle {
+        Handle::new(name).unwrap()
+    }
+
+    fn serial(certified: Option<Certified>) -> Option<u64> {
+        certified.map(|certified| certified.certificate.body().serial.0)
+    }
+
+    #[test]
+    fn a_renewal_wins_whatever_the_order_and_the_old_inbox_stays_one() {
+        let renewed = BusinessKeys { inbox: person(9), ..bank() };
+        let hour = START.hour();
+        for order in [[1, 2], [2, 1]] {
+            let directory = Directory::default();
+            for number in order {
+                let keys = if number == 1 { bank() } else { renewed };
+                directory.insert(certificate(number, "bank", keys, hour));
+            }
+            assert_eq!(serial(directory.by_handle(&handle("bank"))), Some(2));
+            assert_eq!(serial(directory.by_account(&bank().account)), Some(2));
+            assert_eq!(serial(directory.inbox(&bank().inbox)), Some(1));
+            assert_eq!(serial(directory.inbox(&person(9))), Some(2));
+            assert_eq!(serial(directory.inbox(&person(8))), None);
+            assert_eq!(directory.next_serial(), Serial(3));
+        }
+    }
+
+    #[test]
+    fn a_handle_passes_to_the_newest_and_the_old_account_keeps_its_standing() {
+        let directory = Directory::default();
+        let other = BusinessKeys { account: other_account(), inbox: person(9), ..bank() };
+        directory.insert(certificate(1, "bank", bank(), START.hour()));
+        directory.insert(certificate(2, "bank", other, START.hour()));
+        assert_eq!(serial(directory.by_handle(&handle("bank"))), Some(2));
+        let old = directory.by_account(&bank().account).unwrap();
+        old.standing(START.hour()).unwrap();
+    }
+
+    #[test]
+    fn standing_is_judged_at_the_edges() {
+        let hour = START.hour();
+        let directory = Directory::default();
+        directory.insert(certificate(1, "bank", bank(), hour));
+        let standing = |at| directory.by_serial(Serial(1)).unwrap().standing(at);
+        assert_eq!(standing(hour.minus(1)), Err(NotStanding::NotYetValid));
+        assert_eq!(standing(hour), Ok(()));
+        assert_eq!(standing(hour.plus(90 * 24)), Err(NotStanding::Expired));
+        directory.revoke(Serial(1));
+        directory.insert(certificate(1, "bank", bank(), hour));
+        let standing = directory.by_serial(Serial(1)).unwrap().standing(hour);
+        assert_eq!(standing, Err(NotStanding::Revoked), "inserting again does not pardon");
+    }
+
+    #[test]
+    fn loading_gives_back_what_was_committed_and_leaves_out_other_authorities() {
+        let (mut world, _disk) = World::new();
+        world.certify_bank();
+        world.call(Request::RevokeCertificate { serial: Serial(1) }).unwrap();
+        let reader = world.store.reader().unwrap();
+        let directory = Directory::default();
+        assert_eq!(directory.load(&*reader, world.keys.authority()).unwrap(), 0);
+        assert!(directory.by_serial(Serial(1)).unwrap().revoked);
+        let other = AuthoritySecret::from_seed(&[77; 32]).public();
+        assert_eq!(directory.load(&*reader, &other).unwrap(), 1);
+        assert!(directory.by_serial(Serial(1)).is_none());
+    }
+}

@@ -93,7 +93,8 @@ impl Draft<'_> {
     /// Removes every envelope of a queue; their submissions end as expired. Bounded by what a
     /// mailbox may hold.
     fn end_queue(&mut self, name: &RowName, queue: &mut QueueRow) -> Result<(), Denied> {
-        let held = usize::try_from(queue.envelopes).unwrap_or(usize::MAX);
+        let held = queue.envelopes.max(self.facts.limits.mailbox_envelopes_max);
+        let held = usize::try_from(held).unwrap_or(usize::MAX);
         // From the very first: what expired below the acknowledged ones may not be swept yet.
         for (sequence, origin) in self.facts.origins(name, Sequence(0), held)? {
             self.end_envelope(name, sequence, &origin, Fate::Expired)?;

@@ -117,6 +117,9 @@ impl Keys {
     ///
     /// [`KeysError::File`], and then nothing changed: what needs the missing key must be refused.
     pub fn rotate(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Result<(), KeysError> {
+        if !self.ring().is_due(now) {
+            return Ok(());
+        }
         // Held throughout, so that two callers cannot each add a key of the same day.
         let mut current = self.shared.ring.write().unwrap_or_else(PoisonError::into_inner);
         let Some(next) = current.rotated(now, rng) else { return Ok(()) };

@@ -94,15 +94,17 @@ impl Ring {
         self.stamps.get(&day)
     }
 
-    /// Whether [`crate::keys::Keys::rotate`] has something to add.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.minting(now).is_none() || self.stamp(now.day()).is_none()
+    /// Whether [`crate::keys::Keys::rotate`] has something to add or to destroy.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.minting(now).is_none()
+            || self.stamp(now.day()).is_none()
+            || self.has_outlived(now.day())
     }
 
     /// The ring that `now` asks for; none if this is it.
     pub(super) fn rotated(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Option<Self> {
         let today = now.day();
-        if !self.is_due(now) && !self.has_outlived(today) {
+        if !self.is_due(now) {
             return None;
         }
         let mut next = self.clone();

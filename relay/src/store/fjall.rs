@@ -49,17 +49,16 @@ impl Fjall {
         self.open.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether so little is free that a failure without a named cause is taken for a full disk.
-    fn is_full(&self) -> bool {
+    fn has_less_than(&self, bytes: u64) -> bool {
         rustix::fs::statvfs(&self.path)
-            .is_ok_and(|space| space.f_bavail.saturating_mul(space.f_frsize) < FULL_BYTES)
+            .is_ok_and(|space| space.f_bavail.saturating_mul(space.f_frsize) < bytes)
     }
 
     fn commit_error(&self, error: Error) -> CommitError {
         let full = match &error {
             Error::Io(error) | Error::Storage(LsmError::Io(error)) => is_no_space(error),
             // A background flush failed before, and its cause is gone.
-            Error::Poisoned => self.is_full(),
+            Error::Poisoned => self.has_less_than(FLUSH_BYTES),
             _ => false,
         };
         if full { CommitError::Full } else { CommitError::Failed(Box::new(error)) }
@@ -84,11 +83,11 @@ impl Store for Fjall {
     fn reader(&self) -> Result<Box<dyn Reader + '_>, ReadError> {
         let guard = self.guard();
         let snapshot = guard.as_ref().ok_or(ReadError::Closed)?.database.snapshot();
-        Ok(Box::new(FjallReader { guard, snapshot }))
+        Ok(Box::new(FjallReader { snapshot, guard }))
     }
 
     fn recover(&self) -> Result<(), CommitError> {
-        if self.is_full() {
+        if self.has_less_than(REOPEN_BYTES) {
             return Err(CommitError::Full);
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +106,10 @@ impl Store for Fjall {
 
 impl Opened {
     fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = Database::builder(path).open().map_err(open_error)?;
+        let database = Database::builder(path)
+            .journal_compression(CompressionType::None)
+            .open()
+            .map_err(open_error)?;
         let keyspaces = Table::ALL
             .iter()
             .map(|table| database.keyspace(table.name(), || options(*table)))
@@ -124,8 +126,8 @@ impl Opened {
 
 /// A snapshot, and a hold on the database it reads from.
 struct FjallReader<'a> {
-    guard: RwLockReadGuard<'a, Option<Opened>>,
     snapshot: Snapshot,
+    guard: RwLockReadGuard<'a, Option<Opened>>,
 }
 
 impl FjallReader<'_> {
@@ -168,7 +170,8 @@ impl core::fmt::Debug for Fjall {
     }
 }
 
-/// Envelopes are ciphertext: compressing them costs time and saves nothing.
+/// Envelopes are ciphertext: compressing them costs time and saves nothing. For the same reason the
+/// journal, which is mostly envelopes, is not compressed.
 fn options(table: Table) -> KeyspaceCreateOptions {
     let options = KeyspaceCreateOptions::default();
     match table {
@@ -198,6 +201,8 @@ fn is_no_space(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
-/// Below this many free bytes opening fjall again would only fail again: its journal alone grows
-/// by more between two flushes.
-const FULL_BYTES: u64 = 4 * 1024 * 1024;
+/// What fjall needs for a flush (a memtable of 64 MiB) and a new journal: with less than this free,
+/// a failure that names no cause is taken for a full disk.
+const FLUSH_BYTES: u64 = 128 * 1024 * 1024;
+/// With less than this free, opening again would only lead to the next failure.
+const REOPEN_BYTES: u64 = 4 * 1024 * 1024;

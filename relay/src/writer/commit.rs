@@ -149,13 +149,13 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// [`Fatal`]. A full disk leaves more to do.
+    /// [`Fatal`]. Where nothing can be done now, as on a full disk, there is no use in going on.
     pub fn sweep(&mut self) -> Result<Swept, Fatal> {
         let (answers, events) = self.commit(vec![Task::Sweep])?;
         self.wake(events);
         Ok(match answers.first() {
             Some(Answer::Swept(Ok(swept))) => *swept,
-            _ => Swept { more: true },
+            _ => Swept { more: false },
         })
     }
 

@@ -1,12 +1,15 @@
 //! Thirty days, exact to the hour, and what is told afterwards.
 
+use std::sync::Arc;
+
 use plico_protocol::frame::{Sequence, SubmissionState};
 use plico_protocol::id::SubmitId;
+use plico_protocol::refusal::Code;
 
 use crate::request::Request;
-use crate::store::Table;
-use crate::writer::Event;
-use crate::writer::fixture::{World, acknowledge, bank, person};
+use crate::store::{Disk, Memory, Table};
+use crate::writer::fixture::{World, acknowledge, bank, code, keys, person};
+use crate::writer::{Event, Limits};
 
 fn sent(world: &mut World, count: u8) -> Vec<SubmitId> {
     world.call(Request::Open { address: person(1) }).unwrap();
@@ -81,6 +84,21 @@ fn a_clock_that_was_far_ahead_does_not_keep_later_envelopes_for_ever() {
     assert_eq!(view.last_sequence(&person(1)).unwrap(), Sequence(1));
     world.clock.set(start);
     assert_eq!(waiting(&world), 0, "swept, not only hidden");
+}
+
+#[test]
+fn what_expired_makes_room_for_as_much_again() {
+    let store = Arc::new(Memory::open(&Disk::default()).unwrap());
+    let limits = Limits { mailbox_envelopes_max: 2, ..Limits::default() };
+    let mut world = World::over(store, keys(), limits);
+    for round in 0..3 {
+        sent(&mut world, 2);
+        let ticket = world.mint(person(1), 99, true);
+        let third = world.to_mailbox(3, person(1), &ticket);
+        assert_eq!(code(world.call(third)), Code::MailboxFull, "round {round}");
+        world.pass_hours(720);
+        world.sweep();
+    }
 }
 
 #[test]
