@@ -141,7 +141,7 @@ settings! {
     allow_classical: bool = false, "true or false",
         "Whether clients without X25519MLKEM768 may connect. What they send can be recorded today and read by a quantum computer later.";
     connections_max: u32 = 100_000, "connections" in 1..=10_000_000,
-        "Connections open at one time; further ones are refused. An idle one costs about 30 KiB.";
+        "Connections open at one time; further ones are refused. One that listens for its mail costs about 50 KiB.";
     handshakes_per_minute_per_prefix: u32 = 600, "handshakes per minute" in 1..=6_000_000,
         "Handshakes that an IPv4 /24 or IPv6 /48 may begin before it must show, by one more round trip, that it receives at its addresses. Ten times as many are refused.";
     mailbox_envelopes_max: u32 = 1_000, "envelopes" in 1..=100_000,

@@ -1,8 +1,11 @@
 //! The relay's TLS identity and the transport's parameters. SPEC.md §2 and §4.
 //!
 //! Clients pin the key, not a certificate authority: the certificate is made anew at each start
-//! around the stored key and says nothing that anybody checks. What must not happen here: a key
-//! exchange that can be recorded now and broken later, early data, resumption, address tokens.
+//! around the stored key and says nothing that anybody checks. A thief of `tls.key` can stand in
+//! for the relay on the network and see what a relay sees; a new key breaks every link's pin.
+//!
+//! What must not happen here: a key exchange that can be recorded now and broken later, early
+//! data, resumption, address tokens.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use plico_protocol::limits::{
 };
 use plico_protocol::refusal::{Code, Refusal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::channels::{Acknowledged, Channels, Turn};
 use super::hub::{Port, Subscription};
@@ -36,7 +37,7 @@ pub(crate) async fn deliver(
         port: Arc::default(),
         channels: Channels::default(),
         pending: VecDeque::new(),
-        resting: false,
+        resting: None,
     };
     session.subscribe(first, account);
     if session.run(queue).await.is_ok() {
@@ -51,8 +52,8 @@ struct Session {
     channels: Channels<Subscription>,
     /// Answers not known yet, in order.
     pending: VecDeque<Answer>,
-    /// A read failed: no turns until a pause is over.
-    resting: bool,
+    /// A read failed: no turns until then.
+    resting: Option<Instant>,
 }
 
 impl Session {
@@ -65,6 +66,7 @@ impl Session {
                 self.take(item).await?;
             }
             self.hear();
+            self.answer_ready().await;
             if self.take_turn() {
                 self.outbox.flush().await?;
                 continue;
@@ -77,7 +79,7 @@ impl Session {
                 },
                 frame = front(&mut self.pending) => self.outbox.push(&frame),
                 () = self.port.changed() => (),
-                () = tokio::time::sleep(READ_PAUSE), if self.resting => self.resting = false,
+                () = rested(self.resting) => self.resting = None,
             }
         }
     }
@@ -100,6 +102,16 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Between turns, so that a long backlog does not hold acknowledgements up.
+    async fn answer_ready(&mut self) {
+        while let Some(answer) = self.pending.front_mut()
+            && let Some(frame) = answer.frame_if_ready().await
+        {
+            self.outbox.push(&frame);
+            self.pending.pop_front();
+        }
     }
 
     async fn answer_all(&mut self) -> Result<(), Unheard> {
@@ -194,7 +206,7 @@ impl Session {
 
     /// Reads and sends for one channel. False if there is nothing to send or no credit.
     fn take_turn(&mut self) -> bool {
-        if self.resting {
+        if self.resting.is_some() {
             return false;
         }
         let Some(turn) = self.channels.turn() else { return false };
@@ -204,7 +216,7 @@ impl Session {
         let Ok(envelopes) = read.inspect_err(|error| {
             tracing::error!(error = %error, "envelopes cannot be read; trying again");
         }) else {
-            self.resting = true;
+            self.resting = Some(Instant::now() + READ_PAUSE);
             self.channels.sent(channel, [], true);
             return false;
         };
@@ -231,6 +243,14 @@ async fn front(pending: &mut VecDeque<Answer>) -> RelayFrame {
     let frame = answer.frame().await;
     pending.pop_front();
     frame
+}
+
+/// Once a pause is over; never, where there is none.
+async fn rested(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => core::future::pending().await,
+    }
 }
 
 /// Hours before a certificate's end from which on a business is told (14 days).

@@ -112,41 +112,40 @@ fn line(output: &Output, word: &str) -> String {
 
 /// A relay in a process of its own.
 struct Serving {
-    child: Child,
+    child: Running,
     lines: Lines<BufReader<ChildStdout>>,
     link: RelayLink,
 }
 
 impl Serving {
+    /// Waits until it is ready.
     fn start(here: &Path) -> Self {
         let args = ["serve", "--listen", "127.0.0.1:0"];
-        let mut child = program(here).args(args).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut link = None;
-        loop {
-            let line = lines.next().unwrap().unwrap();
-            if let Some(text) = line.strip_prefix("link") {
-                link = Some(text.trim().parse().unwrap());
-            }
-            if line == "ready" {
-                return Self { child, lines, link: link.unwrap() };
-            }
-        }
+        let mut program = program(here);
+        let mut child = Running(program.args(args).stdout(Stdio::piped()).spawn().unwrap());
+        let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        let said: Vec<_> =
+            lines.by_ref().map(Result::unwrap).take_while(|line| line != "ready").collect();
+        let link = said.iter().find_map(|line| line.strip_prefix("link")).unwrap();
+        Self { child, lines, link: link.trim().parse().unwrap() }
     }
 
     /// Ends it with SIGTERM; its exit status.
     fn stop(&mut self) -> Option<i32> {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        let pid = Pid::from_raw(self.child.0.id().try_into().unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         assert!(self.lines.by_ref().any(|line| line.unwrap() == "stopped"));
-        self.child.wait().unwrap().code()
+        self.child.0.wait().unwrap().code()
     }
 }
 
-impl Drop for Serving {
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
     fn drop(&mut self) {
         // Already gone, where the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
