@@ -413,6 +413,14 @@ fn decode<T: Wire>(table: Table, plain: Zeroizing<Vec<u8>>) -> Result<T, StateEr
         .map_err(|error| StateError::Unreadable { table: table.label(), error })
 }
 
+/// Opens a state on a thread that may block: Argon2id takes some tenths of a second.
+pub(crate) async fn aside<T: Send + 'static>(
+    open: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.unwrap_or_else(|error| Err(OpenError::Io(io::Error::other(error))))
+}
+
 /// Made before SQLite touches it, so that it is never readable by others.
 fn create_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();

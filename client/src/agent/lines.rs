@@ -1,0 +1,90 @@
+//! The lines of one agent: which are open, which are up, and for which connection an ask is meant.
+
+use std::collections::BTreeMap;
+
+use plico_protocol::link::RelayLink;
+use tokio::sync::mpsc;
+
+use crate::connection::{Ask, Line, LineEvent, LineId, Options, Report};
+
+/// Every line of an agent.
+pub(crate) struct Lines {
+    options: Options,
+    reports: mpsc::Sender<Report>,
+    open: BTreeMap<LineId, Open>,
+    opened: u64,
+}
+
+struct Open {
+    line: Line,
+    /// The connection that is up.
+    epoch: Option<u64>,
+}
+
+impl Lines {
+    pub(super) fn new(options: Options, reports: mpsc::Sender<Report>) -> Self {
+        Self { options, reports, open: BTreeMap::new(), opened: 0 }
+    }
+
+    /// Opens a line; it reports `Up` once it is connected.
+    pub(crate) fn open(&mut self, relay: &RelayLink) -> LineId {
+        self.opened += 1;
+        let id = LineId(self.opened);
+        let line = Line::open(id, relay.clone(), self.options.clone(), self.reports.clone());
+        self.open.insert(id, Open { line, epoch: None });
+        id
+    }
+
+    /// Closes a line in the background; nothing more is heard of it.
+    pub(crate) fn shut(&mut self, id: LineId) {
+        if let Some(open) = self.open.remove(&id) {
+            tokio::spawn(open.line.close());
+        }
+    }
+
+    /// Whether a line is connected.
+    pub(crate) fn is_up(&self, id: LineId) -> bool {
+        self.open.get(&id).is_some_and(|open| open.epoch.is_some())
+    }
+
+    /// Asks on a line that is up; otherwise `Down` has been or will be reported, and the ask is
+    /// forgotten like every other on that connection.
+    pub(crate) fn ask(&self, id: LineId, ask: Ask) {
+        let up = self.open.get(&id).and_then(|open| Some((open, open.epoch?)));
+        let Some((open, epoch)) = up else { return };
+        if !open.line.ask(epoch, ask) {
+            tracing::debug!("a line has more to carry than it takes");
+        }
+    }
+
+    /// Keeps count of what is up, and drops reports of connections that are gone.
+    pub(super) fn note(&mut self, report: Report) -> Option<(LineId, LineEvent)> {
+        let Report { line, epoch, event } = report;
+        let open = self.open.get_mut(&line)?;
+        match event {
+            LineEvent::Up => open.epoch = Some(epoch),
+            LineEvent::Down(_) => open.epoch = None,
+            _ if open.epoch != Some(epoch) => return None,
+            _ => (),
+        }
+        Some((line, event))
+    }
+
+    pub(super) fn network_changed(&self) {
+        for open in self.open.values() {
+            open.line.network_changed();
+        }
+    }
+
+    pub(super) async fn close(self) {
+        for open in self.open.into_values() {
+            open.line.close().await;
+        }
+    }
+}
+
+impl core::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Lines({} open)", self.open.len())
+    }
+}

@@ -1,0 +1,147 @@
+//! What a business's application hears.
+
+use plico_endpoint::content::Content;
+use plico_endpoint::id::ContentId;
+use plico_protocol::certificate::BadCertificate;
+use plico_protocol::refusal::Code;
+use plico_protocol::time::{Minute, Timestamp};
+
+use super::CustomerId;
+use crate::agent::journal::EventId;
+use crate::agent::outbox::MessageState;
+use crate::connection::ConnectError;
+
+/// Something the application should know. Handed out at least once, oldest first; asking for the
+/// next says that this one was handled.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A customer wrote.
+    Message(Box<CustomerMessage>),
+    /// A customer gave a new ticket. Until the minute given the answer to it is free.
+    Consent {
+        /// Names this event.
+        event: EventId,
+        /// Who.
+        customer: CustomerId,
+        /// The end of the window; none for a standing consent.
+        free_until: Option<Minute>,
+    },
+    /// A message this business sent is in another state.
+    Sent {
+        /// Names this event.
+        event: EventId,
+        /// To whom.
+        customer: CustomerId,
+        /// Which message.
+        id: ContentId,
+        /// What became of it.
+        state: MessageState,
+    },
+    /// The business cannot be reached until something is put right.
+    Trouble {
+        /// Names this event.
+        event: EventId,
+        /// What is wrong.
+        trouble: Trouble,
+    },
+    /// The relay can be reached. Not repeated after a restart, and has no id.
+    Connected,
+    /// The relay cannot be reached; the agent tries again. Has no id.
+    Disconnected(ConnectError),
+}
+
+/// A message from a customer.
+#[derive(Clone, Debug)]
+pub struct CustomerMessage {
+    /// Names this event.
+    pub event: EventId,
+    /// Who wrote.
+    pub customer: CustomerId,
+    /// What it says; `reference` tells the link the person came by.
+    pub content: Content,
+    /// When this machine received it.
+    pub at: Timestamp,
+}
+
+/// What keeps a business from being reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The certificate was signed by another authority than the relay's link names.
+    #[error("the certificate's authority is not the one in the relay's link")]
+    WrongAuthority,
+    /// The certificate under this handle is of other keys.
+    #[error("the relay's certificate under this handle is not of this business's keys")]
+    OtherKeys,
+    /// Its signature is wrong.
+    #[error("the certificate is not genuine")]
+    BadCertificate,
+    /// It is not valid at this time.
+    #[error("the certificate is not valid now; renew it, or check this machine's clock")]
+    CertificateNotValid,
+    /// It ends soon or has ended.
+    #[error("the certificate ends in {hours} hours; renew it")]
+    CertificateEnds {
+        /// Hours until its end; 0 if it has ended.
+        hours: u32,
+    },
+    /// Another machine took the inbox over: this business runs twice.
+    #[error("another process of this business took the inbox over")]
+    TakenOver,
+    /// The relay refused.
+    #[error("the relay refused: {}", .0.text())]
+    Refused(Code),
+}
+
+impl Event {
+    /// Names the event for good; none for what is not repeated.
+    pub fn id(&self) -> Option<EventId> {
+        match self {
+            Self::Message(message) => Some(message.event),
+            Self::Consent { event, .. }
+            | Self::Sent { event, .. }
+            | Self::Trouble { event, .. } => Some(*event),
+            Self::Connected | Self::Disconnected(_) => None,
+        }
+    }
+}
+
+impl Trouble {
+    /// The number it is stored under: a refusal's code, or one above them all.
+    pub(super) fn number(self) -> u16 {
+        match self {
+            Self::Refused(code) => code.number(),
+            Self::WrongAuthority => OWN,
+            Self::OtherKeys => OWN + 1,
+            Self::BadCertificate => OWN + 2,
+            Self::CertificateNotValid => OWN + 3,
+            Self::TakenOver => OWN + 4,
+            Self::CertificateEnds { hours } => {
+                ENDS.saturating_add(u16::try_from(hours).unwrap_or(u16::MAX))
+            }
+        }
+    }
+
+    pub(super) fn from_number(number: u16) -> Option<Self> {
+        if let Some(hours) = number.checked_sub(ENDS) {
+            return Some(Self::CertificateEnds { hours: u32::from(hours) });
+        }
+        let own = [Self::WrongAuthority, Self::OtherKeys, Self::BadCertificate]
+            .into_iter()
+            .chain([Self::CertificateNotValid, Self::TakenOver]);
+        let refused = Code::from_number(number).map(Self::Refused);
+        refused.or_else(|| own.into_iter().find(|trouble| trouble.number() == number))
+    }
+}
+
+impl From<BadCertificate> for Trouble {
+    fn from(error: BadCertificate) -> Self {
+        match error {
+            BadCertificate::Malformed(_) | BadCertificate::Signature => Self::BadCertificate,
+            BadCertificate::NotYetValid | BadCertificate::Expired => Self::CertificateNotValid,
+        }
+    }
+}
+
+const OWN: u16 = 0x8000;
+/// From here on, the hours of [`Trouble::CertificateEnds`].
+const ENDS: u16 = 0x9000;

@@ -1,0 +1,289 @@
+//! A business's side: one inbox, many customers.
+//!
+//! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
+//! agent's core: [`core`] (commands, reports, what to do next), [`prekeys`], [`receiving`],
+//! [`sending`].
+
+mod core;
+mod event;
+mod prekeys;
+mod receiving;
+mod record;
+mod sending;
+
+pub use event::{CustomerMessage, Event, Trouble};
+
+use std::path::Path;
+
+use plico_endpoint::content::BadContent;
+use plico_endpoint::id::ContentId;
+use plico_protocol::certificate::{CertificateRequest, Handle as BusinessHandle};
+use plico_protocol::link::{Link, RelayLink};
+use plico_protocol::ticket::{Category, TicketFields};
+use plico_protocol::wire::DecodeError;
+
+use self::core::{BusinessCore, Command};
+use crate::agent::journal::EventId;
+use crate::agent::outbox::MessageState;
+use crate::agent::{Handle, Stopped};
+use crate::connection::{ConnectError, Options};
+use crate::message::Message;
+use crate::state::{OpenError, Owner, Protection, State};
+use record::Identity;
+
+/// Names a customer on this machine: one person's mailbox and identity key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerId(pub u64);
+
+/// A business: the keys, customers and messages of one state file.
+#[derive(Debug)]
+pub struct Business {
+    agent: Handle<Command>,
+    shown: Option<EventId>,
+}
+
+/// Why a business was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The state was not made.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The handle is none.
+    #[error(transparent)]
+    Handle(#[from] plico_protocol::certificate::BadHandle),
+}
+
+/// Why a certificate was not installed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InstallError {
+    /// The text is no certificate file.
+    #[error("the text is no certificate file: {0}")]
+    Malformed(#[from] DecodeError),
+    /// The agent has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a business is not connected. It goes on trying.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BusinessConnectError {
+    /// The relay cannot be reached, or is not the link's.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It was reached, and something must be put right.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+    /// The agent has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It is longer than allowed, or otherwise no content.
+    #[error(transparent)]
+    Content(#[from] BadContent),
+    /// There is no such customer.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// The agent has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why there is no link to share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// `connect` was never called with a relay's link.
+    #[error("connect to a relay first: the link names it")]
+    NoRelay,
+    /// The agent has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// A customer as the business knows it.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    /// Names it in events and `send`.
+    pub id: CustomerId,
+    /// How the person wishes to be called; says nothing about who it is.
+    pub profile_name: Option<String>,
+    /// What the latest window ticket states: `free_until` tells what an answer costs.
+    pub window: Option<TicketFields>,
+    /// What the latest standing consent states.
+    pub standing: Option<TicketFields>,
+}
+
+impl Business {
+    /// Makes a business's keys and state, and gives the text of the certificate request to hand to
+    /// the relay's operator. No private key is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`].
+    pub async fn create(
+        path: impl AsRef<Path>,
+        protection: Protection,
+        handle: &str,
+        display_name: &str,
+        domain: &str,
+    ) -> Result<String, CreateError> {
+        let identity = Identity::new(BusinessHandle::new(handle)?, display_name, domain);
+        let request = identity.request().to_text();
+        let path = path.as_ref().to_owned();
+        crate::state::aside(move || {
+            let mut state = State::create(&path, &protection, Owner::Business)?;
+            identity.store(&mut state)?;
+            Ok(())
+        })
+        .await?;
+        Ok(request)
+    }
+
+    /// Opens a business's state and starts its agent on the current tokio runtime. It connects by
+    /// itself to the relay it was last connected to.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub async fn open(path: impl AsRef<Path>, protection: Protection) -> Result<Self, OpenError> {
+        Self::open_with(Options::default(), path, protection).await
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub async fn open_with(
+        options: Options,
+        path: impl AsRef<Path>,
+        protection: Protection,
+    ) -> Result<Self, OpenError> {
+        let path = path.as_ref().to_owned();
+        let state =
+            crate::state::aside(move || State::open(&path, &protection, Owner::Business)).await?;
+        let core = BusinessCore::load(state, options.clone())?;
+        Ok(Self { agent: Handle::start(core, options), shown: None })
+    }
+
+    /// The certificate request again.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn request(&self) -> Result<CertificateRequest, Stopped> {
+        self.agent.ask(|answer| Command::Request { answer }).await
+    }
+
+    /// Keeps the certificate the operator issued. Whether its authority is the one in the relay's
+    /// link shows when connecting, where the relay tells the authority's key.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`].
+    pub async fn install_certificate(&self, text: &str) -> Result<(), InstallError> {
+        let certificate = plico_protocol::certificate::Certificate::from_text(text)?;
+        Ok(self.agent.ask(|answer| Command::Install { certificate, answer }).await?)
+    }
+
+    /// Connects to a relay, from now on and after every opening, and waits until it can be used or
+    /// the first attempt failed.
+    ///
+    /// # Errors
+    ///
+    /// [`BusinessConnectError`]; the agent goes on trying.
+    pub async fn connect(&self, relay: &RelayLink) -> Result<(), BusinessConnectError> {
+        let relay = Box::new(relay.clone());
+        self.agent.ask(|answer| Command::Connect { relay, answer }).await?
+    }
+
+    /// The link to share, with a reference that comes back with a person's first message: an order,
+    /// a branch; at most 256 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError`].
+    pub async fn link(&self, reference: Option<&str>) -> Result<Link, LinkError> {
+        let reference = reference.map(str::to_owned);
+        let link = self.agent.ask(|answer| Command::Link { reference, answer }).await?;
+        link.ok_or(LinkError::NoRelay)
+    }
+
+    /// Waits for the next event, and says that the one before was handled. Dropping the future
+    /// loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn next_event(&mut self) -> Result<Event, Stopped> {
+        let handled = self.shown;
+        let event = self.agent.ask(|answer| Command::NextEvent { handled, answer }).await?;
+        self.shown = event.id();
+        Ok(event)
+    }
+
+    /// Says that an event was handled, without waiting for the next.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn handled(&mut self, id: EventId) -> Result<(), Stopped> {
+        self.shown = self.shown.filter(|shown| *shown != id);
+        self.agent.ask(|answer| Command::Handled { id, answer }).await
+    }
+
+    /// Stores a message for a customer and sends it as soon as there is a connection.
+    /// [`Event::Sent`] tells what became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub async fn send(
+        &self,
+        customer: CustomerId,
+        message: impl Into<Message>,
+        category: Category,
+    ) -> Result<ContentId, SendError> {
+        let message = Box::new(message.into());
+        self.agent.ask(|answer| Command::Send { customer, message, category, answer }).await?
+    }
+
+    /// What became of a message; none if it was never sent here, or two days after its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn state(&self, id: ContentId) -> Result<Option<MessageState>, Stopped> {
+        self.agent.ask(|answer| Command::State { id, answer }).await
+    }
+
+    /// Every customer.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn customers(&self) -> Result<Vec<Customer>, Stopped> {
+        self.agent.ask(|answer| Command::Customers { answer }).await
+    }
+
+    /// Tells the connections that the network changed, so that they take new sockets at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn network_changed(&self) -> Result<(), Stopped> {
+        self.agent.network_changed().await
+    }
+
+    /// Closes connections and state. Messages that are queued go out after the next opening.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped::State`] if the state had failed.
+    pub async fn close(self) -> Result<(), Stopped> {
+        self.agent.close().await
+    }
+}

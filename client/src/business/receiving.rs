@@ -1,0 +1,235 @@
+//! What comes through the inbox: which session or handshake, opened, stored, then acknowledged.
+
+use plico_endpoint::content::{Content, Reply};
+use plico_endpoint::handshake::ResponderKeys;
+use plico_endpoint::hint::{FirstMessage, Hint};
+use plico_endpoint::id::SessionId;
+use plico_endpoint::session::{BusinessSession, OpenError, Opened};
+use plico_protocol::envelope::Envelope;
+use plico_protocol::frame::Delivery;
+use plico_protocol::id::{Address, Commitment, DhKey};
+use plico_protocol::prekey::PrekeyId;
+use plico_protocol::ticket::Category;
+use plico_protocol::time::{Minute, Timestamp};
+
+use super::core::BusinessCore;
+use super::event::Event;
+use super::prekeys::{OneTime, Pair};
+use super::record::{CustomerRecord, Seen, SessionRecord};
+use crate::agent::inbound::{Inbound, Outcome};
+use crate::agent::journal::{Journal, News, Stored};
+use crate::connection::LineId;
+use crate::state::{Name, Rows, StateError, Table};
+
+impl BusinessCore {
+    /// Deals with one envelope.
+    pub(super) fn delivered(
+        &mut self,
+        line: LineId,
+        delivery: &Delivery,
+    ) -> Result<(), StateError> {
+        let at = (line, delivery.channel);
+        let Ok(envelope) = Envelope::new(delivery.envelope.0.clone()) else {
+            let c2 = Commitment::new([0; 32]);
+            self.inbound.dealt_with(at, delivery.sequence, c2, Outcome::Unreadable);
+            return Ok(());
+        };
+        let c2 = envelope.commitment();
+        let known = self.state.read(|rows| Inbound::known(rows, &c2))?;
+        let outcome = match known {
+            Some(outcome) => outcome,
+            None => self.take(&envelope)?,
+        };
+        self.inbound.dealt_with(at, delivery.sequence, c2, outcome);
+        Ok(())
+    }
+
+    /// Takes an envelope that is new, and stores its outcome with what it brought.
+    fn take(&mut self, envelope: &Envelope) -> Result<Outcome, StateError> {
+        let account = self.identity.account.public();
+        match Hint::read(envelope, &self.identity.hint, &account) {
+            Ok(Hint::Session(id)) => self.take_next(id, envelope),
+            Ok(Hint::First(first)) => self.take_first(&first, envelope),
+            Err(_) => self.remember(envelope, Outcome::Unreadable),
+        }
+    }
+
+    /// A message of a session.
+    fn take_next(&mut self, id: SessionId, envelope: &Envelope) -> Result<Outcome, StateError> {
+        let name = Name::Hidden(id.as_bytes());
+        let found = self.state.read(|rows| rows.get::<SessionRecord>(Table::Session, name))?;
+        let Some(found) = found else { return self.remember(envelope, Outcome::Unreadable) };
+        let table = Table::Session.label();
+        let mut session = BusinessSession::from_bytes(&found.bytes)
+            .map_err(|error| StateError::Unreadable { table, error })?;
+        let opened = match session.open(envelope) {
+            Ok(opened) => opened,
+            Err(OpenError::Duplicate) => return self.remember(envelope, Outcome::Read),
+            Err(OpenError::Unreadable) => return self.remember(envelope, Outcome::Unreadable),
+        };
+        let now = self.now();
+        let content = Content::decode(opened.content());
+        let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
+        self.state.write::<_, StateError>(|rows| {
+            put_session(rows, found.customer, &session, now)?;
+            Inbound::remember(rows, &envelope.commitment(), outcome)?;
+            let (Ok(content), Some(mut customer)) =
+                (content, CustomerRecord::get(rows, found.customer)?)
+            else {
+                return Ok(());
+            };
+            // What comes on a session speaks for its own mailbox only.
+            let reply = content.reply.clone().filter(|reply| reply.address == customer.address);
+            customer.session = id;
+            put_content(rows, found.customer, customer, reply, &content, &opened, now)
+        })?;
+        Ok(outcome)
+    }
+
+    /// A message that begins a session. Session, customer and content are stored, and the one-time
+    /// key deleted, in one transaction.
+    fn take_first(
+        &mut self,
+        first: &FirstMessage,
+        envelope: &Envelope,
+    ) -> Result<Outcome, StateError> {
+        let handshake = first.handshake();
+        let (replay, one_time) = (handshake.replay_id(), handshake.one_time());
+        let account = self.identity.account.public();
+        let number = |id: PrekeyId| Name::Number(u64::from(id.0));
+        let halves = self.state.read(|rows| {
+            let seen = rows.has(Table::Replay, Name::Hidden(replay.as_bytes()))?;
+            let signed = rows.get::<Pair>(Table::SignedPrekey, number(handshake.signed()))?;
+            let kem = rows.get::<Pair>(Table::SignedPrekey, number(handshake.kem()))?;
+            let named = one_time.map(|id| rows.get::<OneTime>(Table::OneTimePrekey, number(id)));
+            Ok((seen, signed, kem, named.transpose()?.flatten()))
+        })?;
+        let (false, Some(signed), Some(kem), held) = halves else {
+            return self.remember(envelope, Outcome::Unreadable);
+        };
+        let keys = ResponderKeys {
+            account: &account,
+            identity: &self.identity.identity,
+            signed: &signed.signed,
+            kem: &kem.kem,
+            // A one-time key that is named and not held is refused by its id.
+            one_time: held.as_ref().map(|OneTime(prekey)| prekey),
+        };
+        let Ok((session, opened)) = BusinessSession::respond(&keys, first) else {
+            return self.remember(envelope, Outcome::Unreadable);
+        };
+        // Without an address there is nobody to answer.
+        let content = Content::decode(opened.content()).ok();
+        let Some((content, reply)) = content.and_then(|c| c.reply.clone().map(|reply| (c, reply)))
+        else {
+            return self.remember(envelope, Outcome::Unreadable);
+        };
+        let now = self.now();
+        let identity = handshake.identity();
+        self.state.write::<_, StateError>(|rows| {
+            rows.put(Table::Replay, Name::Hidden(replay.as_bytes()), &Seen(now.hour()))?;
+            if let Some(id) = one_time {
+                rows.delete(Table::OneTimePrekey, number(id))?;
+            }
+            let (id, customer) = join(rows, identity, reply.address, &session)?;
+            put_session(rows, id, &session, now)?;
+            Inbound::remember(rows, &envelope.commitment(), Outcome::Read)?;
+            put_content(rows, id, customer, Some(reply), &content, &opened, now)
+        })?;
+        Ok(Outcome::Read)
+    }
+
+    fn remember(&mut self, envelope: &Envelope, outcome: Outcome) -> Result<Outcome, StateError> {
+        let c2 = envelope.commitment();
+        self.state.write(|rows| Inbound::remember(rows, &c2, outcome))?;
+        Ok(outcome)
+    }
+}
+
+/// The customer a handshake is of: a known one only if identity key and address both match, for
+/// neither alone shows that it is the same device.
+fn join(
+    rows: &Rows<'_>,
+    identity: DhKey,
+    address: Address,
+    session: &BusinessSession,
+) -> Result<(u64, CustomerRecord), StateError> {
+    let both = [identity.as_bytes().as_slice(), address.as_bytes()].concat();
+    let index = Name::Hidden(&both);
+    if let Some(known) = rows.get::<CustomerNumber>(Table::CustomerIndex, index)?
+        && let Some(customer) = CustomerRecord::get(rows, known.0)?
+    {
+        return Ok((known.0, CustomerRecord { session: session.id(), ..customer }));
+    }
+    let id = rows.next_number(Table::Customer)?;
+    rows.put(Table::CustomerIndex, index, &CustomerNumber(id))?;
+    let (profile_name, window, standing) = (None, None, None);
+    let session = session.id();
+    Ok((id, CustomerRecord { identity, address, session, profile_name, window, standing }))
+}
+
+fn put_session(
+    rows: &Rows<'_>,
+    customer: u64,
+    session: &BusinessSession,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    let id = session.id();
+    let bytes = bytes::Bytes::from_owner(session.to_bytes());
+    let record = SessionRecord { customer, received: now.hour(), bytes };
+    rows.put(Table::Session, Name::Hidden(id.as_bytes()), &record)
+}
+
+/// Stores what content brings: tickets and names to the customer, and an event, unless the content
+/// is known.
+fn put_content(
+    rows: &Rows<'_>,
+    id: u64,
+    mut customer: CustomerRecord,
+    reply: Option<Reply>,
+    content: &Content,
+    opened: &Opened,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    if let Some(name) = &content.profile_name {
+        customer.profile_name = Some(name.clone());
+    }
+    if let plico_endpoint::content::Body::ProfileName(name) = &content.body {
+        customer.profile_name = Some(name.clone());
+    }
+    let consent = reply.and_then(|reply| Some((reply.ticket.fields().ok()?, reply)));
+    if let Some((fields, reply)) = consent {
+        let ticket = Some((reply.ticket, reply.opening));
+        match fields.free_until {
+            Some(_) => customer.window = ticket,
+            None => customer.standing = ticket,
+        }
+        let until = fields.free_until.unwrap_or(Minute(0));
+        let news = News::Window { until };
+        Journal::<Event>::push(rows, &Stored { peer: id, at: now, news })?;
+    }
+    customer.put(rows, id)?;
+    let name = Name::Hidden(content.id.as_bytes());
+    if rows.has(Table::Seen, name)? {
+        return Ok(());
+    }
+    rows.put(Table::Seen, name, &now.hour())?;
+    let content = opened.content().to_vec().into();
+    let news = News::Message { content, category: None::<Category> };
+    Journal::<Event>::push(rows, &Stored { peer: id, at: now, news })
+}
+
+/// The number under which a customer is stored.
+struct CustomerNumber(u64);
+
+impl plico_protocol::wire::Wire for CustomerNumber {
+    fn write(&self, out: &mut plico_protocol::wire::Writer) {
+        out.u64(self.0);
+    }
+
+    fn read(
+        reader: &mut plico_protocol::wire::Reader,
+    ) -> Result<Self, plico_protocol::wire::DecodeError> {
+        reader.u64().map(Self)
+    }
+}

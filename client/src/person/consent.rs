@@ -1,0 +1,324 @@
+//! Mailboxes and tickets: proving, opening, subscribing, minting, and changes of consent.
+
+use plico_endpoint::content::{Body, Reply};
+use plico_protocol::frame::{Channel, ClientFrame, RelayFrame};
+use plico_protocol::id::{Address, TicketOpening};
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::ticket::{Ticket, ticket_commitment};
+use plico_protocol::time::Hour;
+
+use super::core::{Job, PersonCore, Talk, put_record};
+use super::record::{ConsentTerms, Minted, Standing, Started, Wish};
+use crate::agent::lines::Lines;
+use crate::agent::outbox::{Outgoing, Stage};
+use crate::connection::{Ask, LineId, Proving};
+use crate::message::Message;
+use crate::random;
+use crate::state::{Name, Rows, StateError, Table};
+
+impl PersonCore {
+    /// Keeps every mailbox that is open proven and subscribed.
+    pub(super) fn keep_subscribed(&mut self, lines: &mut Lines) {
+        let open = self.talks.iter().filter(|(_, talk)| talk.record.opened);
+        let open: Vec<u64> = open.map(|(peer, _)| *peer).collect();
+        for peer in open {
+            let Some(line) = self.proven_line(peer, lines) else { continue };
+            let Some(address) = self.talks.get(&peer).map(|talk| talk.record.address()) else {
+                continue;
+            };
+            if let Some(relay) = self.relay_of(peer)
+                && relay.subscribed.insert(peer)
+            {
+                lines.ask(line, Ask::Subscribe(address));
+            }
+        }
+    }
+
+    /// The person's line if it is up and proved this mailbox; otherwise what is missing is begun.
+    pub(super) fn proven_line(&mut self, peer: u64, lines: &mut Lines) -> Option<LineId> {
+        let mailbox = self.talks.get(&peer)?.record.mailbox.clone();
+        let relay = self.relay_of(peer)?;
+        let line = *relay.person.get_or_insert_with(|| lines.open(&relay.link));
+        let proven = relay.proven.contains(&peer);
+        if !lines.is_up(line) || !self.jobs.room(line) {
+            return None;
+        }
+        if !proven && !self.jobs.has(&Job::Prove(peer)) {
+            self.jobs.prove(lines, line, Job::Prove(peer), Proving::Mailbox(mailbox));
+        }
+        proven.then_some(line)
+    }
+
+    pub(super) fn proved(&mut self, peer: u64, frame: &RelayFrame) -> Result<(), StateError> {
+        match frame {
+            RelayFrame::Proved => {
+                if let Some(relay) = self.relay_of(peer) {
+                    relay.proven.insert(peer);
+                }
+                Ok(())
+            }
+            RelayFrame::Refused(refusal) => self.refused(peer, refusal),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for a ticket for the next message, opening the mailbox first if need be.
+    pub(super) fn mint(&mut self, peer: u64, window: bool, lines: &mut Lines) {
+        let Some(line) = self.proven_line(peer, lines) else { return };
+        let busy = [Job::Open(peer), Job::Mint(peer, true), Job::Mint(peer, false)];
+        if busy.iter().any(|job| self.jobs.has(job)) {
+            return;
+        }
+        let now = self.now();
+        let Some(talk) = self.talks.get_mut(&peer) else { return };
+        let address = talk.record.address();
+        if !talk.record.opened {
+            self.jobs.ask(lines, line, Job::Open(peer), ClientFrame::Open { address });
+            return;
+        }
+        let Some((commitment, opening)) = commit(talk) else { return };
+        talk.opening = Some(opening);
+        let terms = talk.record.terms.terms(commitment, now);
+        let frame = ClientFrame::Mint { address, terms, window };
+        self.jobs.ask(lines, line, Job::Mint(peer, window), frame);
+    }
+
+    pub(super) fn opened(&mut self, peer: u64, frame: &RelayFrame) -> Result<(), StateError> {
+        match frame {
+            RelayFrame::Opened => {
+                if let Some(talk) = self.talks.get_mut(&peer) {
+                    talk.record.opened = true;
+                }
+                self.store(peer)
+            }
+            RelayFrame::Refused(refusal) => self.refused(peer, refusal),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn minted(&mut self, peer: u64, frame: &RelayFrame) -> Result<(), StateError> {
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        let opening = talk.opening.take();
+        match (frame, opening) {
+            (RelayFrame::Minted(ticket), Some(opening)) => {
+                talk.ticket = Some((**ticket, opening));
+                Ok(())
+            }
+            (RelayFrame::Refused(refusal), _) => self.mailbox_refused(peer, refusal),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the next change of consent of each conversation to the relay.
+    pub(super) fn carry_wishes(&mut self, lines: &mut Lines) -> Result<(), StateError> {
+        let now = self.now();
+        let wished = self.talks.iter().filter_map(|(peer, talk)| {
+            let wish = talk.record.wishes.first().copied()?;
+            (talk.retry_at <= now).then_some((*peer, wish))
+        });
+        let wished: Vec<(u64, Wish)> = wished.collect();
+        for (peer, wish) in wished {
+            let Some(talk) = self.talks.get(&peer) else { continue };
+            // Without a mailbox there is nothing to change; later tickets have the new terms.
+            if !talk.record.opened {
+                self.wish_done(peer, None)?;
+                continue;
+            }
+            // The goodbye goes first.
+            if wish == Wish::Close && self.outbox.has_unaccepted(peer) {
+                continue;
+            }
+            self.carry_wish(peer, wish, lines);
+        }
+        Ok(())
+    }
+
+    fn carry_wish(&mut self, peer: u64, wish: Wish, lines: &mut Lines) {
+        if self.jobs.has(&Job::Wish(peer, wish)) || self.jobs.has(&Job::Mint(peer, true)) {
+            return;
+        }
+        let Some(line) = self.proven_line(peer, lines) else { return };
+        let now = self.now();
+        let Some(talk) = self.talks.get_mut(&peer) else { return };
+        let address = talk.record.address();
+        let mut terms = |terms: ConsentTerms| {
+            let (commitment, opening) = commit(talk)?;
+            talk.opening = Some(opening);
+            Some(terms.terms(commitment, now))
+        };
+        let frame = match wish {
+            Wish::Revoke => Some(ClientFrame::Revoke { address }),
+            Wish::Close => Some(ClientFrame::Close { address }),
+            Wish::Change(to) => terms(to).map(|terms| ClientFrame::ChangeTerms { address, terms }),
+            Wish::Standing(to) => {
+                terms(to).map(|terms| ClientFrame::Mint { address, terms, window: false })
+            }
+        };
+        if let Some(frame) = frame {
+            self.jobs.ask(lines, line, Job::Wish(peer, wish), frame);
+        }
+    }
+
+    pub(super) fn wish_answered(
+        &mut self,
+        peer: u64,
+        wish: Wish,
+        frame: &RelayFrame,
+    ) -> Result<(), StateError> {
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        let opening = talk.opening.take();
+        match (frame, opening) {
+            (RelayFrame::Revoked, _) => {
+                (talk.record.reply, talk.ticket) = (None, None);
+                self.state.write(|rows| forget_tickets(rows, peer))?;
+                self.wish_done(peer, None)
+            }
+            (RelayFrame::Closed, _) => self.left(peer),
+            (RelayFrame::Minted(ticket), Some(opening)) => {
+                talk.ticket = None;
+                self.wish_done(peer, Some((**ticket, opening)))
+            }
+            (RelayFrame::Refused(refusal), _) => match (refusal.code, wish) {
+                (Code::NoMailbox, Wish::Close) => self.left(peer),
+                // What is not there has nothing to revoke; what cannot be had is given up.
+                (Code::NoMailbox, Wish::Revoke) | (Code::BadTerms, _) => {
+                    self.refused(peer, refusal)?;
+                    self.wish_done(peer, None)
+                }
+                _ => self.mailbox_refused(peer, refusal),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a wish off the list; a new ticket goes to the business in a message of its own.
+    fn wish_done(
+        &mut self,
+        peer: u64,
+        ticket: Option<(Ticket, TicketOpening)>,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        if !talk.record.wishes.is_empty() {
+            talk.record.wishes.remove(0);
+        }
+        let Some((ticket, opening)) = ticket else { return self.store(peer) };
+        talk.record.reply = Some((ticket, opening));
+        let mut content = Message::from(Body::Renewal).into_content(now);
+        content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
+        let record = talk.record.clone();
+        self.state.write(|rows| {
+            remember_ticket(rows, peer, &ticket)?;
+            put_record(rows, peer, &record)
+        })?;
+        // Before the first message there is nobody to tell: that message carries a ticket itself.
+        let Ok(bytes) = content.encode() else { return Ok(()) };
+        if record.started == Started::No {
+            return Ok(());
+        }
+        let outgoing = Outgoing {
+            peer,
+            id: content.id,
+            not_before: now,
+            kind: super::sending::BY_ITSELF,
+            content: bytes.into(),
+            stage: Stage::Waiting,
+        };
+        self.outbox.push(&mut self.state, &outgoing, now).map(drop)
+    }
+
+    /// The mailbox is closed: nothing of this conversation comes or goes any more.
+    fn left(&mut self, peer: u64) -> Result<(), StateError> {
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        talk.record.opened = false;
+        talk.record.standing = Standing::Left;
+        talk.record.started = Started::No;
+        talk.record.reply = None;
+        talk.record.wishes.clear();
+        let record = talk.record.clone();
+        if let Some(relay) = self.relay_of(peer) {
+            relay.subscribed.remove(&peer);
+        }
+        self.state.write(|rows| {
+            rows.delete(Table::Session, Name::Number(peer))?;
+            forget_tickets(rows, peer)?;
+            put_record(rows, peer, &record)
+        })
+    }
+
+    pub(super) fn subscribed(&mut self, line: LineId, address: &Address, channel: Channel) {
+        let Some(peer) = self.peer_of(address) else { return };
+        if let Some(relay) = self.relay_of(peer)
+            && relay.person == Some(line)
+        {
+            relay.channels.insert(channel, peer);
+        }
+    }
+
+    pub(super) fn not_subscribed(&mut self, address: &Address, refusal: &Refusal) {
+        tracing::debug!(code = refusal.code.name(), "a subscription was refused");
+        let Some(peer) = self.peer_of(address) else { return };
+        // A relay restored without this mailbox: open it again with the next message.
+        if refusal.code == Code::NoMailbox
+            && let Some(talk) = self.talks.get_mut(&peer)
+        {
+            talk.record.opened = false;
+            if let Some(relay) = self.relay_of(peer) {
+                relay.subscribed.remove(&peer);
+            }
+        }
+    }
+
+    /// Another device or process with this state took the mailbox over, or it was closed. It is
+    /// subscribed again on the next connection, so that two do not take it from each other in turns.
+    pub(super) fn channel_ended(&mut self, line: LineId, channel: Channel) {
+        let relay = self.relays.iter_mut().find(|relay| relay.person == Some(line));
+        if let Some(relay) = relay {
+            relay.channels.remove(&channel);
+        }
+    }
+
+    /// A mailbox's request was refused. One that is gone is opened again.
+    fn mailbox_refused(&mut self, peer: u64, refusal: &Refusal) -> Result<(), StateError> {
+        match refusal.code {
+            Code::NoMailbox => {
+                if let Some(talk) = self.talks.get_mut(&peer) {
+                    talk.record.opened = false;
+                }
+                if let Some(relay) = self.relay_of(peer) {
+                    relay.subscribed.remove(&peer);
+                }
+                self.store(peer)
+            }
+            _ => self.refused(peer, refusal),
+        }
+    }
+
+    fn peer_of(&self, address: &Address) -> Option<u64> {
+        let mut talks = self.talks.iter();
+        talks.find(|(_, talk)| talk.record.address() == *address).map(|(peer, _)| *peer)
+    }
+}
+
+/// A commitment to the business's account under a fresh opening.
+fn commit(talk: &Talk) -> Option<(plico_protocol::id::TicketCommitment, TicketOpening)> {
+    let account = talk.record.known.as_ref()?.certificate.body().keys.account;
+    let opening = TicketOpening::new(random::bytes());
+    Some((ticket_commitment(&account, &opening), opening))
+}
+
+/// Stores a ticket's id, by which messages under it are known as wanted.
+pub(super) fn remember_ticket(
+    rows: &Rows<'_>,
+    conversation: u64,
+    ticket: &Ticket,
+) -> Result<(), StateError> {
+    let Ok(fields) = ticket.fields() else { return Ok(()) };
+    let valid_until = Hour(fields.valid_until.0 / 60);
+    let minted = Minted { conversation, valid_until };
+    rows.put(Table::Ticket, Name::Hidden(fields.id.as_bytes()), &minted)
+}
+
+fn forget_tickets(rows: &Rows<'_>, conversation: u64) -> Result<(), StateError> {
+    rows.delete_where::<Minted>(Table::Ticket, |minted| minted.conversation == conversation)
+}

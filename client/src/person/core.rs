@@ -1,0 +1,450 @@
+//! The core of a person's agent: what is in memory, and who does what with a command or a report.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use plico_endpoint::content::{Body, Content};
+use plico_endpoint::id::ContentId;
+use plico_protocol::frame::{Channel, RelayFrame};
+use plico_protocol::id::TicketOpening;
+use plico_protocol::link::{Link, RelayLink};
+use plico_protocol::prekey::VerifiedBundle;
+use plico_protocol::ticket::Ticket;
+use plico_protocol::time::Timestamp;
+use tokio::sync::oneshot;
+
+use super::event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
+use super::record::{Minted, Record, Standing, WISHES_MAX, Wish};
+use super::{ConversationId, SendError};
+use crate::agent::Core;
+use crate::agent::inbound::Inbound;
+use crate::agent::jobs::Jobs;
+use crate::agent::journal::{EventId, Journal, News, Stored};
+use crate::agent::lines::Lines;
+use crate::agent::outbox::{MessageState, Outbox};
+use crate::clock::Clock;
+use crate::connection::{ConnectError, LineEvent, LineId, Options};
+use crate::message::Message;
+use crate::state::{Name, Rows, State, StateError, Table};
+
+/// A wish of the application.
+pub(super) enum Command {
+    Converse { link: Box<Link>, answer: oneshot::Sender<ConversationId> },
+    Conversations { answer: oneshot::Sender<Vec<ConversationId>> },
+    Business { peer: u64, answer: oneshot::Sender<Result<Profile, LookUpError>> },
+    Send { peer: u64, message: Box<Message>, answer: SendAnswer<ContentId> },
+    MarkRead { peer: u64, id: ContentId, answer: SendAnswer<()> },
+    Wish { peer: u64, wish: Wish, answer: SendAnswer<()> },
+    Agree { peer: u64, answer: oneshot::Sender<()> },
+    State { id: ContentId, answer: oneshot::Sender<Option<MessageState>> },
+    NextEvent { handled: Option<EventId>, answer: oneshot::Sender<Event> },
+    Handled { id: EventId, answer: oneshot::Sender<()> },
+}
+
+pub(super) type SendAnswer<T> = oneshot::Sender<Result<T, SendError>>;
+
+/// Work that waits for a relay's answer. The number is a conversation's but where it says message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    Prove(u64),
+    Open(u64),
+    /// For a message; whether with a window.
+    Mint(u64, bool),
+    Wish(u64, Wish),
+    LookUp(u64),
+    Bundle(u64),
+    Submit {
+        message: u64,
+        peer: u64,
+    },
+    Status {
+        message: u64,
+    },
+}
+
+/// The state and lines of a person.
+pub(super) struct PersonCore {
+    pub(super) state: State,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) talks: BTreeMap<u64, Talk>,
+    pub(super) relays: Vec<Relay>,
+    pub(super) outbox: Outbox,
+    pub(super) inbound: Inbound,
+    pub(super) journal: Journal<Event>,
+    pub(super) jobs: Jobs<Job>,
+}
+
+/// A conversation with what is known only in memory.
+pub(super) struct Talk {
+    pub(super) record: Record,
+    /// A ticket for the next message.
+    pub(super) ticket: Option<(Ticket, TicketOpening)>,
+    /// A bundle for the first message.
+    pub(super) bundle: Option<VerifiedBundle>,
+    /// The opening of the ticket that is being minted.
+    pub(super) opening: Option<TicketOpening>,
+    /// Nothing is tried before this.
+    pub(super) retry_at: Timestamp,
+    pub(super) trouble: Option<Trouble>,
+    /// Applications that ask who the business is.
+    pub(super) asking: Vec<oneshot::Sender<Result<Profile, LookUpError>>>,
+    /// A message with marks that is not sealed yet.
+    pub(super) marks: Option<u64>,
+    pub(super) told_lost: bool,
+    /// A message came while the certificate was due to be looked up again.
+    pub(super) recheck: bool,
+}
+
+/// A relay and the two lines to it.
+pub(super) struct Relay {
+    pub(super) link: RelayLink,
+    pub(super) person: Option<LineId>,
+    pub(super) anonymous: Option<LineId>,
+    /// When the anonymous line was last of use.
+    pub(super) anonymous_used: Timestamp,
+    pub(super) proven: HashSet<u64>,
+    pub(super) subscribed: HashSet<u64>,
+    pub(super) channels: HashMap<Channel, u64>,
+    pub(super) told: Option<ConnectionState>,
+}
+
+impl PersonCore {
+    /// Reads everything that is not done.
+    pub(super) fn load(mut state: State, options: Options) -> Result<Self, StateError> {
+        let clock = options.clock;
+        let now = clock.now();
+        let outbox = Outbox::load(&mut state, now)?;
+        let records = state.write::<_, StateError>(|rows| {
+            let old = now.hour().minus(plico_protocol::limits::RETENTION_HOURS);
+            rows.delete_where::<Minted>(Table::Ticket, |minted| minted.valid_until < old)?;
+            super::receiving::forget_franking(rows, now.hour())?;
+            rows.ordered::<Record>(Table::Conversation)
+        })?;
+        let talks = records.into_iter().map(|(number, record)| (number, Talk::new(record)));
+        Ok(Self {
+            state,
+            clock,
+            talks: talks.collect(),
+            relays: Vec::new(),
+            outbox,
+            inbound: Inbound::default(),
+            journal: Journal::default(),
+            jobs: Jobs::default(),
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The relay of a conversation.
+    pub(super) fn relay_of(&mut self, peer: u64) -> Option<&mut Relay> {
+        let link = &self.talks.get(&peer)?.record.link.relay;
+        let known = self.relays.iter().position(|relay| relay.link == *link);
+        let at = known.unwrap_or_else(|| {
+            self.relays.push(Relay::new(link.clone()));
+            self.relays.len() - 1
+        });
+        self.relays.get_mut(at)
+    }
+
+    /// The anonymous line of a conversation's relay if it is up and has room; opened if needed.
+    pub(super) fn anonymous(&mut self, peer: u64, lines: &mut Lines) -> Option<LineId> {
+        let now = self.now();
+        let relay = self.relay_of(peer)?;
+        relay.anonymous_used = now;
+        let line = *relay.anonymous.get_or_insert_with(|| lines.open(&relay.link));
+        (lines.is_up(line) && self.jobs.room(line)).then_some(line)
+    }
+
+    /// Stores a conversation as it is in memory.
+    pub(super) fn store(&mut self, peer: u64) -> Result<(), StateError> {
+        let Some(talk) = self.talks.get(&peer) else { return Ok(()) };
+        self.state.write(|rows| put_record(rows, peer, &talk.record))
+    }
+
+    /// Stores an event.
+    pub(super) fn tell(&mut self, peer: u64, news: News) -> Result<(), StateError> {
+        let event = Stored { peer, at: self.now(), news };
+        self.state.write(|rows| Journal::<Event>::push(rows, &event))
+    }
+
+    fn converse(&mut self, link: Link) -> Result<ConversationId, StateError> {
+        let same = |talk: &Talk| {
+            let known = &talk.record.link;
+            known.relay == link.relay
+                && known.handle == link.handle
+                && talk.record.account() == link.account
+                && talk.record.standing != Standing::Left
+        };
+        let known = self.talks.iter_mut().find(|(_, talk)| same(talk));
+        if let Some((number, talk)) = known {
+            talk.record.link.reference = link.reference;
+            let number = *number;
+            self.store(number)?;
+            return Ok(ConversationId(number));
+        }
+        let talk = Talk::new(Record::new(link));
+        let number = self.state.write::<_, StateError>(|rows| {
+            let number = rows.next_number(Table::Conversation)?;
+            put_record(rows, number, &talk.record)?;
+            Ok(number)
+        })?;
+        self.talks.insert(number, talk);
+        Ok(ConversationId(number))
+    }
+
+    fn wish(&mut self, peer: u64, wish: Wish) -> Result<Result<(), SendError>, StateError> {
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Err(SendError::Ended)) };
+        if talk.record.standing == Standing::Left {
+            return Ok(Err(SendError::Ended));
+        }
+        if WISHES_MAX <= talk.record.wishes.len() {
+            return Ok(Err(SendError::TooMany));
+        }
+        if let Wish::Change(terms) = wish {
+            talk.record.terms = terms;
+        }
+        if wish == Wish::Close {
+            talk.record.standing = Standing::Left;
+        }
+        talk.record.wishes.push(wish);
+        self.store(peer).map(Ok)
+    }
+
+    /// Gives waiting applications their event.
+    fn hand_out(&mut self) -> Result<(), StateError> {
+        let talks = &self.talks;
+        self.journal.hand_out(&mut self.state, |id, stored| show(talks, id, stored))
+    }
+
+    fn connection_changed(&mut self, line: LineId, state: ConnectionState) {
+        let relay = self.relays.iter_mut().find(|relay| relay.person == Some(line));
+        let Some(relay) = relay else { return };
+        if relay.told.as_ref() != Some(&state) {
+            relay.told = Some(state.clone());
+            self.journal.pass(Event::Connection { relay: relay.link.host.clone(), state });
+        }
+    }
+
+    fn line_down(&mut self, line: LineId, error: ConnectError) {
+        self.jobs.lost(line);
+        self.inbound.lost(line);
+        let Some(relay) = self.relays.iter_mut().find(|relay| relay.has(line)) else { return };
+        if relay.person == Some(line) {
+            relay.proven.clear();
+            relay.subscribed.clear();
+            relay.channels.clear();
+        }
+        let link = relay.link.clone();
+        for talk in self.talks.values_mut().filter(|talk| talk.record.link.relay == link) {
+            talk.opening = None;
+            for asking in talk.asking.drain(..) {
+                let _ = asking.send(Err(LookUpError::Connect(error.clone())));
+            }
+        }
+        self.connection_changed(line, ConnectionState::Down(error));
+    }
+
+    fn answer(&mut self, job: Job, frame: RelayFrame) -> Result<(), StateError> {
+        match job {
+            Job::Prove(peer) => self.proved(peer, &frame),
+            Job::Open(peer) => self.opened(peer, &frame),
+            Job::Mint(peer, _) => self.minted(peer, &frame),
+            Job::Wish(peer, wish) => self.wish_answered(peer, wish, &frame),
+            Job::LookUp(peer) => self.looked_up(peer, frame),
+            Job::Bundle(peer) => self.bundle_came(peer, frame),
+            Job::Submit { message, peer } => self.submitted(message, peer, &frame),
+            Job::Status { message } => self.status_came(message, &frame),
+        }
+    }
+
+    /// Closes anonymous lines that were of no use for a while.
+    fn rest_anonymous(&mut self, lines: &mut Lines) {
+        let now = self.now();
+        for relay in &mut self.relays {
+            let idle = ANONYMOUS_IDLE_MS <= now.0.saturating_sub(relay.anonymous_used.0);
+            if let Some(line) = relay.anonymous.filter(|line| idle && !self.jobs.any(*line)) {
+                lines.shut(line);
+                relay.anonymous = None;
+            }
+        }
+    }
+
+    /// When there is something to do that is not due yet.
+    fn wake(&self) -> Option<Timestamp> {
+        let now = self.now();
+        let resting = self.relays.iter().filter(|relay| relay.anonymous.is_some());
+        let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + ANONYMOUS_IDLE_MS));
+        let retries = self.talks.values().map(|talk| talk.retry_at).filter(|at| now < *at);
+        resting.chain(retries).chain(self.outbox.wake(now)).min()
+    }
+}
+
+impl Core for PersonCore {
+    type Command = Command;
+
+    fn command(&mut self, command: Command, _lines: &mut Lines) -> Result<(), StateError> {
+        match command {
+            Command::Converse { link, answer } => {
+                let _ = answer.send(self.converse(*link)?);
+            }
+            Command::Conversations { answer } => {
+                let _ = answer.send(self.talks.keys().copied().map(ConversationId).collect());
+            }
+            Command::Business { peer, answer } => self.ask_business(peer, answer),
+            Command::Send { peer, message, answer } => {
+                let _ = answer.send(self.send(peer, *message)?);
+            }
+            Command::MarkRead { peer, id, answer } => {
+                let _ = answer.send(self.mark_read(peer, id)?);
+            }
+            Command::Wish { peer, wish, answer } => {
+                let _ = answer.send(self.wish(peer, wish)?);
+            }
+            Command::Agree { peer, answer } => {
+                self.agree(peer)?;
+                let _ = answer.send(());
+            }
+            Command::State { id, answer } => {
+                let _ = answer.send(self.outbox.state_of(id));
+            }
+            Command::NextEvent { handled, answer } => {
+                if let Some(id) = handled {
+                    Journal::<Event>::handled(&mut self.state, id)?;
+                }
+                self.journal.wait(answer);
+            }
+            Command::Handled { id, answer } => {
+                Journal::<Event>::handled(&mut self.state, id)?;
+                let _ = answer.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn report(
+        &mut self,
+        line: LineId,
+        event: LineEvent,
+        _lines: &mut Lines,
+    ) -> Result<(), StateError> {
+        match event {
+            LineEvent::Up => self.connection_changed(line, ConnectionState::Up),
+            LineEvent::Down(error) => self.line_down(line, error),
+            LineEvent::Answer(token, frame) => {
+                if let Some(job) = self.jobs.answered(token) {
+                    self.answer(job, frame)?;
+                }
+            }
+            LineEvent::Subscribed { address, channel } => self.subscribed(line, &address, channel),
+            LineEvent::NotSubscribed { address, refusal } => {
+                self.not_subscribed(&address, &refusal);
+            }
+            LineEvent::Acknowledged { channel, up_to } => {
+                let inbound = &mut self.inbound;
+                self.state.write(|rows| inbound.confirmed(line, channel, up_to, rows))?;
+            }
+            LineEvent::Delivered(delivery) => self.delivered(line, &delivery)?,
+            LineEvent::Ended { channel, reason: _ } => self.channel_ended(line, channel),
+            LineEvent::Drained(_) | LineEvent::Notice(_) => (),
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, lines: &mut Lines) -> Result<Option<Timestamp>, StateError> {
+        self.inbound.send(lines);
+        self.keep_subscribed(lines);
+        self.carry_wishes(lines)?;
+        self.answer_asking(lines);
+        self.prepare_waiting(lines)?;
+        self.submit_sealed(lines)?;
+        self.rest_anonymous(lines);
+        self.hand_out()?;
+        Ok(self.wake())
+    }
+
+    fn close(&mut self) -> Result<(), StateError> {
+        self.state.checkpoint()
+    }
+}
+
+impl Talk {
+    pub(super) fn new(record: Record) -> Self {
+        Self {
+            record,
+            ticket: None,
+            bundle: None,
+            opening: None,
+            retry_at: Timestamp(0),
+            trouble: None,
+            asking: Vec::new(),
+            marks: None,
+            told_lost: false,
+            recheck: false,
+        }
+    }
+
+    /// The business as it was verified.
+    pub(super) fn profile(&self) -> Option<Profile> {
+        self.record.known.as_ref().map(|known| Profile::of(known.certificate.body()))
+    }
+}
+
+impl Relay {
+    fn new(link: RelayLink) -> Self {
+        Self {
+            link,
+            person: None,
+            anonymous: None,
+            anonymous_used: Timestamp(0),
+            proven: HashSet::new(),
+            subscribed: HashSet::new(),
+            channels: HashMap::new(),
+            told: None,
+        }
+    }
+
+    fn has(&self, line: LineId) -> bool {
+        self.person == Some(line) || self.anonymous == Some(line)
+    }
+}
+
+/// Writes a conversation.
+pub(super) fn put_record(rows: &Rows<'_>, peer: u64, record: &Record) -> Result<(), StateError> {
+    rows.put(Table::Conversation, Name::Number(peer), record)
+}
+
+/// Makes a stored event the application's; none for what it need not see.
+fn show(talks: &BTreeMap<u64, Talk>, event: EventId, stored: Stored) -> Option<Event> {
+    let Stored { peer, at, news } = stored;
+    let talk = talks.get(&peer)?;
+    let conversation = ConversationId(peer);
+    Some(match news {
+        News::Message { content, category } => {
+            let content = Content::decode(&content).ok()?;
+            if content.body == Body::Renewal {
+                return None;
+            }
+            let from = talk.profile()?;
+            let received = Received { event, conversation, from, content, category, at };
+            Event::Message(Box::new(received))
+        }
+        News::State { id, state } => Event::Sent { event, conversation, id, state },
+        News::Window { until } => Event::Window { event, conversation, until },
+        News::KeyChanged => {
+            let offered = talk.record.offered.as_ref();
+            let offered = offered.map(|known| Profile::of(known.certificate.body()));
+            Event::KeyChanged { event, conversation, offered }
+        }
+        News::SessionLost => Event::SessionLost { event, conversation },
+        News::Trouble { code, text: _ } => {
+            let trouble = Trouble::from_number(code)?;
+            Event::Trouble { event, conversation, trouble }
+        }
+    })
+}
+
+/// How long an anonymous line stays without use: long enough for an exchange, short enough that a
+/// relay sees little of how one device's requests belong together.
+const ANONYMOUS_IDLE_MS: u64 = 20_000;

@@ -1,0 +1,182 @@
+//! What comes through a mailbox: wanted or not, opened, stored, and only then acknowledged.
+
+use plico_endpoint::content::Content;
+use plico_endpoint::session::{OpenError, Opened};
+use plico_protocol::envelope::Envelope;
+use plico_protocol::frame::Delivery;
+use plico_protocol::id::{AccountKey, Commitment};
+use plico_protocol::limits::RETENTION_HOURS;
+use plico_protocol::stamp::StampedOrigin;
+use plico_protocol::time::Hour;
+use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+use super::core::PersonCore;
+use super::event::Event;
+use super::record::Minted;
+use crate::agent::inbound::{Inbound, Outcome};
+use crate::agent::journal::{Journal, News, Stored};
+use crate::connection::LineId;
+use crate::state::{Name, Rows, StateError, Table};
+
+impl PersonCore {
+    /// Deals with one envelope.
+    pub(super) fn delivered(
+        &mut self,
+        line: LineId,
+        delivery: &Delivery,
+    ) -> Result<(), StateError> {
+        let channel = delivery.channel;
+        let relay = self.relays.iter().find(|relay| relay.person == Some(line));
+        let Some(peer) = relay.and_then(|relay| relay.channels.get(&channel).copied()) else {
+            return Ok(());
+        };
+        let Ok(envelope) = Envelope::new(delivery.envelope.0.clone()) else {
+            // No relay that keeps to the protocol delivers it; its number must still be passed.
+            let c2 = Commitment::new([0; 32]);
+            self.inbound.dealt_with((line, channel), delivery.sequence, c2, Outcome::Unreadable);
+            return Ok(());
+        };
+        let c2 = envelope.commitment();
+        let known = self.state.read(|rows| Inbound::known(rows, &c2))?;
+        let outcome = match known {
+            Some(outcome) => outcome,
+            None => self.take(peer, delivery.origin.as_ref(), &envelope)?,
+        };
+        self.inbound.dealt_with((line, channel), delivery.sequence, c2, outcome);
+        Ok(())
+    }
+
+    /// Takes an envelope that is new, and stores its outcome with what it brought.
+    fn take(
+        &mut self,
+        peer: u64,
+        origin: Option<&StampedOrigin>,
+        envelope: &Envelope,
+    ) -> Result<Outcome, StateError> {
+        let c2 = envelope.commitment();
+        if !self.is_known(peer)
+            && let Some(talk) = self.talks.get_mut(&peer)
+        {
+            talk.recheck = true;
+        }
+        let Some(origin) = self.wanted(peer, origin)? else {
+            // Under a ticket this device revoked or never minted: dropped, unseen.
+            return self.remember(&c2, Outcome::Read);
+        };
+        let Some(mut session) = self.session(peer)? else {
+            return self.unreadable(peer, &c2);
+        };
+        let opened = match session.open(envelope) {
+            Ok(opened) => opened,
+            Err(OpenError::Duplicate) => return self.remember(&c2, Outcome::Read),
+            Err(OpenError::Unreadable) => return self.unreadable(peer, &c2),
+        };
+        let content = Content::decode(opened.content());
+        let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
+        let now = self.now();
+        self.state.write::<_, StateError>(|rows| {
+            rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())?;
+            Inbound::remember(rows, &c2, outcome)?;
+            let Ok(content) = content else { return Ok(()) };
+            let id = Name::Hidden(content.id.as_bytes());
+            if rows.has(Table::Seen, id)? {
+                return Ok(());
+            }
+            rows.put(Table::Seen, id, &now.hour())?;
+            rows.put(Table::Franking, id, &Franking::of(&opened, origin, now.hour()))?;
+            let category = Some(origin.origin.category);
+            let content = opened.content().to_vec().into();
+            let news = News::Message { content, category };
+            Journal::<Event>::push(rows, &Stored { peer, at: now, news })
+        })?;
+        if let Some(talk) = self.talks.get_mut(&peer) {
+            talk.told_lost = false;
+        }
+        Ok(outcome)
+    }
+
+    /// The origin, if the message is of this business and under a ticket this device minted for it
+    /// and did not revoke. Tickets replaced by a change of terms still count.
+    fn wanted(
+        &mut self,
+        peer: u64,
+        origin: Option<&StampedOrigin>,
+    ) -> Result<Option<StampedOrigin>, StateError> {
+        let Some(origin) = origin else { return Ok(None) };
+        if Some(origin.origin.account) != self.account(peer) {
+            return Ok(None);
+        }
+        let name = Name::Hidden(origin.origin.ticket.as_bytes());
+        let minted = self.state.read(|rows| rows.get::<Minted>(Table::Ticket, name))?;
+        Ok(minted.filter(|minted| minted.conversation == peer).map(|_| *origin))
+    }
+
+    fn account(&self, peer: u64) -> Option<AccountKey> {
+        let known = self.talks.get(&peer)?.record.known.as_ref()?;
+        Some(known.certificate.body().keys.account)
+    }
+
+    fn remember(&mut self, c2: &Commitment, outcome: Outcome) -> Result<Outcome, StateError> {
+        self.state.write(|rows| Inbound::remember(rows, c2, outcome))?;
+        Ok(outcome)
+    }
+
+    /// A wanted message does not open: the application hears of it once.
+    fn unreadable(&mut self, peer: u64, c2: &Commitment) -> Result<Outcome, StateError> {
+        if let Some(talk) = self.talks.get_mut(&peer)
+            && !core::mem::replace(&mut talk.told_lost, true)
+        {
+            self.tell(peer, News::SessionLost)?;
+        }
+        self.remember(c2, Outcome::Unreadable)
+    }
+}
+
+/// What a report needs beside the content: the key that opens its commitment, and what the relay
+/// stamped.
+struct Franking {
+    at: Hour,
+    franking_key: [u8; 32],
+    commitment: Commitment,
+    class: u8,
+    origin: StampedOrigin,
+}
+
+impl Franking {
+    fn of(opened: &Opened, origin: StampedOrigin, at: Hour) -> Self {
+        Self {
+            at,
+            franking_key: *opened.franking_key().expose_secret(),
+            commitment: *opened.commitment(),
+            class: opened.class().byte(),
+            origin,
+        }
+    }
+}
+
+impl Wire for Franking {
+    fn write(&self, out: &mut Writer) {
+        let Self { at, franking_key, commitment, class, origin } = self;
+        at.write(out);
+        out.bytes(franking_key);
+        commitment.write(out);
+        out.u8(*class);
+        origin.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            at: Wire::read(reader)?,
+            franking_key: reader.array()?,
+            commitment: Wire::read(reader)?,
+            class: reader.u8()?,
+            origin: Wire::read(reader)?,
+        })
+    }
+}
+
+/// Deletes what is 30 days old: no report is taken any more, and nothing older is delivered.
+pub(super) fn forget_franking(rows: &Rows<'_>, now: Hour) -> Result<(), StateError> {
+    let old = now.minus(RETENTION_HOURS);
+    rows.delete_where::<Franking>(Table::Franking, |franking| franking.at < old)
+}

@@ -1,0 +1,276 @@
+//! A conversation as it is stored.
+
+use plico_endpoint::primitives::dh::IdentitySecret;
+use plico_protocol::certificate::{Certificate, VerifiedCertificate};
+use plico_protocol::id::{AccountKey, Address, AuthorityKey, TicketCommitment, TicketOpening};
+use plico_protocol::link::{Link, Pin};
+use plico_protocol::signature::MailboxSecret;
+use plico_protocol::ticket::{Categories, Category, Terms, Ticket};
+use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+use crate::random;
+
+/// What a person allows a business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsentTerms {
+    /// What it may send.
+    pub categories: Categories,
+    /// How many messages, from the ticket on.
+    pub messages_max: u16,
+    /// For how many days, at most 400.
+    pub days: u16,
+}
+
+impl Default for ConsentTerms {
+    /// Service and utility, at most 50 messages, for 30 days.
+    fn default() -> Self {
+        let categories = Categories::of(&[Category::Service, Category::Utility]);
+        Self { categories: categories.unwrap_or(Categories::ALL), messages_max: 50, days: 30 }
+    }
+}
+
+impl ConsentTerms {
+    /// What the relay is asked to mint.
+    pub(super) fn terms(self, commitment: TicketCommitment, now: Timestamp) -> Terms {
+        let minutes = u32::from(self.days).saturating_mul(24 * 60);
+        let Self { categories, messages_max, days: _ } = self;
+        Terms { categories, messages_max, valid_until: now.minute().plus(minutes), commitment }
+    }
+}
+
+/// A business's certificate as this device verified it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) authority: AuthorityKey,
+    pub(super) certificate: VerifiedCertificate,
+    pub(super) fetched: Hour,
+}
+
+/// Whether the person may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Active,
+    /// The business has another account key, and the person has not agreed.
+    KeyChanged,
+    /// The person said goodbye.
+    Left,
+}
+
+/// How far the session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Started {
+    No,
+    /// The first message is sealed and not accepted: nothing may overtake it.
+    First,
+    Yes,
+}
+
+/// A change of consent that the relay has not confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Revoke,
+    Change(ConsentTerms),
+    Standing(ConsentTerms),
+    Close,
+}
+
+/// One business and everything this device made for it alone.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) link: Link,
+    pub(super) mailbox: MailboxSecret,
+    pub(super) identity: IdentitySecret,
+    pub(super) terms: ConsentTerms,
+    pub(super) profile_name: Option<String>,
+    /// The account key the person agreed to after the link's had changed.
+    pub(super) agreed: Option<AccountKey>,
+    pub(super) known: Option<Known>,
+    pub(super) offered: Option<Known>,
+    pub(super) standing: Standing,
+    pub(super) started: Started,
+    pub(super) opened: bool,
+    pub(super) reply: Option<(Ticket, TicketOpening)>,
+    pub(super) wishes: Vec<Wish>,
+}
+
+impl Record {
+    /// A conversation with keys of its own: two businesses cannot compare notes.
+    pub(super) fn new(link: Link) -> Self {
+        Self {
+            agreed: None,
+            link,
+            mailbox: MailboxSecret::from_seed(&random::bytes()),
+            identity: IdentitySecret::generate(&mut random::system()),
+            terms: ConsentTerms::default(),
+            profile_name: None,
+            known: None,
+            offered: None,
+            standing: Standing::Active,
+            started: Started::No,
+            opened: false,
+            reply: None,
+            wishes: Vec::new(),
+        }
+    }
+
+    /// The account key this conversation trusts.
+    pub(super) fn account(&self) -> Pin {
+        self.agreed.as_ref().map_or(self.link.account, Pin::of_account)
+    }
+
+    pub(super) fn address(&self) -> Address {
+        self.mailbox.public()
+    }
+}
+
+/// A ticket this device minted and did not revoke.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Minted {
+    pub(super) conversation: u64,
+    /// After this hour the relay does not honour it, and 30 days later nothing under it comes.
+    pub(super) valid_until: Hour,
+}
+
+impl Wire for Minted {
+    fn write(&self, out: &mut Writer) {
+        out.u64(self.conversation);
+        self.valid_until.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { conversation: reader.u64()?, valid_until: Wire::read(reader)? })
+    }
+}
+
+impl Wire for Record {
+    fn write(&self, out: &mut Writer) {
+        out.sized(self.link.to_string().as_bytes());
+        out.bytes(self.mailbox.expose_seed().as_slice());
+        out.bytes(self.identity.expose_secret());
+        self.terms.write(out);
+        write_text(out, self.profile_name.as_deref());
+        out.optional(self.agreed.as_ref());
+        out.optional(self.known.as_ref());
+        out.optional(self.offered.as_ref());
+        out.u8(self.standing as u8);
+        out.u8(self.started as u8);
+        out.u8(u8::from(self.opened));
+        out.u8(u8::from(self.reply.is_some()));
+        if let Some((ticket, opening)) = &self.reply {
+            ticket.write(out);
+            opening.write(out);
+        }
+        out.count(self.wishes.len());
+        for wish in &self.wishes {
+            wish.write(out);
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let bad = |field| DecodeError::BadValue { field };
+        let link = reader.text("link", LINK_BYTES_MAX)?.parse().map_err(|_| bad("link"))?;
+        Ok(Self {
+            link,
+            mailbox: MailboxSecret::from_seed(&reader.array()?),
+            identity: IdentitySecret::new(reader.array()?),
+            terms: Wire::read(reader)?,
+            profile_name: read_text(reader)?,
+            agreed: reader.optional("has_agreed")?,
+            known: reader.optional("has_known")?,
+            offered: reader.optional("has_offered")?,
+            standing: match reader.u8()? {
+                0 => Standing::Active,
+                1 => Standing::KeyChanged,
+                2 => Standing::Left,
+                _ => return Err(bad("standing")),
+            },
+            started: match reader.u8()? {
+                0 => Started::No,
+                1 => Started::First,
+                2 => Started::Yes,
+                _ => return Err(bad("started")),
+            },
+            opened: reader.flag("opened")?,
+            reply: match reader.flag("has_reply")? {
+                true => Some((Wire::read(reader)?, Wire::read(reader)?)),
+                false => None,
+            },
+            wishes: {
+                let count = reader.count("wishes", WISHES_MAX)?;
+                (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
+            },
+        })
+    }
+}
+
+impl Wire for Known {
+    fn write(&self, out: &mut Writer) {
+        let Self { authority, certificate, fetched } = self;
+        authority.write(out);
+        certificate.certificate().write(out);
+        fetched.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let authority = Wire::read(reader)?;
+        let certificate = Certificate::read(reader)?
+            .verify(&authority)
+            .map_err(|_| DecodeError::BadValue { field: "certificate" })?;
+        Ok(Self { authority, certificate, fetched: Wire::read(reader)? })
+    }
+}
+
+impl Wire for ConsentTerms {
+    fn write(&self, out: &mut Writer) {
+        let Self { categories, messages_max, days } = self;
+        categories.write(out);
+        out.u16(*messages_max);
+        out.u16(*days);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let categories = Wire::read(reader)?;
+        Ok(Self { categories, messages_max: reader.u16()?, days: reader.u16()? })
+    }
+}
+
+impl Wire for Wish {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Revoke => out.u8(1),
+            Self::Change(terms) => {
+                out.u8(2);
+                terms.write(out);
+            }
+            Self::Standing(terms) => {
+                out.u8(3);
+                terms.write(out);
+            }
+            Self::Close => out.u8(4),
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            1 => Self::Revoke,
+            2 => Self::Change(Wire::read(reader)?),
+            3 => Self::Standing(Wire::read(reader)?),
+            4 => Self::Close,
+            _ => return Err(DecodeError::BadValue { field: "wish" }),
+        })
+    }
+}
+
+fn write_text(out: &mut Writer, text: Option<&str>) {
+    out.sized(text.unwrap_or_default().as_bytes());
+}
+
+/// Text that is never empty; empty stands for none.
+fn read_text(reader: &mut Reader) -> Result<Option<String>, DecodeError> {
+    reader.text("profile_name", LINK_BYTES_MAX).map(|text| Some(text).filter(|t| !t.is_empty()))
+}
+
+/// Wishes a conversation may have open; an application that wishes more waits.
+pub(super) const WISHES_MAX: usize = 16;
+const LINK_BYTES_MAX: usize = 2048;

@@ -1,0 +1,417 @@
+//! A message's way out: ticket, handshake or ratchet step, seal, submission, and what became of it.
+
+use plico_endpoint::content::{Body, Content, Marks, Reply};
+use plico_endpoint::handshake::RecipientKeys;
+use plico_endpoint::id::ContentId;
+use plico_endpoint::layout::FIRST_OVERHEAD_BYTES;
+use plico_endpoint::session::PersonSession;
+use plico_protocol::envelope::{Envelope, EnvelopeBytes, SizeClass};
+use plico_protocol::frame::{Acceptance, ClientFrame, RelayFrame, Submission};
+use plico_protocol::refusal::Refusal;
+use plico_protocol::time::Timestamp;
+use zeroize::Zeroizing;
+
+use super::SendError;
+use super::consent::remember_ticket;
+use super::core::{Job, PersonCore, put_record};
+use super::event::{Event, Trouble};
+use super::record::{Standing, Started};
+use crate::agent::journal::{Journal, News, Stored};
+use crate::agent::lines::Lines;
+use crate::agent::outbox::{
+    MessageState, Outbox, Outgoing, Stage, Verdict, final_state, submit_id, verdict,
+};
+use crate::message::Message;
+use crate::random;
+use crate::state::{Name, StateError, Table};
+
+/// [`Outgoing::kind`] of what a human composed: it opens a window.
+pub(super) const COMPOSED: u8 = 1;
+/// [`Outgoing::kind`] of what opens none.
+pub(super) const BY_ITSELF: u8 = 0;
+
+impl PersonCore {
+    /// Stores a message to send.
+    pub(super) fn send(
+        &mut self,
+        peer: u64,
+        message: Message,
+    ) -> Result<Result<ContentId, SendError>, StateError> {
+        let now = self.now();
+        let talk = self.talks.get(&peer);
+        if talk.is_none_or(|talk| talk.record.standing == Standing::Left) {
+            return Ok(Err(SendError::Ended));
+        }
+        let kind = if message.is_composed() { COMPOSED } else { BY_ITSELF };
+        let content = message.into_content(now);
+        let bytes = match content.encode() {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let outgoing = Outgoing {
+            peer,
+            id: content.id,
+            not_before: now,
+            kind,
+            content: bytes.into(),
+            stage: Stage::Waiting,
+        };
+        self.outbox.push(&mut self.state, &outgoing, now)?;
+        Ok(Ok(content.id))
+    }
+
+    /// Adds a mark to those that wait, or begins to wait.
+    pub(super) fn mark_read(
+        &mut self,
+        peer: u64,
+        id: ContentId,
+    ) -> Result<Result<(), SendError>, StateError> {
+        let now = self.now();
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Err(SendError::Ended)) };
+        if let Some(number) = talk.marks {
+            let added = self.state.write(|rows| {
+                let Some(mut outgoing) = Outbox::get(rows, number)? else { return Ok(false) };
+                let added = add_mark(&mut outgoing, id);
+                if added {
+                    Outbox::put(rows, number, &outgoing)?;
+                }
+                Ok::<_, StateError>(added)
+            })?;
+            if added {
+                return Ok(Ok(()));
+            }
+        }
+        let marks = Body::Marks(Marks { delivered: Vec::new(), read: vec![id] });
+        let content = Message::from(marks).into_content(now);
+        let bytes = match content.encode() {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        // 1 to 30 seconds late, so that a mark does not say when the message was read.
+        let delay_ms = 1_000 + u64::from(u16::from_be_bytes(random::bytes())) % 29_000;
+        let outgoing = Outgoing {
+            peer,
+            id: content.id,
+            not_before: Timestamp(now.0.saturating_add(delay_ms)),
+            kind: BY_ITSELF,
+            content: bytes.into(),
+            stage: Stage::Waiting,
+        };
+        let number = self.outbox.push(&mut self.state, &outgoing, now)?;
+        if let Some(talk) = self.talks.get_mut(&peer) {
+            talk.marks = Some(number);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Brings the next message of each conversation one step further.
+    pub(super) fn prepare_waiting(&mut self, lines: &mut Lines) -> Result<(), StateError> {
+        let now = self.now();
+        loop {
+            let mut sealed = false;
+            for (number, peer) in self.outbox.waiting(now) {
+                sealed |= self.prepare(number, peer, lines)?;
+            }
+            if !sealed {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins what a message lacks, or seals it; whether it was sealed.
+    fn prepare(&mut self, number: u64, peer: u64, lines: &mut Lines) -> Result<bool, StateError> {
+        let now = self.now();
+        let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
+        let record = &talk.record;
+        if record.standing == Standing::Left && !record.opened {
+            let state = MessageState::Expired;
+            self.progress(number, state, |outgoing, now| outgoing.done(state, now))?;
+            return Ok(true);
+        }
+        let leaving = record.standing == Standing::Left;
+        let may_write = record.standing == Standing::Active || leaving;
+        let changing = !record.wishes.is_empty() && !leaving;
+        if !may_write || changing || now < talk.retry_at || self.outbox.first_in_progress(peer) {
+            return Ok(false);
+        }
+        if !self.is_known(peer) {
+            self.look_up(peer, lines);
+            return Ok(false);
+        }
+        let Some(outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
+            return Ok(false);
+        };
+        let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
+        let first = talk.record.started == Started::No;
+        let lacks_ticket = talk.ticket.is_none() && (outgoing.kind == COMPOSED || first);
+        let lacks_bundle = talk.bundle.is_none() && first;
+        if lacks_ticket {
+            self.mint(peer, outgoing.kind == COMPOSED, lines);
+        }
+        if lacks_bundle {
+            self.fetch_bundle(peer, lines);
+        }
+        if lacks_ticket || lacks_bundle {
+            return Ok(false);
+        }
+        self.seal(number, outgoing)
+    }
+
+    fn fetch_bundle(&mut self, peer: u64, lines: &mut Lines) {
+        if self.jobs.has(&Job::Bundle(peer)) {
+            return;
+        }
+        let Some(line) = self.anonymous(peer, lines) else { return };
+        let known = self.talks.get(&peer).and_then(|talk| talk.record.known.as_ref());
+        let Some(account) = known.map(|known| known.certificate.body().keys.account) else {
+            return;
+        };
+        self.jobs.ask(lines, line, Job::Bundle(peer), ClientFrame::FetchBundle { account });
+    }
+
+    /// Seals a message. Session, ticket and the very bytes to submit are stored in one transaction,
+    /// before any of them leaves.
+    fn seal(&mut self, number: u64, mut outgoing: Outgoing) -> Result<bool, StateError> {
+        let (now, peer) = (self.now(), outgoing.peer);
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
+        let Some(known) = &talk.record.known else { return Ok(false) };
+        let (inbox, first) =
+            (known.certificate.body().keys.inbox, talk.record.started == Started::No);
+        let Ok(mut content) = Content::decode(&outgoing.content) else { return Ok(false) };
+        if content.reply.is_none()
+            && let Some((ticket, opening)) = talk.ticket
+        {
+            content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
+        }
+        if first {
+            content.reference.clone_from(&talk.record.link.reference);
+            content.profile_name.clone_from(&talk.record.profile_name);
+        }
+        let Ok(bytes) = content.encode().map(Zeroizing::new) else { return Ok(false) };
+        let (session, envelope) = match self.encrypt(peer, &bytes)? {
+            Ok(sealed) => sealed,
+            Err(Unsealed::NotYet) => {
+                self.outbox.later(number, now, CHAIN_FULL_MS);
+                return Ok(false);
+            }
+            Err(Unsealed::BadKeys) => {
+                if let Some(talk) = self.talks.get_mut(&peer) {
+                    talk.bundle = None;
+                }
+                return self.trouble(peer, Trouble::BadPrekeys).map(|()| false);
+            }
+        };
+        let envelope = EnvelopeBytes(envelope.bytes().clone());
+        let submission = Submission { id: submit_id(now), to: inbox, consent: None, envelope };
+        outgoing.sealed(&submission, first);
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
+        let ticket = talk.ticket.take();
+        talk.bundle = None;
+        talk.record.reply = ticket.or(talk.record.reply);
+        if first {
+            talk.record.started = Started::First;
+        }
+        if talk.marks == Some(number) {
+            talk.marks = None;
+        }
+        let record = &talk.record;
+        self.state.write::<_, StateError>(|rows| {
+            rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())?;
+            put_record(rows, peer, record)?;
+            Outbox::put(rows, number, &outgoing)?;
+            let Some((ticket, _)) = ticket else { return Ok(()) };
+            remember_ticket(rows, peer, &ticket)?;
+            let until = ticket.fields().ok().and_then(|fields| fields.free_until);
+            let Some(until) = until else { return Ok(()) };
+            Journal::<Event>::push(rows, &Stored { peer, at: now, news: News::Window { until } })
+        })?;
+        self.outbox.note(number, &outgoing, now);
+        Ok(true)
+    }
+
+    /// Computes a session's next step and the envelope it gives; nothing is changed.
+    fn encrypt(
+        &mut self,
+        peer: u64,
+        content: &[u8],
+    ) -> Result<Result<(PersonSession, Envelope), Unsealed>, StateError> {
+        let Some(talk) = self.talks.get(&peer) else { return Ok(Err(Unsealed::NotYet)) };
+        let Some(known) = &talk.record.known else { return Ok(Err(Unsealed::NotYet)) };
+        let Ok(recipient) = RecipientKeys::new(&known.certificate.body().keys) else {
+            return Ok(Err(Unsealed::BadKeys));
+        };
+        if talk.record.started == Started::No {
+            let Some(bundle) = &talk.bundle else { return Ok(Err(Unsealed::NotYet)) };
+            let identity = &talk.record.identity;
+            let rng = &mut random::system();
+            let begun = PersonSession::initiate(identity, &recipient, bundle, content, rng);
+            return Ok(begun.map_err(|_| Unsealed::BadKeys));
+        }
+        let Some(mut session) = self.session(peer)? else { return Ok(Err(Unsealed::NotYet)) };
+        let sealed = session.seal_to_inbox(&recipient, content, &mut random::system());
+        Ok(sealed.map(|envelope| (session, envelope)).map_err(|_| Unsealed::NotYet))
+    }
+
+    /// Reads a conversation's session.
+    pub(super) fn session(&mut self, peer: u64) -> Result<Option<PersonSession>, StateError> {
+        let bytes = self.state.read(|rows| rows.get_bytes(Table::Session, Name::Number(peer)))?;
+        let session = bytes.map(|bytes| PersonSession::from_bytes(&bytes)).transpose();
+        let table = Table::Session.label();
+        session.map_err(|error| StateError::Unreadable { table, error })
+    }
+
+    /// Submits what is sealed, in order, and asks about what was accepted.
+    pub(super) fn submit_sealed(&mut self, lines: &mut Lines) -> Result<(), StateError> {
+        let now = self.now();
+        for (message, peer) in self.outbox.to_submit(now) {
+            let job = Job::Submit { message, peer };
+            if self.jobs.has(&job) {
+                continue;
+            }
+            let Some(line) = self.anonymous(peer, lines) else { continue };
+            let outgoing = self.state.read(|rows| Outbox::get(rows, message))?;
+            if let Some(submission) = outgoing.and_then(|outgoing| outgoing.submission()) {
+                self.jobs.ask(lines, line, job, ClientFrame::Submit(Box::new(submission)));
+            }
+        }
+        for (message, peer, id) in self.outbox.to_check(now) {
+            let job = Job::Status { message };
+            if !self.jobs.has(&job)
+                && let Some(line) = self.anonymous(peer, lines)
+            {
+                self.jobs.ask(lines, line, job, ClientFrame::Status { id });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn submitted(
+        &mut self,
+        message: u64,
+        peer: u64,
+        frame: &RelayFrame,
+    ) -> Result<(), StateError> {
+        match frame {
+            RelayFrame::Accepted(acceptance) => self.accepted(message, peer, acceptance),
+            RelayFrame::Refused(refusal) => self.not_accepted(message, peer, refusal),
+            _ => Ok(()),
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        message: u64,
+        peer: u64,
+        acceptance: &Acceptance,
+    ) -> Result<(), StateError> {
+        if let Some(talk) = self.talks.get_mut(&peer)
+            && talk.record.started == Started::First
+        {
+            talk.record.started = Started::Yes;
+            self.store(peer)?;
+        }
+        let submit = acceptance.id;
+        self.progress(message, MessageState::Accepted, |outgoing, _| outgoing.accepted(submit))
+    }
+
+    fn not_accepted(
+        &mut self,
+        message: u64,
+        peer: u64,
+        refusal: &Refusal,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        match verdict(refusal) {
+            Verdict::Again { ms } => {
+                self.outbox.later(message, now, ms);
+                Ok(())
+            }
+            Verdict::NewId => self.progress(message, MessageState::Queued, |outgoing, now| {
+                let Stage::Sealed { first, .. } = outgoing.stage else { return };
+                if let Some(submission) = outgoing.submission() {
+                    outgoing.sealed(&Submission { id: submit_id(now), ..submission }, first);
+                }
+            }),
+            Verdict::Final(code) => {
+                // The first message never arrived, so the business has no session.
+                if let Some(talk) = self.talks.get_mut(&peer)
+                    && talk.record.started == Started::First
+                {
+                    talk.record.started = Started::No;
+                    self.store(peer)?;
+                }
+                let state = MessageState::Refused(code);
+                self.progress(message, state, |outgoing, now| outgoing.done(state, now))
+            }
+        }
+    }
+
+    pub(super) fn status_came(
+        &mut self,
+        message: u64,
+        frame: &RelayFrame,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let state = match frame {
+            RelayFrame::State(state) => final_state(*state),
+            _ => None,
+        };
+        match state {
+            Some(state) => self.progress(message, state, |outgoing, now| outgoing.done(state, now)),
+            None => {
+                self.outbox.check_later(message, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores what became of a message together with the event that says so.
+    fn progress(
+        &mut self,
+        message: u64,
+        state: MessageState,
+        change: impl FnOnce(&mut Outgoing, Timestamp),
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let changed = self.state.write::<_, StateError>(|rows| {
+            let Some(mut outgoing) = Outbox::get(rows, message)? else { return Ok(None) };
+            change(&mut outgoing, now);
+            Outbox::put(rows, message, &outgoing)?;
+            if state != MessageState::Queued {
+                let news = News::State { id: outgoing.id, state };
+                let event = Stored { peer: outgoing.peer, at: now, news };
+                Journal::<Event>::push(rows, &event)?;
+            }
+            Ok(Some(outgoing))
+        })?;
+        if let Some(outgoing) = changed {
+            self.outbox.note(message, &outgoing, now);
+        }
+        Ok(())
+    }
+}
+
+/// Why a message was not sealed.
+enum Unsealed {
+    /// Its time will come: the peer must be heard first.
+    NotYet,
+    /// The business's keys are none an honest one would publish.
+    BadKeys,
+}
+
+fn add_mark(outgoing: &mut Outgoing, id: ContentId) -> bool {
+    let Ok(mut content) = Content::decode(&outgoing.content) else { return false };
+    let Body::Marks(marks) = &mut content.body else { return false };
+    marks.read.push(id);
+    let Ok(bytes) = content.encode() else { return false };
+    outgoing.content = bytes.into();
+    matches!(outgoing.stage, Stage::Waiting)
+}
+
+const CHAIN_FULL_MS: u64 = 60_000;
+
+const _: () = {
+    use plico_endpoint::content::TEXT_BYTES_MAX;
+    // Content that passes its own bounds fits a first envelope with ticket, reference and name.
+    assert!(TEXT_BYTES_MAX + FIRST_OVERHEAD_BYTES + 2048 <= SizeClass::Huge.bytes());
+};
