@@ -32,12 +32,12 @@ pub mod policy;
 mod connection;
 mod service;
 
-pub mod request;
-pub mod writer;
 mod decide;
 pub mod directory;
+pub mod request;
 pub mod rows;
 pub mod store;
+pub mod writer;
 
 mod delivery;
 
