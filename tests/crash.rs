@@ -12,7 +12,7 @@ use plico_protocol::frame::{
 };
 use plico_relay::writer::Point;
 
-use crate::harness::process::RelayProcess;
+use crate::harness::process::{Home, RelayProcess};
 use crate::harness::raw::{Raw, RawStream};
 use crate::harness::world::{Bank, submission_now, submit_id_now};
 
@@ -23,6 +23,22 @@ async fn nothing_accepted_is_lost_and_nothing_stored_twice_at_every_point() {
             check(*point, nth).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_killed_relay_tells_its_clients_once_it_is_back() {
+    let home = Home::new();
+    let mut relay = home.start();
+    let raw = Raw::connect(relay.address()).await;
+    let status = ClientFrame::Status { id: submit_id_now(1) };
+    assert_eq!(raw.ask(&status).await, RelayFrame::State(SubmissionState::Unknown));
+    relay.kill();
+    let relay = home.start_on(relay.address());
+    let mut stream = raw.stream().await;
+    stream.send(&status).await;
+    // The idle limit of a minute would end it as a time-out.
+    assert_eq!(raw.connection.closed().await, quinn::ConnectionError::Reset);
+    relay.terminate();
 }
 
 async fn check(point: Point, nth: u32) {

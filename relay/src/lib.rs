@@ -28,6 +28,7 @@ pub mod tls;
 
 mod listener;
 pub mod policy;
+mod reset;
 
 mod connection;
 mod service;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use plico_protocol::time::Timestamp;
-use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{Endpoint, Incoming, TokioRuntime};
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::connection;
 use crate::policy::admission::{Admission, AdmissionLimits, Arrival, Decision};
+use crate::reset;
 use crate::service::Service;
 use crate::tls::{self, Identity, TlsError};
 
@@ -40,7 +41,7 @@ pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Endpoint, Lis
     let bound = UdpSocket::bind(config.listen).and_then(|socket| {
         enlarge_buffers(&socket);
         let runtime = Arc::new(TokioRuntime);
-        Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
+        Endpoint::new(reset::endpoint_config(identity), Some(server), socket, runtime)
     });
     bound.map_err(|error| ListenError::Bind { address: config.listen, error })
 }

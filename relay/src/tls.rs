@@ -15,6 +15,7 @@ use plico_protocol::limits::{
     ALPN, BIDIRECTIONAL_STREAMS_MAX, CONNECTION_WINDOW_BYTES, IDLE_MS_MAX, STREAM_WINDOW_BYTES,
 };
 use plico_protocol::link::Pin;
+use plico_protocol::mac::{MacKey, sha256};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{TransportConfig, ValidationTokenConfig, VarInt};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
@@ -89,6 +90,12 @@ impl Identity {
     /// What a link pins: the hash of the public key (RFC 7469 §2.4).
     pub fn pin(&self) -> Pin {
         Pin::of_spki(&self.key.subject_public_key_info())
+    }
+
+    /// A secret that lives as long as the TLS key: `HMAC(SHA-256(private key), label)`.
+    pub(crate) fn derive(&self, label: &[u8]) -> MacKey {
+        let private = Zeroizing::new(self.key.serialize_der());
+        MacKey::new(MacKey::new(sha256(&[&private])).mac(&[label]))
     }
 
     fn around(key: KeyPair) -> Result<Self, TlsError> {
