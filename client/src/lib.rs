@@ -1,16 +1,98 @@
 //! SDK for people and businesses that talk through a Plico relay.
+//!
+//! A person writes first, from a link that a business shares:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use plico_client::{Link, Person, PersonEvent, Protection};
+//!
+//! let mut person = Person::open("person.plico", Protection::key_file("person.key")).await?;
+//! let link: Link = std::fs::read_to_string("bank.link")?.parse()?;
+//! let chat = person.conversation(&link).await?;
+//! chat.send("Did I pay 420 euros in Lisbon?").await?;
+//! while let Ok(event) = person.next_event().await {
+//!     match event {
+//!         PersonEvent::Message(m) => println!("{}: {:?}", m.from.display_name, m.content.body),
+//!         PersonEvent::Sent { state, .. } => println!("your message is {state:?}"),
+//!         other => println!("{other:?}"),
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! A business answers, free of charge for 24 hours, and sends what the person allowed:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use plico_client::{Business, BusinessEvent, Category, Message, Protection};
+//!
+//! let passphrase = Protection::passphrase("correct horse battery staple");
+//! let mut bank = Business::open("bank.plico", passphrase).await?;
+//! bank.connect(&std::fs::read_to_string("relay.link")?.parse()?).await?;
+//! println!("share {}", bank.link(Some("counter 3")).await?);
+//! while let BusinessEvent::Message(asked) = bank.next_event().await? {
+//!     let question = Message::choices("Was this you?", [("yes", "Yes"), ("no", "No")]);
+//!     bank.send(asked.customer, question, Category::Service).await?;
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # What holds
+//!
+//! - `send` returns when the message is stored on this machine. It goes out in order, now or after
+//!   the next opening, and its state is told until it is final.
+//! - Events come at least once, oldest first, and asking for the next says that one was handled.
+//!   What came is stored, with the session's step, before the relay is told to delete it.
+//! - Everything at rest is sealed; one process at a time opens a state.
+//! - A relay is whoever holds the key in its link. Classical key exchange is refused.
+//! - A business sees one person as one mailbox and one identity key, made for it alone.
+//!
+//! # Limits of this version
+//!
+//! - After a session is lost (a state that was put back to an older copy, for instance) the
+//!   application hears [`PersonEvent::SessionLost`] or [`MessageState::Unreadable`]; no new
+//!   handshake is made and nothing is repeated by itself.
+//! - One device for each person; 256 conversations at one relay.
+//! - A person's anonymous and proven connections have sockets of their own, and still one IP
+//!   address: an operator can match them by it and by time. Hiding it needs a proxy.
+//! - SQLite is called from the agent's task, so a slow disk slows that task.
+//!
+//! # Code map
+//!
+//! `state` (sealed rows) and `connection` (pinned, reconnecting lines) know nothing of one another;
+//! `agent` is the task that owns both; `person` and `business` are what it computes. A core never
+//! waits and never reads a clock but the one it was given.
 
-mod agent;
-mod business;
 mod clock;
-mod connection;
 mod message;
-mod person;
 mod random;
 mod state;
+
+mod connection;
+
+mod agent;
+
+mod business;
+mod person;
 
 pub use agent::Stopped;
 pub use agent::journal::EventId;
 pub use agent::outbox::MessageState;
+pub use business::{
+    Business, BusinessConnectError, CreateError, Customer, CustomerId, CustomerMessage,
+    Event as BusinessEvent, InstallError, LinkError, SendError as BusinessSendError,
+    Trouble as BusinessTrouble,
+};
+pub use clock::{Clock, SystemClock};
+pub use connection::{ConnectError, Options};
 pub use message::Message;
-pub use person::Person;
+pub use person::{
+    ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent, LookUpError,
+    Person, Profile, Received, SendError, Trouble,
+};
+pub use state::{OpenError, Owner, Protection, StateError};
+
+pub use plico_endpoint::content::{Body, Content};
+pub use plico_endpoint::id::ContentId;
+pub use plico_protocol::link::{Link, RelayLink};
+pub use plico_protocol::ticket::{Categories, Category};
