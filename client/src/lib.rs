@@ -77,7 +77,7 @@ mod person;
 
 pub use agent::Stopped;
 pub use agent::journal::EventId;
-pub use agent::outbox::MessageState;
+pub use agent::outgoing::MessageState;
 pub use business::{
     Business, BusinessConnectError, CreateError, Customer, CustomerId, CustomerMessage,
     Event as BusinessEvent, InstallError, LinkError, SendError as BusinessSendError,

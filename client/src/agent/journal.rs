@@ -13,7 +13,7 @@ use plico_protocol::time::{Minute, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
 
-use super::outbox::MessageState;
+use super::outgoing::MessageState;
 use crate::state::{Name, Rows, State, StateError, Table};
 
 /// Names an event for good; rises.
@@ -53,6 +53,17 @@ pub(crate) struct Journal<E> {
     passing: VecDeque<E>,
 }
 
+/// Adds an event to the transaction of what caused it.
+pub(crate) fn push(rows: &Rows<'_>, event: &Stored) -> Result<(), StateError> {
+    let number = rows.next_number(Table::Event)?;
+    rows.put(Table::Event, Name::Number(number), event)
+}
+
+/// Forgets an event the application handled.
+pub(crate) fn handled(state: &mut State, id: EventId) -> Result<(), StateError> {
+    state.write(|rows| rows.delete(Table::Event, Name::Number(id.0)))
+}
+
 impl<E> Default for Journal<E> {
     fn default() -> Self {
         Self { waiting: None, passing: VecDeque::new() }
@@ -60,17 +71,6 @@ impl<E> Default for Journal<E> {
 }
 
 impl<E> Journal<E> {
-    /// Adds an event to the transaction of what caused it.
-    pub(crate) fn push(rows: &Rows<'_>, event: &Stored) -> Result<(), StateError> {
-        let number = rows.next_number(Table::Event)?;
-        rows.put(Table::Event, Name::Number(number), event)
-    }
-
-    /// Forgets an event the application handled.
-    pub(crate) fn handled(state: &mut State, id: EventId) -> Result<(), StateError> {
-        state.write(|rows| rows.delete(Table::Event, Name::Number(id.0)))
-    }
-
     /// Lets an application wait. It asks for one event at a time.
     pub(crate) fn wait(&mut self, answer: oneshot::Sender<E>) {
         self.waiting = Some(answer);
@@ -105,7 +105,7 @@ impl<E> Journal<E> {
                 Some((number, stored)) => match show(EventId(number), stored) {
                     Some(event) => event,
                     None => {
-                        Self::handled(state, EventId(number))?;
+                        handled(state, EventId(number))?;
                         continue;
                     }
                 },

@@ -5,8 +5,8 @@
 //! come out. It never waits. The loop here waits, for whichever comes first. SQLite is called in
 //! the loop, so a transaction delays the next event and nothing overtakes it.
 //!
-//! Shared by both cores: [`lines`] and [`jobs`] (who asked what where), [`outbox`] (messages on
-//! their way out), [`inbound`] (envelopes dealt with and not yet acknowledged), [`journal`] (events
+//! Shared by both cores: [`lines`] and [`jobs`] (who asked what where), [`outgoing`] and
+//! [`outbox`] (messages on their way out), [`inbound`] (envelopes dealt with and not yet acknowledged), [`journal`] (events
 //! the application has not handled).
 
 pub(crate) mod inbound;
@@ -14,6 +14,7 @@ pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod lines;
 pub(crate) mod outbox;
+pub(crate) mod outgoing;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

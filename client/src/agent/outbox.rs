@@ -1,78 +1,18 @@
 //! Messages on their way out: stored before `send` returns, in order for each peer, followed until
 //! the relay says what became of them.
-//!
-//! ```text
-//! Waiting ── sealed, with the ratchet's step ──► Sealed ── Accepted ──► Accepted ──► Done
-//! ```
-//!
-//! A sealed message holds the very bytes of its submission: after a lost answer the same bytes go
-//! out again under the same `submit_id`, and the relay stores them once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bytes::Bytes;
 use plico_endpoint::id::ContentId;
-use plico_protocol::frame::{Submission, SubmissionState};
+use plico_protocol::frame::{Acceptance, RelayFrame, Submission};
 use plico_protocol::id::SubmitId;
-use plico_protocol::limits::{FRAME_BODY_BYTES_MAX, SUBMISSION_MEMORY_HOURS};
+use plico_protocol::limits::SUBMISSION_MEMORY_HOURS;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::time::{Hour, Timestamp};
-use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+use plico_protocol::time::Timestamp;
 
-use super::journal::CONTENT_BYTES_MAX;
-use crate::random;
+use super::journal::{self, News, Stored};
+use super::outgoing::{MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict};
 use crate::state::{Name, Rows, State, StateError, Table};
-
-/// What became of a message that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageState {
-    /// Stored on this machine; goes out when there is a connection.
-    Queued,
-    /// Stored by the relay.
-    Accepted,
-    /// The recipient stored it.
-    Delivered,
-    /// The recipient could not open it: its session is lost. Send it again.
-    Unreadable,
-    /// Nobody fetched it in 30 days, or the mailbox was closed or revoked.
-    Expired,
-    /// The relay will not take it; the code says why, and [`Code::text`] what to do.
-    Refused(Code),
-}
-
-/// A message on its way out, as it is stored.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    /// A conversation or a customer.
-    pub(crate) peer: u64,
-    pub(crate) id: ContentId,
-    pub(crate) not_before: Timestamp,
-    /// A person's: whether a human composed it. A business's: the category's byte.
-    pub(crate) kind: u8,
-    /// Content as it will be sealed, but for what is known only then.
-    pub(crate) content: Bytes,
-    pub(crate) stage: Stage,
-}
-
-/// How far it came.
-#[derive(Clone, Debug)]
-pub(crate) enum Stage {
-    Waiting,
-    Sealed { submission: Bytes, first: bool },
-    Accepted { submit: SubmitId },
-    Done { state: MessageState, at: Hour },
-}
-
-/// What the relay's refusal of a submission means for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The same bytes again, after this many milliseconds.
-    Again { ms: u64 },
-    /// The same envelope at once, under a new id.
-    NewId,
-    /// Never.
-    Final(Code),
-}
 
 /// Every message that is not done, without its bytes.
 #[derive(Debug, Default)]
@@ -208,7 +148,7 @@ impl Outbox {
     }
 
     /// Asks again later what became of a message: after a second, doubling to an hour.
-    pub(crate) fn check_later(&mut self, number: u64, now: Timestamp) {
+    fn check_later(&mut self, number: u64, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(&number)
             && let Step::Accepted { checks, .. } = &mut entry.step
         {
@@ -216,6 +156,106 @@ impl Outbox {
             let ms = CHECK_MS_MIN << (*checks).min(CHECKS_DOUBLING);
             entry.at = after(now, ms.min(CHECK_MS_MAX));
         }
+    }
+
+    /// Notes that the relay has a message.
+    pub(crate) fn accepted(
+        &mut self,
+        state: &mut State,
+        number: u64,
+        acceptance: &Acceptance,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let submit = acceptance.id;
+        let change = |outgoing: &mut Outgoing| outgoing.accepted(submit);
+        self.progress(state, number, MessageState::Accepted, now, change)
+    }
+
+    /// Does what a refusal asks for; gives the code if it is final.
+    pub(crate) fn refused(
+        &mut self,
+        state: &mut State,
+        number: u64,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Result<Option<Code>, StateError> {
+        match verdict(refusal) {
+            Verdict::Again { ms } => {
+                self.later(number, now, ms);
+                Ok(None)
+            }
+            Verdict::NewId => {
+                let change = |outgoing: &mut Outgoing| {
+                    let Stage::Sealed { first, .. } = outgoing.stage else { return };
+                    if let Some(submission) = outgoing.submission() {
+                        outgoing.sealed(&Submission { id: submit_id(now), ..submission }, first);
+                    }
+                };
+                self.progress(state, number, MessageState::Queued, now, change)?;
+                Ok(None)
+            }
+            Verdict::Final(code) => {
+                self.finish(state, number, MessageState::Refused(code), now)?;
+                Ok(Some(code))
+            }
+        }
+    }
+
+    /// Takes the answer to the question what became of a message.
+    pub(crate) fn status(
+        &mut self,
+        state: &mut State,
+        number: u64,
+        frame: &RelayFrame,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let last = match frame {
+            RelayFrame::State(state) => final_state(*state),
+            _ => None,
+        };
+        match last {
+            Some(last) => self.finish(state, number, last, now),
+            None => {
+                self.check_later(number, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends a message.
+    pub(crate) fn finish(
+        &mut self,
+        state: &mut State,
+        number: u64,
+        last: MessageState,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        self.progress(state, number, last, now, |outgoing| outgoing.done(last, now))
+    }
+
+    /// Stores what became of a message together with the event that says so.
+    fn progress(
+        &mut self,
+        state: &mut State,
+        number: u64,
+        became: MessageState,
+        now: Timestamp,
+        change: impl FnOnce(&mut Outgoing),
+    ) -> Result<(), StateError> {
+        let changed = state.write::<_, StateError>(|rows| {
+            let Some(mut outgoing) = Self::get(rows, number)? else { return Ok(None) };
+            change(&mut outgoing);
+            Self::put(rows, number, &outgoing)?;
+            if became != MessageState::Queued {
+                let news = News::State { id: outgoing.id, state: became };
+                journal::push(rows, &Stored { peer: outgoing.peer, at: now, news })?;
+            }
+            Ok(Some(outgoing))
+        })?;
+        if let Some(outgoing) = changed {
+            self.note(number, &outgoing, now);
+        }
+        Ok(())
     }
 
     /// When there is something to do next, of what is not due yet.
@@ -234,152 +274,13 @@ impl Outbox {
     }
 }
 
-impl Outgoing {
-    /// The submission a sealed message holds.
-    pub(crate) fn submission(&self) -> Option<Submission> {
-        match &self.stage {
-            Stage::Sealed { submission, .. } => Submission::decode(submission.clone()).ok(),
-            Stage::Waiting | Stage::Accepted { .. } | Stage::Done { .. } => None,
-        }
-    }
-
-    /// Seals a message into this submission.
-    pub(crate) fn sealed(&mut self, submission: &Submission, first: bool) {
-        self.stage = Stage::Sealed { submission: submission.encode().into(), first };
-    }
-
-    /// Ends a message.
-    pub(crate) fn done(&mut self, state: MessageState, now: Timestamp) {
-        self.content = Bytes::new();
-        self.stage = Stage::Done { state, at: now.hour() };
-    }
-
-    /// Notes that the relay has it; the envelope is not needed again.
-    pub(crate) fn accepted(&mut self, submit: SubmitId) {
-        self.stage = Stage::Accepted { submit };
-    }
-}
-
-/// A fresh `submit_id`.
-pub(crate) fn submit_id(now: Timestamp) -> SubmitId {
-    SubmitId::compose(now.hour(), random::bytes())
-}
-
-/// What a refusal means for the submission it answers.
-pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
-    let again = |ms: u64| Verdict::Again { ms: ms.max(u64::from(refusal.retry_after_ms)) };
-    match refusal.code {
-        Code::Stale | Code::SubmitIdReused => Verdict::NewId,
-        Code::Busy | Code::ShuttingDown => again(1_000),
-        Code::StorageFull | Code::MailboxFull => again(30_000),
-        // The connection, the clock or the certificate may be put right meanwhile.
-        Code::NotProven | Code::WrongConnection | Code::TooMany | Code::Early => again(60_000),
-        code => Verdict::Final(code),
-    }
-}
-
-/// The state the relay's answer stands for, once it is final.
-pub(crate) fn final_state(state: SubmissionState) -> Option<MessageState> {
-    match state {
-        SubmissionState::Queued => None,
-        SubmissionState::Delivered => Some(MessageState::Delivered),
-        SubmissionState::Unreadable => Some(MessageState::Unreadable),
-        // Forgotten: its outcome is more than two days old.
-        SubmissionState::Expired | SubmissionState::Unknown => Some(MessageState::Expired),
-    }
-}
-
 fn after(now: Timestamp, ms: u64) -> Timestamp {
     Timestamp(now.0.saturating_add(ms))
-}
-
-impl Wire for MessageState {
-    fn write(&self, out: &mut Writer) {
-        let code = if let Self::Refused(code) = self { code.number() } else { 0 };
-        out.u8(match self {
-            Self::Queued => 1,
-            Self::Accepted => 2,
-            Self::Delivered => 3,
-            Self::Unreadable => 4,
-            Self::Expired => 5,
-            Self::Refused(_) => 6,
-        });
-        out.u16(code);
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let (state, code) = (reader.u8()?, reader.u16()?);
-        let bad = DecodeError::BadValue { field: "message_state" };
-        Ok(match state {
-            1 => Self::Queued,
-            2 => Self::Accepted,
-            3 => Self::Delivered,
-            4 => Self::Unreadable,
-            5 => Self::Expired,
-            6 => Self::Refused(Code::from_number(code).ok_or(bad)?),
-            _ => return Err(bad),
-        })
-    }
-}
-
-impl Wire for Outgoing {
-    fn write(&self, out: &mut Writer) {
-        let Self { peer, id, not_before, kind, content, stage } = self;
-        out.u64(*peer);
-        id.write(out);
-        out.u64(not_before.0);
-        out.u8(*kind);
-        out.sized(content);
-        stage.write(out);
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
-            peer: reader.u64()?,
-            id: Wire::read(reader)?,
-            not_before: Timestamp(reader.u64()?),
-            kind: reader.u8()?,
-            content: reader.sized("content", CONTENT_BYTES_MAX)?,
-            stage: Wire::read(reader)?,
-        })
-    }
-}
-
-impl Wire for Stage {
-    fn write(&self, out: &mut Writer) {
-        match self {
-            Self::Waiting => out.u8(1),
-            Self::Sealed { submission, first } => {
-                out.u8(2);
-                out.sized(submission);
-                out.u8(u8::from(*first));
-            }
-            Self::Accepted { submit } => {
-                out.u8(3);
-                submit.write(out);
-            }
-            Self::Done { state, at } => {
-                out.u8(4);
-                state.write(out);
-                at.write(out);
-            }
-        }
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(match reader.u8()? {
-            1 => Self::Waiting,
-            2 => Self::Sealed {
-                submission: reader.sized("submission", FRAME_BODY_BYTES_MAX)?,
-                first: reader.flag("first")?,
-            },
-            3 => Self::Accepted { submit: Wire::read(reader)? },
-            4 => Self::Done { state: Wire::read(reader)?, at: Wire::read(reader)? },
-            _ => return Err(DecodeError::BadValue { field: "stage" }),
-        })
-    }
 }
 
 const CHECK_MS_MIN: u64 = 1_000;
 const CHECK_MS_MAX: u64 = 3_600_000;
 const CHECKS_DOUBLING: u32 = 12;
+
+#[cfg(test)]
+mod tests;

@@ -18,9 +18,10 @@ use super::{BusinessConnectError, Customer, CustomerId, SendError};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
 use crate::agent::jobs::Jobs;
-use crate::agent::journal::{EventId, Journal, News, Stored};
+use crate::agent::journal::{self, EventId, Journal, News, Stored};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::{MessageState, Outbox};
+use crate::agent::outbox::Outbox;
+use crate::agent::outgoing::MessageState;
 use crate::clock::Clock;
 use crate::connection::{Ask, ConnectError, LineEvent, LineId, Options, Proving};
 use crate::message::Message;
@@ -168,7 +169,7 @@ impl BusinessCore {
         self.trouble = Some(trouble);
         let news = News::Trouble { code: trouble.number(), text: String::new() };
         let event = Stored { peer: NOBODY, at: self.now(), news };
-        self.state.write(|rows| Journal::<Event>::push(rows, &event))
+        self.state.write(|rows| journal::push(rows, &event))
     }
 
     fn connect(
@@ -293,7 +294,10 @@ impl BusinessCore {
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
             Job::Submit { message } => self.submitted(message, &frame)?,
-            Job::Status { message } => self.status_came(message, &frame)?,
+            Job::Status { message } => {
+                let now = self.now();
+                self.outbox.status(&mut self.state, message, &frame, now)?;
+            }
         }
         self.ready();
         Ok(())
@@ -400,12 +404,12 @@ impl Core for BusinessCore {
             }
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {
-                    Journal::<Event>::handled(&mut self.state, id)?;
+                    journal::handled(&mut self.state, id)?;
                 }
                 self.journal.wait(answer);
             }
             Command::Handled { id, answer } => {
-                Journal::<Event>::handled(&mut self.state, id)?;
+                journal::handled(&mut self.state, id)?;
                 let _ = answer.send(());
             }
         }
@@ -444,7 +448,7 @@ impl Core for BusinessCore {
                 self.state.write(|rows| inbound.confirmed(line, channel, up_to, rows))?;
             }
             LineEvent::Delivered(delivery) => self.delivered(line, &delivery)?,
-            LineEvent::Drained(_) => {
+            LineEvent::Drained => {
                 self.drained = true;
                 self.forget_prekeys()?;
                 self.forget_sessions()?;

@@ -24,7 +24,7 @@ use plico_protocol::wire::DecodeError;
 
 use self::core::{BusinessCore, Command};
 use crate::agent::journal::EventId;
-use crate::agent::outbox::MessageState;
+use crate::agent::outgoing::MessageState;
 use crate::agent::{Handle, Stopped};
 use crate::connection::{ConnectError, Options};
 use crate::message::Message;

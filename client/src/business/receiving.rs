@@ -13,11 +13,10 @@ use plico_protocol::ticket::Category;
 use plico_protocol::time::{Minute, Timestamp};
 
 use super::core::BusinessCore;
-use super::event::Event;
 use super::prekeys::{OneTime, Pair};
 use super::record::{CustomerRecord, Seen, SessionRecord};
 use crate::agent::inbound::{Inbound, Outcome};
-use crate::agent::journal::{Journal, News, Stored};
+use crate::agent::journal::{self, News, Stored};
 use crate::connection::LineId;
 use crate::state::{Name, Rows, StateError, Table};
 
@@ -206,7 +205,7 @@ fn put_content(
         }
         let until = fields.free_until.unwrap_or(Minute(0));
         let news = News::Window { until };
-        Journal::<Event>::push(rows, &Stored { peer: id, at: now, news })?;
+        journal::push(rows, &Stored { peer: id, at: now, news })?;
     }
     customer.put(rows, id)?;
     let name = Name::Hidden(content.id.as_bytes());
@@ -216,7 +215,7 @@ fn put_content(
     rows.put(Table::Seen, name, &now.hour())?;
     let content = opened.content().to_vec().into();
     let news = News::Message { content, category: None::<Category> };
-    Journal::<Event>::push(rows, &Stored { peer: id, at: now, news })
+    journal::push(rows, &Stored { peer: id, at: now, news })
 }
 
 /// The number under which a customer is stored.

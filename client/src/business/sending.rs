@@ -11,14 +11,11 @@ use plico_protocol::ticket::Category;
 use plico_protocol::time::Timestamp;
 
 use super::core::{BusinessCore, Job};
-use super::event::Event;
 use super::record::{CustomerRecord, SessionRecord};
 use super::{CustomerId, SendError};
-use crate::agent::journal::{Journal, News, Stored};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::{
-    MessageState, Outbox, Outgoing, Stage, Verdict, final_state, submit_id, verdict,
-};
+use crate::agent::outbox::Outbox;
+use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
 use crate::message::Message;
 use crate::random;
 use crate::state::{Name, StateError, Table};
@@ -76,8 +73,7 @@ impl BusinessCore {
             return Ok(());
         };
         if expired(&outgoing, now) {
-            let state = MessageState::Expired;
-            return self.progress(number, state, |outgoing, now| outgoing.done(state, now));
+            return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
         }
         let customer = self.state.read(|rows| CustomerRecord::get(rows, outgoing.peer))?;
         let consent = customer.as_ref().and_then(|customer| {
@@ -86,8 +82,8 @@ impl BusinessCore {
             Some(Consent { ticket, opening, category })
         });
         let (Some(customer), Some(consent)) = (customer, consent) else {
-            let state = MessageState::Refused(Code::Revoked);
-            return self.progress(number, state, |outgoing, now| outgoing.done(state, now));
+            let last = MessageState::Refused(Code::Revoked);
+            return self.outbox.finish(&mut self.state, number, last, now);
         };
         let name = customer.session;
         let name = Name::Hidden(name.as_bytes());
@@ -144,73 +140,16 @@ impl BusinessCore {
     }
 
     pub(super) fn submitted(&mut self, message: u64, frame: &RelayFrame) -> Result<(), StateError> {
-        let refusal = match frame {
-            RelayFrame::Accepted(acceptance) => {
-                let submit = acceptance.id;
-                let state = MessageState::Accepted;
-                return self.progress(message, state, |outgoing, _| outgoing.accepted(submit));
-            }
-            RelayFrame::Refused(refusal) => refusal,
-            _ => return Ok(()),
-        };
-        match verdict(refusal) {
-            Verdict::Again { ms } => {
-                self.outbox.later(message, self.now(), ms);
-                Ok(())
-            }
-            Verdict::NewId => self.progress(message, MessageState::Queued, |outgoing, now| {
-                if let Some(submission) = outgoing.submission() {
-                    outgoing.sealed(&Submission { id: submit_id(now), ..submission }, false);
-                }
-            }),
-            Verdict::Final(code) => {
-                let state = MessageState::Refused(code);
-                self.progress(message, state, |outgoing, now| outgoing.done(state, now))
-            }
-        }
-    }
-
-    pub(super) fn status_came(
-        &mut self,
-        message: u64,
-        frame: &RelayFrame,
-    ) -> Result<(), StateError> {
-        let state = match frame {
-            RelayFrame::State(state) => final_state(*state),
-            _ => None,
-        };
-        match state {
-            Some(state) => self.progress(message, state, |outgoing, now| outgoing.done(state, now)),
-            None => {
-                self.outbox.check_later(message, self.now());
-                Ok(())
-            }
-        }
-    }
-
-    /// Stores what became of a message together with the event that says so.
-    fn progress(
-        &mut self,
-        message: u64,
-        state: MessageState,
-        change: impl FnOnce(&mut Outgoing, Timestamp),
-    ) -> Result<(), StateError> {
         let now = self.now();
-        let changed = self.state.write::<_, StateError>(|rows| {
-            let Some(mut outgoing) = Outbox::get(rows, message)? else { return Ok(None) };
-            change(&mut outgoing, now);
-            Outbox::put(rows, message, &outgoing)?;
-            if state != MessageState::Queued {
-                let news = News::State { id: outgoing.id, state };
-                let event = Stored { peer: outgoing.peer, at: now, news };
-                Journal::<Event>::push(rows, &event)?;
+        match frame {
+            RelayFrame::Accepted(acceptance) => {
+                self.outbox.accepted(&mut self.state, message, acceptance, now)
             }
-            Ok(Some(outgoing))
-        })?;
-        if let Some(outgoing) = changed {
-            self.outbox.note(message, &outgoing, now);
+            RelayFrame::Refused(refusal) => {
+                self.outbox.refused(&mut self.state, message, refusal, now).map(drop)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

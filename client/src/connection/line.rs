@@ -64,7 +64,7 @@ pub(crate) enum LineEvent {
     NotSubscribed { address: Address, refusal: Refusal },
     Acknowledged { channel: Channel, up_to: Sequence },
     Delivered(Box<Delivery>),
-    Drained(Channel),
+    Drained,
     Ended { channel: Channel, reason: EndReason },
     Notice(Notice),
 }
@@ -374,7 +374,7 @@ fn delivery_event(
             None => return Err(StreamEnded),
         },
         RelayFrame::Deliver(delivery) => LineEvent::Delivered(delivery),
-        RelayFrame::Drained { channel } => LineEvent::Drained(channel),
+        RelayFrame::Drained { channel: _ } => LineEvent::Drained,
         RelayFrame::Ended { channel, reason } => LineEvent::Ended { channel, reason },
         RelayFrame::Notice(notice) => LineEvent::Notice(notice),
         _ => return Err(StreamEnded),

@@ -10,7 +10,7 @@ use plico_protocol::time::Hour;
 use super::core::{Job, PersonCore, Talk, put_record};
 use super::record::{ConsentTerms, Minted, Standing, Started, Wish};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::{Outgoing, Stage};
+use crate::agent::outgoing::{Outgoing, Stage};
 use crate::connection::{Ask, LineId, Proving};
 use crate::message::Message;
 use crate::random;

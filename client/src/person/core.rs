@@ -19,9 +19,10 @@ use super::{ConversationId, SendError};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
 use crate::agent::jobs::Jobs;
-use crate::agent::journal::{EventId, Journal, News, Stored};
+use crate::agent::journal::{self, EventId, Journal, News, Stored};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::{MessageState, Outbox};
+use crate::agent::outbox::Outbox;
+use crate::agent::outgoing::MessageState;
 use crate::clock::Clock;
 use crate::connection::{ConnectError, LineEvent, LineId, Options};
 use crate::message::Message;
@@ -166,7 +167,7 @@ impl PersonCore {
     /// Stores an event.
     pub(super) fn tell(&mut self, peer: u64, news: News) -> Result<(), StateError> {
         let event = Stored { peer, at: self.now(), news };
-        self.state.write(|rows| Journal::<Event>::push(rows, &event))
+        self.state.write(|rows| journal::push(rows, &event))
     }
 
     fn converse(&mut self, link: Link) -> Result<ConversationId, StateError> {
@@ -255,7 +256,10 @@ impl PersonCore {
             Job::LookUp(peer) => self.looked_up(peer, frame),
             Job::Bundle(peer) => self.bundle_came(peer, frame),
             Job::Submit { message, peer } => self.submitted(message, peer, &frame),
-            Job::Status { message } => self.status_came(message, &frame),
+            Job::Status { message } => {
+                let now = self.now();
+                self.outbox.status(&mut self.state, message, &frame, now)
+            }
         }
     }
 
@@ -311,12 +315,12 @@ impl Core for PersonCore {
             }
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {
-                    Journal::<Event>::handled(&mut self.state, id)?;
+                    journal::handled(&mut self.state, id)?;
                 }
                 self.journal.wait(answer);
             }
             Command::Handled { id, answer } => {
-                Journal::<Event>::handled(&mut self.state, id)?;
+                journal::handled(&mut self.state, id)?;
                 let _ = answer.send(());
             }
         }
@@ -347,7 +351,7 @@ impl Core for PersonCore {
             }
             LineEvent::Delivered(delivery) => self.delivered(line, &delivery)?,
             LineEvent::Ended { channel, reason: _ } => self.channel_ended(line, channel),
-            LineEvent::Drained(_) | LineEvent::Notice(_) => (),
+            LineEvent::Drained | LineEvent::Notice(_) => (),
         }
         Ok(())
     }

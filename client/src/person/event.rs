@@ -10,7 +10,7 @@ use plico_protocol::time::{Minute, Timestamp};
 use super::ConversationId;
 use crate::agent::Stopped;
 use crate::agent::journal::EventId;
-use crate::agent::outbox::MessageState;
+use crate::agent::outgoing::MessageState;
 use crate::connection::ConnectError;
 
 /// Something the application should know. Handed out at least once, oldest first; asking for the

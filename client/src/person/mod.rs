@@ -23,7 +23,7 @@ use plico_protocol::link::Link;
 
 use self::core::{Command, PersonCore};
 use crate::agent::journal::EventId;
-use crate::agent::outbox::MessageState;
+use crate::agent::outgoing::MessageState;
 use crate::agent::{Handle, Stopped};
 use crate::connection::Options;
 use crate::message::Message;

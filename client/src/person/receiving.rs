@@ -11,10 +11,9 @@ use plico_protocol::time::Hour;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::core::PersonCore;
-use super::event::Event;
 use super::record::Minted;
 use crate::agent::inbound::{Inbound, Outcome};
-use crate::agent::journal::{Journal, News, Stored};
+use crate::agent::journal::{self, News, Stored};
 use crate::connection::LineId;
 use crate::state::{Name, Rows, StateError, Table};
 
@@ -87,7 +86,7 @@ impl PersonCore {
             let category = Some(origin.origin.category);
             let content = opened.content().to_vec().into();
             let news = News::Message { content, category };
-            Journal::<Event>::push(rows, &Stored { peer, at: now, news })
+            journal::push(rows, &Stored { peer, at: now, news })
         })?;
         if let Some(talk) = self.talks.get_mut(&peer) {
             talk.told_lost = false;

@@ -6,21 +6,19 @@ use plico_endpoint::id::ContentId;
 use plico_endpoint::layout::FIRST_OVERHEAD_BYTES;
 use plico_endpoint::session::PersonSession;
 use plico_protocol::envelope::{Envelope, EnvelopeBytes, SizeClass};
-use plico_protocol::frame::{Acceptance, ClientFrame, RelayFrame, Submission};
-use plico_protocol::refusal::Refusal;
+use plico_protocol::frame::{ClientFrame, RelayFrame, Submission};
 use plico_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::SendError;
 use super::consent::remember_ticket;
 use super::core::{Job, PersonCore, put_record};
-use super::event::{Event, Trouble};
+use super::event::Trouble;
 use super::record::{Standing, Started};
-use crate::agent::journal::{Journal, News, Stored};
+use crate::agent::journal::{self, News, Stored};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::{
-    MessageState, Outbox, Outgoing, Stage, Verdict, final_state, submit_id, verdict,
-};
+use crate::agent::outbox::Outbox;
+use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
 use crate::message::Message;
 use crate::random;
 use crate::state::{Name, StateError, Table};
@@ -124,8 +122,7 @@ impl PersonCore {
         let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
         let record = &talk.record;
         if record.standing == Standing::Left && !record.opened {
-            let state = MessageState::Expired;
-            self.progress(number, state, |outgoing, now| outgoing.done(state, now))?;
+            self.outbox.finish(&mut self.state, number, MessageState::Expired, now)?;
             return Ok(true);
         }
         let leaving = record.standing == Standing::Left;
@@ -223,7 +220,7 @@ impl PersonCore {
             remember_ticket(rows, peer, &ticket)?;
             let until = ticket.fields().ok().and_then(|fields| fields.free_until);
             let Some(until) = until else { return Ok(()) };
-            Journal::<Event>::push(rows, &Stored { peer, at: now, news: News::Window { until } })
+            journal::push(rows, &Stored { peer, at: now, news: News::Window { until } })
         })?;
         self.outbox.note(number, &outgoing, now);
         Ok(true)
@@ -291,103 +288,30 @@ impl PersonCore {
         peer: u64,
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
+        let now = self.now();
         match frame {
-            RelayFrame::Accepted(acceptance) => self.accepted(message, peer, acceptance),
-            RelayFrame::Refused(refusal) => self.not_accepted(message, peer, refusal),
+            RelayFrame::Accepted(acceptance) => {
+                self.first_is(peer, Started::Yes)?;
+                self.outbox.accepted(&mut self.state, message, acceptance, now)
+            }
+            RelayFrame::Refused(refusal) => {
+                let code = self.outbox.refused(&mut self.state, message, refusal, now)?;
+                // A first message that never arrives leaves the business without the session.
+                if code.is_some() { self.first_is(peer, Started::No) } else { Ok(()) }
+            }
             _ => Ok(()),
         }
     }
 
-    fn accepted(
-        &mut self,
-        message: u64,
-        peer: u64,
-        acceptance: &Acceptance,
-    ) -> Result<(), StateError> {
-        if let Some(talk) = self.talks.get_mut(&peer)
-            && talk.record.started == Started::First
-        {
-            talk.record.started = Started::Yes;
-            self.store(peer)?;
-        }
-        let submit = acceptance.id;
-        self.progress(message, MessageState::Accepted, |outgoing, _| outgoing.accepted(submit))
-    }
-
-    fn not_accepted(
-        &mut self,
-        message: u64,
-        peer: u64,
-        refusal: &Refusal,
-    ) -> Result<(), StateError> {
-        let now = self.now();
-        match verdict(refusal) {
-            Verdict::Again { ms } => {
-                self.outbox.later(message, now, ms);
-                Ok(())
+    /// Brings the first message of a session to an end, one way or the other.
+    fn first_is(&mut self, peer: u64, started: Started) -> Result<(), StateError> {
+        match self.talks.get_mut(&peer) {
+            Some(talk) if talk.record.started == Started::First => {
+                talk.record.started = started;
+                self.store(peer)
             }
-            Verdict::NewId => self.progress(message, MessageState::Queued, |outgoing, now| {
-                let Stage::Sealed { first, .. } = outgoing.stage else { return };
-                if let Some(submission) = outgoing.submission() {
-                    outgoing.sealed(&Submission { id: submit_id(now), ..submission }, first);
-                }
-            }),
-            Verdict::Final(code) => {
-                // The first message never arrived, so the business has no session.
-                if let Some(talk) = self.talks.get_mut(&peer)
-                    && talk.record.started == Started::First
-                {
-                    talk.record.started = Started::No;
-                    self.store(peer)?;
-                }
-                let state = MessageState::Refused(code);
-                self.progress(message, state, |outgoing, now| outgoing.done(state, now))
-            }
+            _ => Ok(()),
         }
-    }
-
-    pub(super) fn status_came(
-        &mut self,
-        message: u64,
-        frame: &RelayFrame,
-    ) -> Result<(), StateError> {
-        let now = self.now();
-        let state = match frame {
-            RelayFrame::State(state) => final_state(*state),
-            _ => None,
-        };
-        match state {
-            Some(state) => self.progress(message, state, |outgoing, now| outgoing.done(state, now)),
-            None => {
-                self.outbox.check_later(message, now);
-                Ok(())
-            }
-        }
-    }
-
-    /// Stores what became of a message together with the event that says so.
-    fn progress(
-        &mut self,
-        message: u64,
-        state: MessageState,
-        change: impl FnOnce(&mut Outgoing, Timestamp),
-    ) -> Result<(), StateError> {
-        let now = self.now();
-        let changed = self.state.write::<_, StateError>(|rows| {
-            let Some(mut outgoing) = Outbox::get(rows, message)? else { return Ok(None) };
-            change(&mut outgoing, now);
-            Outbox::put(rows, message, &outgoing)?;
-            if state != MessageState::Queued {
-                let news = News::State { id: outgoing.id, state };
-                let event = Stored { peer: outgoing.peer, at: now, news };
-                Journal::<Event>::push(rows, &event)?;
-            }
-            Ok(Some(outgoing))
-        })?;
-        if let Some(outgoing) = changed {
-            self.outbox.note(message, &outgoing, now);
-        }
-        Ok(())
     }
 }
 

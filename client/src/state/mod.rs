@@ -306,11 +306,6 @@ impl Rows<'_> {
         Ok(self.numbered(table, Some(1))?.pop())
     }
 
-    /// Every row of a table whose names are hidden, in no order.
-    pub(crate) fn all<T: Wire>(&self, table: Table) -> Result<Vec<T>, StateError> {
-        Ok(self.rows(table, None)?.into_iter().map(|(_, value)| value).collect())
-    }
-
     /// A number no row of this table ever had.
     pub(crate) fn next_number(&self, table: Table) -> Result<u64, StateError> {
         let counter = Name::Hidden(table.label().as_bytes());

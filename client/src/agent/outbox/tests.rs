@@ -1,0 +1,144 @@
+//! The outbox: order for each peer, the same bytes again, and nothing lost by a restart.
+
+use plico_protocol::envelope::EnvelopeBytes;
+use plico_protocol::frame::SubmissionState;
+use plico_protocol::id::Address;
+use plico_protocol::stamp::Reason;
+
+use super::*;
+use crate::state::{Owner, Protection};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+struct Place {
+    folder: tempfile::TempDir,
+    state: State,
+    outbox: Outbox,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let protection = Protection::key_file(folder.path().join("key"));
+        let path = folder.path().join("state");
+        let mut state = State::create(&path, &protection, Owner::Person).unwrap();
+        let outbox = Outbox::load(&mut state, NOW).unwrap();
+        Self { folder, state, outbox }
+    }
+
+    /// Forgets everything but what is on disk.
+    fn restart(self) -> Self {
+        let Self { folder, state, outbox: _ } = self;
+        drop(state);
+        let protection = Protection::key_file(folder.path().join("key"));
+        let path = folder.path().join("state");
+        let mut state = State::open(&path, &protection, Owner::Person).unwrap();
+        let outbox = Outbox::load(&mut state, NOW).unwrap();
+        Self { folder, state, outbox }
+    }
+
+    fn push(&mut self, peer: u64, id: u8, not_before: Timestamp) -> u64 {
+        let outgoing = Outgoing {
+            peer,
+            id: ContentId::new([id; 16]),
+            not_before,
+            kind: 1,
+            content: vec![id].into(),
+            stage: Stage::Waiting,
+        };
+        self.outbox.push(&mut self.state, &outgoing, NOW).unwrap()
+    }
+
+    fn seal(&mut self, number: u64, first: bool) -> Submission {
+        let submission = Submission {
+            id: submit_id(NOW),
+            to: Address::new([1; 32]),
+            consent: None,
+            envelope: EnvelopeBytes(vec![0; 2048].into()),
+        };
+        let mut outgoing = self.get(number);
+        outgoing.sealed(&submission, first);
+        self.state.write(|rows| Outbox::put(rows, number, &outgoing)).unwrap();
+        self.outbox.note(number, &outgoing, NOW);
+        submission
+    }
+
+    fn get(&mut self, number: u64) -> Outgoing {
+        self.state.read(|rows| Outbox::get(rows, number)).unwrap().unwrap()
+    }
+
+    fn refuse(&mut self, number: u64, refusal: Refusal) -> Option<Code> {
+        self.outbox.refused(&mut self.state, number, &refusal, NOW).unwrap()
+    }
+}
+
+#[test]
+fn each_peer_has_its_order_and_a_delayed_message_lets_others_pass() {
+    let mut place = Place::new();
+    let late = place.push(1, 10, Timestamp(NOW.0 + 5_000));
+    let (one, _) = (place.push(1, 11, NOW), place.push(1, 12, NOW));
+    let other = place.push(2, 13, NOW);
+    assert_eq!(place.outbox.waiting(NOW), [(one, 1), (other, 2)]);
+    assert_eq!(place.outbox.wake(NOW), Some(Timestamp(NOW.0 + 5_000)));
+    assert_eq!(place.outbox.waiting(Timestamp(NOW.0 + 5_000))[0], (late, 1));
+}
+
+#[test]
+fn after_a_restart_the_same_bytes_go_out_in_the_same_order() {
+    let mut place = Place::new();
+    let numbers = [place.push(1, 1, NOW), place.push(1, 2, NOW), place.push(1, 3, NOW)];
+    let sealed = [place.seal(numbers[0], true), place.seal(numbers[1], false)];
+    let mut place = place.restart();
+    assert!(place.outbox.first_in_progress(1));
+    assert_eq!(place.outbox.to_submit(NOW), [(numbers[0], 1), (numbers[1], 1)]);
+    for (number, submission) in numbers.into_iter().zip(sealed) {
+        assert_eq!(place.get(number).submission(), Some(submission));
+    }
+    assert_eq!(place.outbox.waiting(NOW), [(numbers[2], 1)]);
+}
+
+#[test]
+fn a_stale_id_is_replaced_and_the_envelope_kept() {
+    let mut place = Place::new();
+    let number = place.push(1, 1, NOW);
+    let before = place.seal(number, false);
+    assert_eq!(place.refuse(number, Refusal::new(Code::Stale)), None);
+    let after = place.get(number).submission().unwrap();
+    assert_ne!(after.id, before.id);
+    assert_eq!(Submission { id: before.id, ..after }, before);
+    assert_eq!(place.outbox.to_submit(NOW), [(number, 1)]);
+}
+
+#[test]
+fn the_relays_time_to_wait_is_honoured_and_a_final_refusal_ends_the_message() {
+    let mut place = Place::new();
+    let number = place.push(1, 1, NOW);
+    place.seal(number, false);
+    assert_eq!(place.refuse(number, Refusal::new(Code::Busy).retry_after(7_000)), None);
+    assert!(place.outbox.to_submit(Timestamp(NOW.0 + 6_999)).is_empty());
+    assert_eq!(place.outbox.to_submit(Timestamp(NOW.0 + 7_000)), [(number, 1)]);
+    assert_eq!(place.refuse(number, Refusal::new(Code::Revoked)), Some(Code::Revoked));
+    let id = ContentId::new([1; 16]);
+    let refused = Some(MessageState::Refused(Code::Revoked));
+    assert_eq!(place.outbox.state_of(id), refused);
+    assert_eq!(place.restart().outbox.state_of(id), refused);
+}
+
+#[test]
+fn an_accepted_message_is_asked_about_until_its_state_is_final() {
+    let mut place = Place::new();
+    let number = place.push(1, 1, NOW);
+    let Submission { id, .. } = place.seal(number, false);
+    let acceptance = Acceptance { id, reason: Reason::ToInbox, free_until: None };
+    place.outbox.accepted(&mut place.state, number, &acceptance, NOW).unwrap();
+    assert_eq!(place.outbox.state_of(ContentId::new([1; 16])), Some(MessageState::Accepted));
+    let mut now = place.outbox.wake(NOW).unwrap();
+    for state in [SubmissionState::Queued, SubmissionState::Queued, SubmissionState::Delivered] {
+        assert_eq!(place.outbox.to_check(now), [(number, 1, id)]);
+        let frame = RelayFrame::State(state);
+        place.outbox.status(&mut place.state, number, &frame, now).unwrap();
+        now = place.outbox.wake(now).unwrap_or(now);
+    }
+    assert_eq!(place.outbox.state_of(ContentId::new([1; 16])), Some(MessageState::Delivered));
+    assert_eq!(place.outbox.wake(now), None);
+}

@@ -1,0 +1,213 @@
+//! A message on its way out, as it is stored, and what a relay's answers mean for it.
+//!
+//! ```text
+//! Waiting ── sealed, with the ratchet's step ──► Sealed ── Accepted ──► Accepted ──► Done
+//! ```
+//!
+//! A sealed message holds the very bytes of its submission: after a lost answer the same bytes go
+//! out again under the same `submit_id`, and the relay stores them once.
+
+use bytes::Bytes;
+use plico_endpoint::id::ContentId;
+use plico_protocol::frame::{Submission, SubmissionState};
+use plico_protocol::id::SubmitId;
+use plico_protocol::limits::FRAME_BODY_BYTES_MAX;
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+use super::journal::CONTENT_BYTES_MAX;
+use crate::random;
+
+/// What became of a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageState {
+    /// Stored on this machine; goes out when there is a connection.
+    Queued,
+    /// Stored by the relay.
+    Accepted,
+    /// The recipient stored it.
+    Delivered,
+    /// The recipient could not open it: its session is lost. Send it again.
+    Unreadable,
+    /// Nobody fetched it in 30 days, or the mailbox was closed or revoked.
+    Expired,
+    /// The relay will not take it; the code says why, and [`Code::text`] what to do.
+    Refused(Code),
+}
+
+/// A message on its way out, as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    /// A conversation or a customer.
+    pub(crate) peer: u64,
+    pub(crate) id: ContentId,
+    pub(crate) not_before: Timestamp,
+    /// A person's: whether a human composed it. A business's: the category's byte.
+    pub(crate) kind: u8,
+    /// Content as it will be sealed, but for what is known only then.
+    pub(crate) content: Bytes,
+    pub(crate) stage: Stage,
+}
+
+/// How far it came.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    Waiting,
+    Sealed { submission: Bytes, first: bool },
+    Accepted { submit: SubmitId },
+    Done { state: MessageState, at: Hour },
+}
+
+/// What the relay's refusal of a submission means for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The same bytes again, after this many milliseconds.
+    Again { ms: u64 },
+    /// The same envelope at once, under a new id.
+    NewId,
+    /// Never.
+    Final(Code),
+}
+
+impl Outgoing {
+    /// The submission a sealed message holds.
+    pub(crate) fn submission(&self) -> Option<Submission> {
+        match &self.stage {
+            Stage::Sealed { submission, .. } => Submission::decode(submission.clone()).ok(),
+            Stage::Waiting | Stage::Accepted { .. } | Stage::Done { .. } => None,
+        }
+    }
+
+    /// Seals a message into this submission.
+    pub(crate) fn sealed(&mut self, submission: &Submission, first: bool) {
+        self.stage = Stage::Sealed { submission: submission.encode().into(), first };
+    }
+
+    /// Ends a message.
+    pub(crate) fn done(&mut self, state: MessageState, now: Timestamp) {
+        self.content = Bytes::new();
+        self.stage = Stage::Done { state, at: now.hour() };
+    }
+
+    /// Notes that the relay has it; the envelope is not needed again.
+    pub(crate) fn accepted(&mut self, submit: SubmitId) {
+        self.stage = Stage::Accepted { submit };
+    }
+}
+
+/// A fresh `submit_id`.
+pub(crate) fn submit_id(now: Timestamp) -> SubmitId {
+    SubmitId::compose(now.hour(), random::bytes())
+}
+
+/// What a refusal means for the submission it answers.
+pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
+    let again = |ms: u64| Verdict::Again { ms: ms.max(u64::from(refusal.retry_after_ms)) };
+    match refusal.code {
+        Code::Stale | Code::SubmitIdReused => Verdict::NewId,
+        Code::Busy | Code::ShuttingDown => again(1_000),
+        Code::StorageFull | Code::MailboxFull => again(30_000),
+        // The connection, the clock or the certificate may be put right meanwhile.
+        Code::NotProven | Code::WrongConnection | Code::TooMany | Code::Early => again(60_000),
+        code => Verdict::Final(code),
+    }
+}
+
+/// The state the relay's answer stands for, once it is final.
+pub(crate) fn final_state(state: SubmissionState) -> Option<MessageState> {
+    match state {
+        SubmissionState::Queued => None,
+        SubmissionState::Delivered => Some(MessageState::Delivered),
+        SubmissionState::Unreadable => Some(MessageState::Unreadable),
+        // Forgotten: its outcome is more than two days old.
+        SubmissionState::Expired | SubmissionState::Unknown => Some(MessageState::Expired),
+    }
+}
+
+impl Wire for MessageState {
+    fn write(&self, out: &mut Writer) {
+        let code = if let Self::Refused(code) = self { code.number() } else { 0 };
+        out.u8(match self {
+            Self::Queued => 1,
+            Self::Accepted => 2,
+            Self::Delivered => 3,
+            Self::Unreadable => 4,
+            Self::Expired => 5,
+            Self::Refused(_) => 6,
+        });
+        out.u16(code);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let (state, code) = (reader.u8()?, reader.u16()?);
+        let bad = DecodeError::BadValue { field: "message_state" };
+        Ok(match state {
+            1 => Self::Queued,
+            2 => Self::Accepted,
+            3 => Self::Delivered,
+            4 => Self::Unreadable,
+            5 => Self::Expired,
+            6 => Self::Refused(Code::from_number(code).ok_or(bad)?),
+            _ => return Err(bad),
+        })
+    }
+}
+
+impl Wire for Outgoing {
+    fn write(&self, out: &mut Writer) {
+        let Self { peer, id, not_before, kind, content, stage } = self;
+        out.u64(*peer);
+        id.write(out);
+        out.u64(not_before.0);
+        out.u8(*kind);
+        out.sized(content);
+        stage.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            peer: reader.u64()?,
+            id: Wire::read(reader)?,
+            not_before: Timestamp(reader.u64()?),
+            kind: reader.u8()?,
+            content: reader.sized("content", CONTENT_BYTES_MAX)?,
+            stage: Wire::read(reader)?,
+        })
+    }
+}
+
+impl Wire for Stage {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Waiting => out.u8(1),
+            Self::Sealed { submission, first } => {
+                out.u8(2);
+                out.sized(submission);
+                out.u8(u8::from(*first));
+            }
+            Self::Accepted { submit } => {
+                out.u8(3);
+                submit.write(out);
+            }
+            Self::Done { state, at } => {
+                out.u8(4);
+                state.write(out);
+                at.write(out);
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            1 => Self::Waiting,
+            2 => Self::Sealed {
+                submission: reader.sized("submission", FRAME_BODY_BYTES_MAX)?,
+                first: reader.flag("first")?,
+            },
+            3 => Self::Accepted { submit: Wire::read(reader)? },
+            4 => Self::Done { state: Wire::read(reader)?, at: Wire::read(reader)? },
+            _ => return Err(DecodeError::BadValue { field: "stage" }),
+        })
+    }
+}
