@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod conversation;
 mod crash;
 mod refusals;
 mod structure;

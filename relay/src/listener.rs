@@ -1,12 +1,12 @@
 //! The UDP socket, and who is let in. It sees addresses, decides with them, and forgets them.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use plico_protocol::time::Timestamp;
-use quinn::{Endpoint, Incoming, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, Incoming, Runtime, TokioRuntime};
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -35,15 +35,39 @@ pub enum ListenError {
     Tls(#[from] TlsError),
 }
 
+/// The endpoint, and its socket's life.
+pub(crate) struct Bound {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) socket: SocketWatch,
+}
+
+/// Knows whether the socket is still open. quinn closes it in a task of its own some time after the
+/// last endpoint and connection are gone, and until then its port is taken.
+#[derive(Debug)]
+pub(crate) struct SocketWatch(Weak<dyn AsyncUdpSocket>);
+
 /// Binds the socket.
-pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Endpoint, ListenError> {
+pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Bound, ListenError> {
     let server = tls::server_config(identity, config.allow_classical, connections_max(config))?;
     let bound = UdpSocket::bind(config.listen).and_then(|socket| {
         enlarge_buffers(&socket);
         let runtime = Arc::new(TokioRuntime);
-        Endpoint::new(reset::endpoint_config(identity), Some(server), socket, runtime)
+        let socket = runtime.wrap_udp_socket(socket)?;
+        let watch = SocketWatch(Arc::downgrade(&socket));
+        let endpoint = reset::endpoint_config(identity);
+        let endpoint = Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)?;
+        Ok(Bound { endpoint, socket: watch })
     });
     bound.map_err(|error| ListenError::Bind { address: config.listen, error })
+}
+
+impl SocketWatch {
+    /// Waits until the socket is closed; the caller has let go of the endpoint and bounds the wait.
+    pub(crate) async fn closed(self) {
+        while 0 < self.0.strong_count() {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// Lets connections in until the endpoint is closed.

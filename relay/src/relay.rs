@@ -16,7 +16,7 @@ use crate::connection::code;
 use crate::delivery::hub::Hub;
 use crate::housekeeping;
 use crate::keys::Keys;
-use crate::listener::{self, ListenError};
+use crate::listener::{self, Bound, ListenError, SocketWatch};
 use crate::opening::{self, Opened, OpeningError, Options};
 use crate::service::Service;
 use crate::space::{FileSystemSpace, Watermark};
@@ -35,6 +35,7 @@ pub struct Relay {
     /// Closed once nobody holds the service, and with it the store, any more.
     in_use: mpsc::Receiver<()>,
     tasks: Tasks,
+    socket: SocketWatch,
     shutdown_max: Duration,
 }
 
@@ -79,7 +80,7 @@ impl Relay {
         config.check()?;
         let hub = Arc::new(Hub::default());
         let opened = opening::open(&config, &options, hub.clone())?;
-        let endpoint = listener::bind(&config, &opened.identity)?;
+        let Bound { endpoint, socket } = listener::bind(&config, &opened.identity)?;
         let address = endpoint
             .local_addr()
             .map_err(|error| ListenError::Bind { address: config.listen, error })?;
@@ -117,7 +118,18 @@ impl Relay {
                 tokio::spawn(socket::listen(commands, desk.clone())),
             ],
         };
-        Ok(Self { address, link, desk, watermark, writer, running, in_use, tasks, shutdown_max })
+        Ok(Self {
+            address,
+            link,
+            desk,
+            watermark,
+            writer,
+            running,
+            in_use,
+            tasks,
+            socket,
+            shutdown_max,
+        })
     }
 
     /// Where it listens; with port 0 in the settings, the port it was given.
@@ -145,13 +157,13 @@ impl Relay {
     }
 
     /// Stops: no new connections, everything queued on disk and answered, connections closed with
-    /// [`code::SHUTTING_DOWN`], the store closed.
+    /// [`code::SHUTTING_DOWN`], store and socket closed, so that another may begin in their place.
     ///
     /// # Errors
     ///
     /// [`ShutdownError`].
     pub async fn shutdown(self) -> Result<(), ShutdownError> {
-        let Self { writer, running, mut in_use, tasks, desk, shutdown_max, .. } = self;
+        let Self { writer, running, mut in_use, tasks, socket, desk, shutdown_max, .. } = self;
         drop(desk);
         let stopping = async {
             tasks.stop_accepting();
@@ -161,7 +173,9 @@ impl Relay {
             let endpoint = tasks.endpoint.clone();
             drop(tasks);
             endpoint.wait_idle().await;
+            drop(endpoint);
             let _ = in_use.recv().await;
+            socket.closed().await;
             match ended {
                 Ok(Ok(())) => Ok(()),
                 _ => Err(ShutdownError::WriterPanicked),

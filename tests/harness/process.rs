@@ -10,6 +10,7 @@ use plico_relay::writer::Point;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use crate::harness::relay::own_address;
 use crate::harness::world::Bank;
 
 /// Key and data directories that outlive the process.
@@ -58,7 +59,7 @@ impl Home {
     }
 
     pub(crate) fn start(&self) -> RelayProcess {
-        self.start_on("127.0.0.1:0".parse().unwrap())
+        self.start_on(own_address())
     }
 
     pub(crate) fn start_on(&self, listen: SocketAddr) -> RelayProcess {
@@ -67,7 +68,7 @@ impl Home {
 
     /// A relay that stops the `nth` time its commit path is at `point`.
     pub(crate) fn start_stopping_at(&self, point: Point, nth: u32) -> RelayProcess {
-        self.start_on_stopping_at("127.0.0.1:0".parse().unwrap(), point, nth)
+        self.start_on_stopping_at(own_address(), point, nth)
     }
 
     pub(crate) fn start_on_stopping_at(

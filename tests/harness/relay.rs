@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use plico_protocol::certificate::{CertificateBody, DomainCheck, Handle, Serial};
+use plico_protocol::certificate::{
+    CertificateBody, CertificateRequest, DomainCheck, Serial, VerifiedCertificate,
+};
 use plico_protocol::limits::CERTIFICATE_HOURS_MAX;
 use plico_protocol::ticket::Categories;
 use plico_protocol::time::{Hour, Timestamp};
@@ -27,6 +29,14 @@ pub(crate) struct TestRelay {
     space: Arc<Space>,
 }
 
+/// A relay that was stopped and will go on.
+pub(crate) struct Suspended {
+    config: Config,
+    home: TempDir,
+    clock: Arc<TestClock>,
+    space: Arc<Space>,
+}
+
 /// Stands still until it is advanced.
 pub(crate) struct TestClock(AtomicU64);
 
@@ -42,7 +52,7 @@ impl TestRelay {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: own_address(),
             data_dir: home.path().join("data"),
             keys_dir: home.path().join("keys"),
             ..Config::default()
@@ -54,12 +64,16 @@ impl TestRelay {
         Self { relay, config, home, clock, space }
     }
 
-    /// Stops and starts again on the same directories; the port is another.
+    /// Stops and starts again on the same directories and port.
     pub(crate) async fn restart(self) -> Self {
+        self.suspend().await.resume().await
+    }
+
+    /// Stops for a while.
+    pub(crate) async fn suspend(self) -> Suspended {
         let Self { relay, config, home, clock, space } = self;
         relay.shutdown().await.unwrap();
-        let relay = Self::run(&config, &clock, &space).await;
-        Self { relay, config, home, clock, space }
+        Suspended { config, home, clock, space }
     }
 
     pub(crate) async fn stop(self) {
@@ -86,6 +100,33 @@ impl TestRelay {
         handle: &str,
         categories: Categories,
     ) -> Serial {
+        self.issue(bank.request(handle), categories).await.body().serial
+    }
+
+    /// Certifies what a request file asks for; gives the certificate file's text.
+    pub(crate) async fn certify_request(&self, request: &str) -> String {
+        let request = CertificateRequest::from_text(request).unwrap();
+        self.issue(request, Categories::ALL).await.certificate().to_text()
+    }
+
+    /// Revokes the newest certificate of a handle.
+    pub(crate) async fn revoke_newest(&self, handle: &str) {
+        let Answer::Listed(listed) = self.command(Command::List).await else {
+            panic!("the relay did not list its certificates");
+        };
+        let authority = read_authority_secret(&self.config.keys_dir).unwrap().public();
+        let serial = listed.into_iter().find_map(|(certificate, _)| {
+            let verified = certificate.verify(&authority).unwrap();
+            (verified.body().handle.as_str() == handle).then_some(verified.body().serial)
+        });
+        self.revoke_certificate(serial.unwrap()).await;
+    }
+
+    async fn issue(
+        &self,
+        request: CertificateRequest,
+        categories: Categories,
+    ) -> VerifiedCertificate {
         let Answer::Described { next_serial, .. } = self.command(Command::Describe).await else {
             panic!("the relay did not describe itself");
         };
@@ -93,19 +134,19 @@ impl TestRelay {
         let now = self.clock.hour();
         let body = CertificateBody {
             serial: next_serial,
-            handle: Handle::new(handle).unwrap(),
-            display_name: format!("The {handle}"),
-            domain: format!("{handle}.example"),
+            handle: request.handle,
+            display_name: request.display_name,
+            domain: request.domain,
             domain_check: DomainCheck::Dns,
-            keys: bank.keys(),
+            keys: request.keys,
             categories,
             valid_from: now,
             valid_to: now.plus(CERTIFICATE_HOURS_MAX),
         };
-        let certificate = body.sign(&authority).unwrap().certificate().clone();
-        let answer = self.command(Command::Install(certificate)).await;
+        let verified = body.sign(&authority).unwrap();
+        let answer = self.command(Command::Install(verified.certificate().clone())).await;
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
-        next_serial
+        verified
     }
 
     pub(crate) async fn revoke_certificate(&self, serial: Serial) {
@@ -134,6 +175,14 @@ impl TestRelay {
     }
 }
 
+impl Suspended {
+    pub(crate) async fn resume(self) -> TestRelay {
+        let Self { config, home, clock, space } = self;
+        let relay = TestRelay::run(&config, &clock, &space).await;
+        TestRelay { relay, config, home, clock, space }
+    }
+}
+
 impl TestClock {
     pub(crate) fn advance_minutes(&self, minutes: u64) {
         self.0.fetch_add(minutes * 60_000, Ordering::SeqCst);
@@ -146,6 +195,14 @@ impl TestClock {
     pub(crate) fn hour(&self) -> Hour {
         self.now().hour()
     }
+}
+
+/// A loopback address nobody else has, so that a relay finds its port free when it comes back.
+pub(crate) fn own_address() -> SocketAddr {
+    static RELAYS: AtomicU32 = AtomicU32::new(1);
+    let [_, _, high, low] = RELAYS.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    let [.., process] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, process.max(1), high, low], 4433))
 }
 
 impl Clock for TestClock {

@@ -1,0 +1,372 @@
+//! A person and a business talk through a relay, as applications do it.
+
+use plico_client::{
+    Body, BusinessEvent, Categories, Category, ConnectError, ConsentTerms, LookUpError, Message,
+    MessageState, PersonEvent, Trouble,
+};
+use plico_protocol::refusal::Code;
+
+use crate::harness::relay::TestRelay;
+use crate::harness::sdk::{Desk, heard, introduce, next_asked, next_received, told, words};
+
+#[tokio::test]
+async fn a_person_writes_and_is_answered() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+
+    chat.send("Did I pay 420 euros in Lisbon?").await.unwrap();
+    let asked = next_asked(&mut bank).await;
+    assert_eq!(words(&asked.content.body), "Did I pay 420 euros in Lisbon?");
+    assert_eq!(asked.content.reference.as_deref(), Some("order 7"));
+
+    let question = Message::choices("Was this you?", [("yes", "Yes"), ("no", "No, block it")]);
+    let id = bank.send(asked.customer, question, Category::Service).await.unwrap();
+    let received = next_received(&mut person).await;
+    assert_eq!(received.from.display_name, "The bank");
+    assert_eq!(received.category, Some(Category::Service));
+    assert_eq!(received.content.id, id);
+
+    chat.answer(id, "no").await.unwrap();
+    match next_asked(&mut bank).await.content.body {
+        Body::Answer(answer) => assert_eq!((answer.content, answer.choice.as_str()), (id, "no")),
+        other => panic!("{other:?}"),
+    }
+    let pass = Message::notification("Boarding pass", "", [("Gate", "B12"), ("Seat", "14C")]);
+    bank.send(asked.customer, pass, Category::Utility).await.unwrap();
+    match next_received(&mut person).await.content.body {
+        Body::Notification(notification) => assert_eq!(notification.fields.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_written_offline_goes_out_in_order() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (bank, link) = desk.certified(&relay, "bank").await;
+    bank.close().await.unwrap();
+    let relay = relay.suspend().await;
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    for n in 0..5 {
+        let id = chat.send(format!("message {n}")).await.unwrap();
+        assert_eq!(chat.state(id).await.unwrap(), Some(MessageState::Queued));
+    }
+    // Not even the process has to live on.
+    person.close().await.unwrap();
+    let relay = relay.resume().await;
+    let person = desk.person("anna").await;
+    let mut bank = desk.business("bank").await;
+    for n in 0..5 {
+        let asked = next_asked(&mut bank).await;
+        assert_eq!(words(&asked.content.body), format!("message {n}"));
+    }
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn everyone_restarts_and_nothing_is_shown_twice() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let mut chat = person.conversation(&link).await.unwrap();
+    let mut relay = relay;
+    for round in 0..3 {
+        chat.send(format!("question {round}")).await.unwrap();
+        let asked = next_asked(&mut bank).await;
+        assert_eq!(words(&asked.content.body), format!("question {round}"));
+        bank.handled(asked.event).await.unwrap();
+        bank.send(asked.customer, format!("answer {round}"), Category::Service).await.unwrap();
+        let received = next_received(&mut person).await;
+        assert_eq!(words(&received.content.body), format!("answer {round}"));
+        person.handled(received.event).await.unwrap();
+
+        person.close().await.unwrap();
+        bank.close().await.unwrap();
+        relay = relay.restart().await;
+        person = desk.person("anna").await;
+        bank = desk.business("bank").await;
+        chat = person.conversations().await.unwrap().remove(0);
+    }
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_not_handled_is_shown_after_a_restart() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    chat.send("hello").await.unwrap();
+    let first = next_asked(&mut bank).await;
+    bank.close().await.unwrap();
+    let mut bank = desk.business("bank").await;
+    let again = next_asked(&mut bank).await;
+    assert_eq!((first.event, first.content.id), (again.event, again.content.id));
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn states_are_told_until_they_are_final() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let id = chat.send("hello").await.unwrap();
+    let asked = next_asked(&mut bank).await;
+    let state = |event| match event {
+        PersonEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
+        _ => None,
+    };
+    assert_eq!(heard(&mut person, state).await, MessageState::Accepted);
+    let answer = bank.send(asked.customer, "hello", Category::Service).await.unwrap();
+    next_received(&mut person).await;
+    let state = |event| match event {
+        BusinessEvent::Sent { id: sent, state, .. } if sent == answer => Some(state),
+        _ => None,
+    };
+    assert_eq!(told(&mut bank, state).await, MessageState::Accepted);
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_revocation_the_business_is_refused_until_the_person_writes_again() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    bank.send(asked.customer, "before", Category::Service).await.unwrap();
+    assert_eq!(words(&next_received(&mut person).await.content.body), "before");
+
+    chat.revoke().await.unwrap();
+    // The connection answers in order: once the next message is accepted, the tickets are void.
+    let refused = loop {
+        let id = bank.send(asked.customer, "too late", Category::Service).await.unwrap();
+        let state = |event| match event {
+            BusinessEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
+            _ => None,
+        };
+        match told(&mut bank, state).await {
+            MessageState::Accepted => (),
+            other => break other,
+        }
+    };
+    assert_eq!(refused, MessageState::Refused(Code::Revoked));
+
+    chat.send("I changed my mind").await.unwrap();
+    let asked = next_asked(&mut bank).await;
+    bank.send(asked.customer, "welcome back", Category::Service).await.unwrap();
+    let received = loop {
+        let received = next_received(&mut person).await;
+        if words(&received.content.body) != "too late" {
+            break received;
+        }
+    };
+    assert_eq!(words(&received.content.body), "welcome back");
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_standing_consent_allows_what_it_names() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut airline, link) = desk.certified(&relay, "airline").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut airline).await;
+    let categories = Categories::of(&[Category::Utility]).unwrap();
+    let terms = ConsentTerms { categories, messages_max: 3, days: 30 };
+    chat.allow_notifications(terms).await.unwrap();
+    let standing = |event| match event {
+        BusinessEvent::Consent { free_until: None, customer, .. } => Some(customer),
+        _ => None,
+    };
+    assert_eq!(told(&mut airline, standing).await, asked.customer);
+    // Ten days on the window is long closed; the consent is not.
+    relay.clock.advance_hours(240);
+    airline.send(asked.customer, "Gate changed", Category::Utility).await.unwrap();
+    assert_eq!(words(&next_received(&mut person).await.content.body), "Gate changed");
+    person.close().await.unwrap();
+    airline.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn goodbye_closes_the_mailbox() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    chat.goodbye().await.unwrap();
+    assert!(matches!(next_asked(&mut bank).await.content.body, Body::Goodbye));
+    let refused = loop {
+        let id = bank.send(asked.customer, "wait", Category::Service).await.unwrap();
+        let state = |event| match event {
+            BusinessEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
+            _ => None,
+        };
+        match told(&mut bank, state).await {
+            MessageState::Accepted => (),
+            other => break other,
+        }
+    };
+    assert_eq!(refused, MessageState::Refused(Code::Revoked));
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn two_customers_have_nothing_in_common() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut people = Vec::new();
+    for name in ["anna", "ben"] {
+        let person = desk.person(name).await;
+        person.conversation(&link).await.unwrap().send(name).await.unwrap();
+        people.push(person);
+    }
+    let mut customers = Vec::new();
+    for _ in &people {
+        let asked = next_asked(&mut bank).await;
+        let name = words(&asked.content.body).to_owned();
+        bank.send(asked.customer, name.clone(), Category::Service).await.unwrap();
+        customers.push(asked.customer);
+    }
+    assert_ne!(customers[0], customers[1]);
+    for (person, name) in people.iter_mut().zip(["anna", "ben"]) {
+        assert_eq!(words(&next_received(person).await.content.body), name);
+    }
+    for person in people {
+        person.close().await.unwrap();
+    }
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_network_change_loses_nothing() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    for n in 0..3 {
+        person.network_changed().await.unwrap();
+        bank.network_changed().await.unwrap();
+        bank.send(asked.customer, format!("{n}"), Category::Service).await.unwrap();
+        assert_eq!(words(&next_received(&mut person).await.content.body), format!("{n}"));
+    }
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_key_under_a_known_handle_stops_the_conversation_until_the_person_agrees() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    introduce(&chat, &mut bank).await;
+    bank.close().await.unwrap();
+
+    // The bank lost its machine: the operator revokes and certifies new keys.
+    relay.revoke_newest("bank").await;
+    let other = Desk::of(&relay);
+    let (mut bank, _) = other.certified(&relay, "bank").await;
+    relay.clock.advance_hours(25);
+    chat.send("are you still you?").await.unwrap();
+    let changed = |event| match event {
+        PersonEvent::KeyChanged { offered, .. } => Some(offered),
+        _ => None,
+    };
+    let offered = heard(&mut person, changed).await;
+    assert_eq!(offered.map(|profile| profile.domain).as_deref(), Some("bank.example"));
+    chat.agree_to_new_key().await.unwrap();
+    let asked = next_asked(&mut bank).await;
+    assert_eq!(words(&asked.content.body), "are you still you?");
+    bank.send(asked.customer, "yes", Category::Service).await.unwrap();
+    assert_eq!(words(&next_received(&mut person).await.content.body), "yes");
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_with_a_wrong_pin_is_believed_in_nothing() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (bank, link) = desk.certified(&relay, "bank").await;
+    let other = TestRelay::start().await;
+    let (stranger, strange) = desk.certified(&other, "stranger").await;
+    let person = desk.person("anna").await;
+    let mut wrong_relay = link.clone();
+    wrong_relay.relay.relay = strange.relay.relay;
+    let mut wrong_authority = link.clone();
+    wrong_authority.relay.authority = strange.relay.authority;
+    let mut wrong_account = link.clone();
+    wrong_account.account = strange.account;
+    let mut answers = Vec::new();
+    for link in [wrong_relay, wrong_authority, wrong_account, link] {
+        let fresh = person.conversation(&link).await.unwrap();
+        answers.push(fresh.business().await.map(|profile| profile.domain));
+    }
+    assert_eq!(
+        answers,
+        [
+            Err(LookUpError::Connect(ConnectError::WrongPin)),
+            Err(LookUpError::Trouble(Trouble::WrongAuthority)),
+            Err(LookUpError::Trouble(Trouble::WrongAccount)),
+            Ok("bank.example".to_owned()),
+        ]
+    );
+    for business in [bank, stranger] {
+        business.close().await.unwrap();
+    }
+    person.close().await.unwrap();
+    relay.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_not_written_to() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (bank, link) = desk.certified(&relay, "bank").await;
+    bank.close().await.unwrap();
+    relay.clock.advance_hours(90 * 24);
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let refused = chat.business().await.unwrap_err();
+    let expired = LookUpError::Trouble(Trouble::Refused(Code::CertificateExpired));
+    assert_eq!(refused, expired);
+    person.close().await.unwrap();
+    relay.stop().await;
+}
