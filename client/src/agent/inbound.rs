@@ -7,8 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use plico_endpoint::id::ContentId;
 use plico_protocol::frame::{Channel, Sequence};
 use plico_protocol::id::Commitment;
+use plico_protocol::limits::RETENTION_HOURS;
+use plico_protocol::time::Hour;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::lines::Lines;
@@ -40,7 +43,8 @@ struct Due {
 impl Inbound {
     /// The outcome of an envelope that was dealt with before.
     pub(crate) fn known(rows: &Rows<'_>, c2: &Commitment) -> Result<Option<Outcome>, StateError> {
-        rows.get(Table::Handled, Name::Hidden(c2.as_bytes()))
+        let handled = rows.get::<Handled>(Table::Handled, Name::Hidden(c2.as_bytes()))?;
+        Ok(handled.map(|handled| handled.outcome))
     }
 
     /// Stores an outcome, in the transaction that stores what the envelope brought.
@@ -48,8 +52,27 @@ impl Inbound {
         rows: &Rows<'_>,
         c2: &Commitment,
         outcome: Outcome,
+        at: Hour,
     ) -> Result<(), StateError> {
-        rows.put(Table::Handled, Name::Hidden(c2.as_bytes()), &outcome)
+        rows.put(Table::Handled, Name::Hidden(c2.as_bytes()), &Handled { outcome, at })
+    }
+
+    /// Whether content is new; it is known from now on.
+    pub(crate) fn is_new(rows: &Rows<'_>, id: ContentId, at: Hour) -> Result<bool, StateError> {
+        let name = Name::Hidden(id.as_bytes());
+        if rows.has(Table::Seen, name)? {
+            return Ok(false);
+        }
+        rows.put(Table::Seen, name, &at)?;
+        Ok(true)
+    }
+
+    /// Forgets what cannot be delivered again: envelopes after 30 days, content, which may be sent
+    /// again on a new session, after twice that.
+    pub(crate) fn forget(rows: &Rows<'_>, now: Hour) -> Result<(), StateError> {
+        let (old, older) = (now.minus(RETENTION_HOURS), now.minus(2 * RETENTION_HOURS));
+        rows.delete_where::<Handled>(Table::Handled, |handled| handled.at < old)?;
+        rows.delete_where::<Hour>(Table::Seen, |at| *at < older)
     }
 
     /// Notes that an envelope's outcome is stored. Envelopes of a channel come in order.
@@ -100,12 +123,22 @@ impl Inbound {
     }
 }
 
-impl Wire for Outcome {
+/// An outcome as it is stored.
+struct Handled {
+    outcome: Outcome,
+    at: Hour,
+}
+
+impl Wire for Handled {
     fn write(&self, out: &mut Writer) {
-        out.u8(u8::from(*self == Self::Unreadable));
+        let Self { outcome, at } = self;
+        out.u8(u8::from(*outcome == Outcome::Unreadable));
+        at.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(if reader.flag("unreadable")? { Self::Unreadable } else { Self::Read })
+        let unreadable = reader.flag("unreadable")?;
+        let outcome = if unreadable { Outcome::Unreadable } else { Outcome::Read };
+        Ok(Self { outcome, at: Wire::read(reader)? })
     }
 }

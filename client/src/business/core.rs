@@ -5,15 +5,14 @@ use std::sync::Arc;
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{Certificate, CertificateRequest};
-use plico_protocol::frame::{Channel, ClientFrame, EndReason, Notice, RelayFrame};
+use plico_protocol::frame::{Channel, RelayFrame};
 use plico_protocol::link::{Link, Pin, RelayLink};
-use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::{Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{CustomerMessage, Event, Trouble};
-use super::record::{CustomerRecord, Identity, SessionRecord};
+use super::record::{CustomerRecord, Identity};
 use super::{BusinessConnectError, Customer, CustomerId, SendError};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
@@ -23,7 +22,7 @@ use crate::agent::lines::Lines;
 use crate::agent::outbox::Outbox;
 use crate::agent::outgoing::MessageState;
 use crate::clock::Clock;
-use crate::connection::{Ask, ConnectError, LineEvent, LineId, Options, Proving};
+use crate::connection::{LineEvent, LineId, Options};
 use crate::message::Message;
 use crate::state::{Name, State, StateError, Table};
 
@@ -67,7 +66,7 @@ pub(super) enum Command {
     },
 }
 
-type Connecting = oneshot::Sender<Result<(), BusinessConnectError>>;
+pub(super) type Connecting = oneshot::Sender<Result<(), BusinessConnectError>>;
 
 /// Work that waits for the relay's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,29 +89,29 @@ pub(super) struct BusinessCore {
     pub(super) inbound: Inbound,
     pub(super) journal: Journal<Event>,
     pub(super) jobs: Jobs<Job>,
-    line: Option<LineId>,
+    pub(super) line: Option<LineId>,
     /// For the look-up of its own certificate only.
-    anonymous: Option<LineId>,
-    proven: Proven,
-    subscribed: bool,
+    pub(super) anonymous: Option<LineId>,
+    pub(super) proven: Proven,
+    pub(super) subscribed: bool,
     pub(super) inbox_channel: Option<Channel>,
     /// Whether what waited in the inbox when this connection began has been opened.
     pub(super) drained: bool,
-    certificate_checked: bool,
+    pub(super) certificate_checked: bool,
     pub(super) prekeys_due: Timestamp,
     /// How many one-time prekeys to publish with the signed ones.
     pub(super) publish_wanted: Option<usize>,
-    trouble: Option<Trouble>,
-    connecting: Vec<Connecting>,
-    told_up: Option<bool>,
-    retry_at: Timestamp,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) connecting: Vec<Connecting>,
+    pub(super) told_up: Option<bool>,
+    pub(super) retry_at: Timestamp,
 }
 
 /// What this connection proved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Proven {
-    account: bool,
-    inbox: bool,
+pub(super) struct Proven {
+    pub(super) account: bool,
+    pub(super) inbox: bool,
 }
 
 impl BusinessCore {
@@ -122,6 +121,7 @@ impl BusinessCore {
         let missing = StateError::Corrupt { table: Table::Identity.label() };
         let identity = state.read(|rows| rows.get(Table::Identity, Name::ONLY))?.ok_or(missing)?;
         let outbox = Outbox::load(&mut state, now)?;
+        state.write(|rows| Inbound::forget(rows, now.hour()))?;
         Ok(Self {
             state,
             clock,
@@ -172,114 +172,6 @@ impl BusinessCore {
         self.state.write(|rows| journal::push(rows, &event))
     }
 
-    fn connect(
-        &mut self,
-        relay: RelayLink,
-        answer: Connecting,
-        lines: &mut Lines,
-    ) -> Result<(), StateError> {
-        self.connecting.push(answer);
-        if self.identity.relay.as_ref() == Some(&relay) {
-            return Ok(());
-        }
-        for line in self.line.take().into_iter().chain(self.anonymous.take()) {
-            self.jobs.lost(line);
-            self.inbound.lost(line);
-            lines.shut(line);
-        }
-        self.connection_lost();
-        self.certificate_checked = false;
-        self.identity.relay = Some(relay);
-        self.identity.store(&mut self.state)
-    }
-
-    fn connection_lost(&mut self) {
-        self.proven = Proven::default();
-        self.subscribed = false;
-        self.inbox_channel = None;
-        self.drained = false;
-        self.publish_wanted = None;
-        self.prekeys_due = Timestamp(0);
-    }
-
-    /// Opens lines, proves, subscribes: whatever the next step to a usable connection is.
-    fn keep_connected(&mut self, lines: &mut Lines) {
-        let Some(relay) = self.identity.relay.clone() else { return };
-        if self.now() < self.retry_at {
-            return;
-        }
-        self.check_certificate(&relay, lines);
-        let line = *self.line.get_or_insert_with(|| lines.open(&relay));
-        if !lines.is_up(line) {
-            return;
-        }
-        if !self.proven.account {
-            if !self.jobs.has(&Job::ProveAccount) {
-                let account = Proving::Account(self.identity.account.clone());
-                self.jobs.prove(lines, line, Job::ProveAccount, account);
-                let inbox = Proving::Inbox(self.identity.inbox.clone());
-                self.jobs.prove(lines, line, Job::ProveInbox, inbox);
-            }
-        } else if self.proven.inbox && !self.subscribed {
-            self.subscribed = true;
-            lines.ask(line, Ask::Subscribe(self.identity.inbox.public()));
-        }
-    }
-
-    /// Looks its own certificate up, as a person would, once for each opening.
-    fn check_certificate(&mut self, relay: &RelayLink, lines: &mut Lines) {
-        if self.certificate_checked {
-            if let Some(line) = self.anonymous.take() {
-                lines.shut(line);
-            }
-            return;
-        }
-        let line = *self.anonymous.get_or_insert_with(|| lines.open(relay));
-        if lines.is_up(line) && !self.jobs.has(&Job::LookUp) {
-            let handle = self.identity.handle.clone();
-            self.jobs.ask(lines, line, Job::LookUp, ClientFrame::LookUp { handle });
-        }
-    }
-
-    fn looked_up(&mut self, frame: RelayFrame) -> Result<(), StateError> {
-        let found = match frame {
-            RelayFrame::Certified { authority, certificate } => {
-                let genuine = self.identity.relay.as_ref().map(|relay| relay.authority);
-                if Some(Pin::of_authority(&authority)) == genuine {
-                    self.believe(&authority, certificate)
-                } else {
-                    Err(Trouble::WrongAuthority)
-                }
-            }
-            RelayFrame::Refused(refusal) => Err(Trouble::Refused(refusal.code)),
-            _ => Err(Trouble::BadCertificate),
-        };
-        match found {
-            Ok(()) => {
-                self.certificate_checked = true;
-                Ok(())
-            }
-            Err(trouble) => self.trouble(trouble),
-        }
-    }
-
-    /// Checks the relay's certificate, and the installed one under the same authority.
-    fn believe(
-        &self,
-        authority: &plico_protocol::id::AuthorityKey,
-        certificate: Certificate,
-    ) -> Result<(), Trouble> {
-        let installed = self.identity.certificate.clone();
-        for certificate in [Some(certificate), installed].into_iter().flatten() {
-            let verified = certificate.verify(authority)?;
-            if verified.body().keys != self.identity.keys() {
-                return Err(Trouble::OtherKeys);
-            }
-            verified.valid_at(self.now().hour())?;
-        }
-        Ok(())
-    }
-
     fn answer(&mut self, job: Job, frame: RelayFrame) -> Result<(), StateError> {
         match job {
             Job::ProveAccount | Job::ProveInbox => match frame {
@@ -303,33 +195,6 @@ impl BusinessCore {
         Ok(())
     }
 
-    /// Answers who waits for a usable connection: subscribed, prekeys published, certified.
-    fn ready(&mut self) {
-        let publishing = self.jobs.has(&Job::Publish) || self.publish_wanted.is_some();
-        let stocked = Timestamp(0) < self.prekeys_due && !publishing;
-        if self.certificate_checked && self.inbox_channel.is_some() && stocked {
-            self.trouble = None;
-            for connecting in self.connecting.drain(..) {
-                let _ = connecting.send(Ok(()));
-            }
-        }
-    }
-
-    fn line_down(&mut self, line: LineId, error: ConnectError) {
-        self.jobs.lost(line);
-        self.inbound.lost(line);
-        for connecting in self.connecting.drain(..) {
-            let _ = connecting.send(Err(BusinessConnectError::Connect(error.clone())));
-        }
-        if self.line == Some(line) {
-            self.connection_lost();
-            if self.told_up != Some(false) {
-                self.told_up = Some(false);
-                self.journal.pass(Event::Disconnected(error));
-            }
-        }
-    }
-
     fn customers(&mut self) -> Result<Vec<Customer>, StateError> {
         let found = self.state.read(|rows| rows.ordered::<CustomerRecord>(Table::Customer))?;
         Ok(found.iter().map(|(id, record)| record.to_customer(*id)).collect())
@@ -341,32 +206,6 @@ impl BusinessCore {
             handle: self.identity.handle.clone(),
             account: Pin::of_account(&self.identity.account.public()),
             reference,
-        })
-    }
-
-    fn notice(&mut self, notice: Notice) -> Result<(), StateError> {
-        match notice {
-            Notice::PrekeysLow { .. } => {
-                self.prekeys_due = Timestamp(0);
-                Ok(())
-            }
-            Notice::CertificateEnds { hours } => {
-                self.trouble(Trouble::CertificateEnds { hours })?;
-                // It still holds: nothing stops meanwhile.
-                self.retry_at = Timestamp(0);
-                Ok(())
-            }
-        }
-    }
-
-    fn ended(&mut self, channel: Channel, reason: EndReason) -> Result<(), StateError> {
-        if self.inbox_channel != Some(channel) {
-            return Ok(());
-        }
-        self.inbox_channel = None;
-        self.trouble(match reason {
-            EndReason::TakenOver => Trouble::TakenOver,
-            EndReason::Closed => Trouble::Refused(Code::NotCertified),
         })
     }
 }
@@ -474,23 +313,6 @@ impl Core for BusinessCore {
 
     fn close(&mut self) -> Result<(), StateError> {
         self.state.checkpoint()
-    }
-}
-
-impl BusinessCore {
-    /// Forgets sessions that were replaced and received nothing for 30 days.
-    fn forget_sessions(&mut self) -> Result<(), StateError> {
-        let old = self.now().hour().minus(plico_protocol::limits::RETENTION_HOURS);
-        self.state.write(|rows| {
-            let customers = rows.ordered::<CustomerRecord>(Table::Customer)?;
-            let current: Vec<_> =
-                customers.into_iter().map(|(id, customer)| (id, customer.session)).collect();
-            rows.delete_where::<SessionRecord>(Table::Session, |session| {
-                let kept = plico_endpoint::session::BusinessSession::from_bytes(&session.bytes)
-                    .is_ok_and(|s| current.contains(&(session.customer, s.id())));
-                !kept && session.received < old
-            })
-        })
     }
 }
 

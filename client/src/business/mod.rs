@@ -1,9 +1,10 @@
 //! A business's side: one inbox, many customers.
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
-//! agent's core: [`core`] (commands, reports, what to do next), [`prekeys`], [`receiving`],
+//! agent's core: [`core`] (commands, reports, what to do next), [`connecting`], [`prekeys`], [`receiving`],
 //! [`sending`].
 
+mod connecting;
 mod core;
 mod event;
 mod prekeys;

@@ -8,6 +8,7 @@ use plico_endpoint::session::{BusinessSession, OpenError, Opened};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::Delivery;
 use plico_protocol::id::{Address, Commitment, DhKey};
+use plico_protocol::limits::RETENTION_HOURS;
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::{Minute, Timestamp};
@@ -71,7 +72,7 @@ impl BusinessCore {
         let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
         self.state.write::<_, StateError>(|rows| {
             put_session(rows, found.customer, &session, now)?;
-            Inbound::remember(rows, &envelope.commitment(), outcome)?;
+            Inbound::remember(rows, &envelope.commitment(), outcome, now.hour())?;
             let (Ok(content), Some(mut customer)) =
                 (content, CustomerRecord::get(rows, found.customer)?)
             else {
@@ -132,15 +133,30 @@ impl BusinessCore {
             }
             let (id, customer) = join(rows, identity, reply.address, &session)?;
             put_session(rows, id, &session, now)?;
-            Inbound::remember(rows, &envelope.commitment(), Outcome::Read)?;
+            Inbound::remember(rows, &envelope.commitment(), Outcome::Read, now.hour())?;
             put_content(rows, id, customer, Some(reply), &content, &opened, now)
         })?;
         Ok(Outcome::Read)
     }
 
+    /// Forgets sessions that were replaced and received nothing for 30 days.
+    pub(super) fn forget_sessions(&mut self) -> Result<(), StateError> {
+        let old = self.now().hour().minus(RETENTION_HOURS);
+        self.state.write(|rows| {
+            let customers = rows.ordered::<CustomerRecord>(Table::Customer)?;
+            let current: Vec<_> =
+                customers.into_iter().map(|(id, customer)| (id, customer.session)).collect();
+            rows.delete_where::<SessionRecord>(Table::Session, |session| {
+                let kept = BusinessSession::from_bytes(&session.bytes)
+                    .is_ok_and(|s| current.contains(&(session.customer, s.id())));
+                !kept && session.received < old
+            })
+        })
+    }
+
     fn remember(&mut self, envelope: &Envelope, outcome: Outcome) -> Result<Outcome, StateError> {
-        let c2 = envelope.commitment();
-        self.state.write(|rows| Inbound::remember(rows, &c2, outcome))?;
+        let (c2, at) = (envelope.commitment(), self.now().hour());
+        self.state.write(|rows| Inbound::remember(rows, &c2, outcome, at))?;
         Ok(outcome)
     }
 }
@@ -208,11 +224,9 @@ fn put_content(
         journal::push(rows, &Stored { peer: id, at: now, news })?;
     }
     customer.put(rows, id)?;
-    let name = Name::Hidden(content.id.as_bytes());
-    if rows.has(Table::Seen, name)? {
+    if !Inbound::is_new(rows, content.id, now.hour())? {
         return Ok(());
     }
-    rows.put(Table::Seen, name, &now.hour())?;
     let content = opened.content().to_vec().into();
     let news = News::Message { content, category: None::<Category> };
     journal::push(rows, &Stored { peer: id, at: now, news })

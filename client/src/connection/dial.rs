@@ -211,3 +211,6 @@ const FULL: VarInt = VarInt::from_u32(3);
 /// TLS alerts (RFC 8446 §6.2, RFC 7301 §3.2).
 const ALERT_HANDSHAKE_FAILURE: u8 = 40;
 const ALERT_NO_APPLICATION_PROTOCOL: u8 = 120;
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,10 @@ use plico_protocol::frame::{
     Channel, ClientFrame, Delivery, EndReason, Frame, Notice, RelayFrame, Sequence,
 };
 use plico_protocol::id::Address;
-use plico_protocol::limits::REQUESTS_IN_PROGRESS_PER_STREAM_MAX;
+use plico_protocol::limits::{
+    CHANNELS_PER_CONNECTION_MAX, REQUESTS_IN_PROGRESS_PER_STREAM_MAX, SIZE_CLASSES,
+    UNACKNOWLEDGED_BYTES_PER_CONNECTION_MAX,
+};
 use plico_protocol::link::RelayLink;
 use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue, Proof};
 use plico_protocol::refusal::{Code, Refusal};
@@ -407,5 +410,8 @@ fn delays() -> ExponentialBackoff {
 }
 
 const DELAY_MAX: Duration = Duration::from_secs(30);
-/// Asks waiting for a line; more than a core ever has in progress.
-const ASKS_MAX: usize = 4 * REQUESTS_IN_PROGRESS_PER_STREAM_MAX;
+/// Asks waiting for a line. Requests in progress, one subscription for each mailbox, and one
+/// acknowledgement for each envelope the relay sends before it waits for one.
+const ASKS_MAX: usize = REQUESTS_IN_PROGRESS_PER_STREAM_MAX
+    + CHANNELS_PER_CONNECTION_MAX
+    + UNACKNOWLEDGED_BYTES_PER_CONNECTION_MAX / SIZE_CLASSES[0];

@@ -117,6 +117,7 @@ impl PersonCore {
         let outbox = Outbox::load(&mut state, now)?;
         let records = state.write::<_, StateError>(|rows| {
             let old = now.hour().minus(plico_protocol::limits::RETENTION_HOURS);
+            Inbound::forget(rows, now.hour())?;
             rows.delete_where::<Minted>(Table::Ticket, |minted| minted.valid_until < old)?;
             super::receiving::forget_franking(rows, now.hour())?;
             rows.ordered::<Record>(Table::Conversation)
@@ -220,7 +221,7 @@ impl PersonCore {
     }
 
     fn connection_changed(&mut self, line: LineId, state: ConnectionState) {
-        let relay = self.relays.iter_mut().find(|relay| relay.person == Some(line));
+        let relay = self.relays.iter_mut().find(|relay| relay.has(line));
         let Some(relay) = relay else { return };
         if relay.told.as_ref() != Some(&state) {
             relay.told = Some(state.clone());
@@ -239,7 +240,8 @@ impl PersonCore {
         }
         let link = relay.link.clone();
         for talk in self.talks.values_mut().filter(|talk| talk.record.link.relay == link) {
-            talk.opening = None;
+            // A bundle may be used for a day, and nobody knows how long this will take.
+            (talk.opening, talk.bundle) = (None, None);
             for asking in talk.asking.drain(..) {
                 let _ = asking.send(Err(LookUpError::Connect(error.clone())));
             }
@@ -280,8 +282,9 @@ impl PersonCore {
         let now = self.now();
         let resting = self.relays.iter().filter(|relay| relay.anonymous.is_some());
         let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + ANONYMOUS_IDLE_MS));
-        let retries = self.talks.values().map(|talk| talk.retry_at).filter(|at| now < *at);
-        resting.chain(retries).chain(self.outbox.wake(now)).min()
+        let retries = self.talks.values().map(|talk| talk.retry_at);
+        let due = resting.chain(retries).filter(|at| now < *at);
+        due.chain(self.outbox.wake(now)).min()
     }
 }
 

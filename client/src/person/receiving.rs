@@ -75,13 +75,12 @@ impl PersonCore {
         let now = self.now();
         self.state.write::<_, StateError>(|rows| {
             rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())?;
-            Inbound::remember(rows, &c2, outcome)?;
+            Inbound::remember(rows, &c2, outcome, now.hour())?;
             let Ok(content) = content else { return Ok(()) };
-            let id = Name::Hidden(content.id.as_bytes());
-            if rows.has(Table::Seen, id)? {
+            if !Inbound::is_new(rows, content.id, now.hour())? {
                 return Ok(());
             }
-            rows.put(Table::Seen, id, &now.hour())?;
+            let id = Name::Hidden(content.id.as_bytes());
             rows.put(Table::Franking, id, &Franking::of(&opened, origin, now.hour()))?;
             let category = Some(origin.origin.category);
             let content = opened.content().to_vec().into();
@@ -116,7 +115,8 @@ impl PersonCore {
     }
 
     fn remember(&mut self, c2: &Commitment, outcome: Outcome) -> Result<Outcome, StateError> {
-        self.state.write(|rows| Inbound::remember(rows, c2, outcome))?;
+        let at = self.now().hour();
+        self.state.write(|rows| Inbound::remember(rows, c2, outcome, at))?;
         Ok(outcome)
     }
 

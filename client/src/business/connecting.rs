@@ -1,0 +1,174 @@
+//! Staying connected: prove, subscribe, compare the certificate, and say when it is of use.
+
+use plico_protocol::certificate::Certificate;
+use plico_protocol::frame::{Channel, ClientFrame, EndReason, Notice, RelayFrame};
+use plico_protocol::id::AuthorityKey;
+use plico_protocol::link::{Pin, RelayLink};
+use plico_protocol::refusal::Code;
+use plico_protocol::time::Timestamp;
+
+use super::BusinessConnectError;
+use super::core::{BusinessCore, Connecting, Job, Proven};
+use super::event::{Event, Trouble};
+use crate::agent::lines::Lines;
+use crate::connection::{Ask, ConnectError, LineId, Proving};
+use crate::state::StateError;
+
+impl BusinessCore {
+    /// Moves to this relay, unless it is the one already.
+    pub(super) fn connect(
+        &mut self,
+        relay: RelayLink,
+        answer: Connecting,
+        lines: &mut Lines,
+    ) -> Result<(), StateError> {
+        self.connecting.push(answer);
+        if self.identity.relay.as_ref() == Some(&relay) {
+            return Ok(());
+        }
+        for line in self.line.take().into_iter().chain(self.anonymous.take()) {
+            self.jobs.lost(line);
+            self.inbound.lost(line);
+            lines.shut(line);
+        }
+        self.connection_lost();
+        self.certificate_checked = false;
+        self.identity.relay = Some(relay);
+        self.identity.store(&mut self.state)
+    }
+
+    /// Forgets what held on one connection only.
+    fn connection_lost(&mut self) {
+        self.proven = Proven::default();
+        self.subscribed = false;
+        self.inbox_channel = None;
+        self.drained = false;
+        self.publish_wanted = None;
+        self.prekeys_due = Timestamp(0);
+    }
+
+    /// Opens lines, proves, subscribes: whatever the next step to a usable connection is.
+    pub(super) fn keep_connected(&mut self, lines: &mut Lines) {
+        let Some(relay) = self.identity.relay.clone() else { return };
+        let held = self.now() < self.retry_at;
+        self.check_certificate(&relay, held, lines);
+        let line = *self.line.get_or_insert_with(|| lines.open(&relay));
+        if !lines.is_up(line) {
+            return;
+        }
+        if !self.proven.account {
+            if !self.jobs.has(&Job::ProveAccount) {
+                let account = Proving::Account(self.identity.account.clone());
+                self.jobs.prove(lines, line, Job::ProveAccount, account);
+                let inbox = Proving::Inbox(self.identity.inbox.clone());
+                self.jobs.prove(lines, line, Job::ProveInbox, inbox);
+            }
+        } else if self.proven.inbox && !self.subscribed && !held {
+            self.subscribed = true;
+            lines.ask(line, Ask::Subscribe(self.identity.inbox.public()));
+        }
+    }
+
+    /// Looks its own certificate up, as a person would, once for each opening.
+    fn check_certificate(&mut self, relay: &RelayLink, held: bool, lines: &mut Lines) {
+        if self.certificate_checked || held {
+            if let Some(line) = self.anonymous.take() {
+                lines.shut(line);
+            }
+            return;
+        }
+        let line = *self.anonymous.get_or_insert_with(|| lines.open(relay));
+        if lines.is_up(line) && !self.jobs.has(&Job::LookUp) {
+            let handle = self.identity.handle.clone();
+            self.jobs.ask(lines, line, Job::LookUp, ClientFrame::LookUp { handle });
+        }
+    }
+
+    pub(super) fn looked_up(&mut self, frame: RelayFrame) -> Result<(), StateError> {
+        let found = match frame {
+            RelayFrame::Certified { authority, certificate } => {
+                let genuine = self.identity.relay.as_ref().map(|relay| relay.authority);
+                if Some(Pin::of_authority(&authority)) == genuine {
+                    self.believe(&authority, certificate)
+                } else {
+                    Err(Trouble::WrongAuthority)
+                }
+            }
+            RelayFrame::Refused(refusal) => Err(Trouble::Refused(refusal.code)),
+            _ => Err(Trouble::BadCertificate),
+        };
+        match found {
+            Ok(()) => {
+                self.certificate_checked = true;
+                Ok(())
+            }
+            Err(trouble) => self.trouble(trouble),
+        }
+    }
+
+    /// Checks the relay's certificate, and the installed one under the same authority.
+    fn believe(&self, authority: &AuthorityKey, certificate: Certificate) -> Result<(), Trouble> {
+        let installed = self.identity.certificate.clone();
+        for certificate in [Some(certificate), installed].into_iter().flatten() {
+            let verified = certificate.verify(authority)?;
+            if verified.body().keys != self.identity.keys() {
+                return Err(Trouble::OtherKeys);
+            }
+            verified.valid_at(self.now().hour())?;
+        }
+        Ok(())
+    }
+
+    /// Answers who waits for a usable connection: subscribed, prekeys published, certified.
+    pub(super) fn ready(&mut self) {
+        let publishing = self.jobs.has(&Job::Publish) || self.publish_wanted.is_some();
+        let stocked = Timestamp(0) < self.prekeys_due && !publishing;
+        if self.certificate_checked && self.inbox_channel.is_some() && stocked {
+            self.trouble = None;
+            for connecting in self.connecting.drain(..) {
+                let _ = connecting.send(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn line_down(&mut self, line: LineId, error: ConnectError) {
+        self.jobs.lost(line);
+        self.inbound.lost(line);
+        for connecting in self.connecting.drain(..) {
+            let _ = connecting.send(Err(BusinessConnectError::Connect(error.clone())));
+        }
+        if self.line == Some(line) {
+            self.connection_lost();
+            if self.told_up != Some(false) {
+                self.told_up = Some(false);
+                self.journal.pass(Event::Disconnected(error));
+            }
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) -> Result<(), StateError> {
+        match notice {
+            Notice::PrekeysLow { .. } => {
+                self.prekeys_due = Timestamp(0);
+                Ok(())
+            }
+            Notice::CertificateEnds { hours } => {
+                self.trouble(Trouble::CertificateEnds { hours })?;
+                // It still holds: nothing stops meanwhile.
+                self.retry_at = Timestamp(0);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, channel: Channel, reason: EndReason) -> Result<(), StateError> {
+        if self.inbox_channel != Some(channel) {
+            return Ok(());
+        }
+        self.inbox_channel = None;
+        self.trouble(match reason {
+            EndReason::TakenOver => Trouble::TakenOver,
+            EndReason::Closed => Trouble::Refused(Code::NotCertified),
+        })
+    }
+}
