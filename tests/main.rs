@@ -12,5 +12,7 @@ mod harness;
 
 mod conversation;
 mod crash;
+mod leak;
 mod refusals;
 mod structure;
+mod trust;

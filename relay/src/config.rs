@@ -21,7 +21,7 @@ pub enum LogLevel {
     Info,
     /// And each connection's life, without naming anybody.
     Debug,
-    /// And each request's kind and duration, without naming anybody.
+    /// And the type of each frame, without naming anybody.
     Trace,
 }
 

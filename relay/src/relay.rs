@@ -118,6 +118,7 @@ impl Relay {
                 tokio::spawn(socket::listen(commands, desk.clone())),
             ],
         };
+        tracing::info!("listening");
         Ok(Self {
             address,
             link,
@@ -165,6 +166,7 @@ impl Relay {
     pub async fn shutdown(self) -> Result<(), ShutdownError> {
         let Self { writer, running, mut in_use, tasks, socket, desk, shutdown_max, .. } = self;
         drop(desk);
+        tracing::info!("shutting down");
         let stopping = async {
             tasks.stop_accepting();
             writer.stop().await;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use plico_relay::writer::Point;
 use tempfile::TempDir;
@@ -122,12 +123,19 @@ impl RelayProcess {
         self.errors.lock().unwrap().clone()
     }
 
+    /// What the relay printed so far.
+    pub(crate) fn printed(&self) -> String {
+        self.lines.borrow().join("\n")
+    }
+
     /// Waits until the process has stopped at its point.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let mut lines = self.lines.clone();
         async move {
             let stopped = |lines: &Vec<String>| lines.iter().any(|l| l.starts_with("stopped at "));
-            lines.wait_for(stopped).await.expect("the relay ended before it stopped");
+            let stopped = tokio::time::timeout(SILENCE_MAX, lines.wait_for(stopped)).await;
+            let lines = stopped.expect("the relay did not come to its point");
+            assert!(lines.is_ok(), "the relay ended before it stopped");
         }
     }
 
@@ -192,3 +200,6 @@ fn address_in(lines: &[String]) -> SocketAddr {
     let words = lines.iter().flat_map(|line| line.split_whitespace());
     words.filter_map(|word| word.parse().ok()).next().expect("no address among what was printed")
 }
+
+/// A bound on hanging, not a measure of speed: nothing passes because of it.
+const SILENCE_MAX: Duration = Duration::from_secs(120);

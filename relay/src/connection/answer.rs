@@ -79,6 +79,12 @@ impl Outbox {
 
     /// Puts a frame behind what waits already.
     pub(crate) fn push(&mut self, frame: &RelayFrame) {
+        match frame {
+            RelayFrame::Refused(refusal) => {
+                tracing::trace!(kind = frame.kind(), code = refusal.code.name(), "refused");
+            }
+            _ => tracing::trace!(kind = frame.kind(), "answered"),
+        }
         frame.append(&mut self.waiting);
     }
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use plico_protocol::frame::{ClientFrame, RelayFrame};
+use plico_protocol::frame::{ClientFrame, Frame, RelayFrame};
 use plico_protocol::limits::FIRST_FRAME_MS_MAX;
 use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue, Proof};
 use plico_protocol::refusal::{Code, Refusal};
@@ -100,6 +100,7 @@ impl Connection {
         body: &Bytes,
         claim: &mut Option<Claim>,
     ) -> Item {
+        tracing::trace!(kind = frame.kind(), bytes = body.len(), "asked");
         let (admitted, account) = {
             let mut kind = self.kind();
             (kind.admit(&frame), kind.account())

@@ -180,6 +180,7 @@ impl Core {
                 Err(error) => return Err(Fatal::Commit(error)),
             }
         }
+        tracing::trace!(target: "plico_relay::writer", count = tasks.len(), "committed");
         self.reached(Point::AfterCommit);
         Ok((decided.answers, self.take_in(decided.effects)))
     }

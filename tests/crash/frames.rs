@@ -1,4 +1,4 @@
-//! `kill -9` of a real relay process at every named point of the commit path.
+//! Seen by clients that speak bare frames.
 //!
 //! Goal: what was accepted is delivered, what was acknowledged stays gone, and nothing is stored
 //! twice. Method: the program under test stops at the point, says so, and is killed from outside;

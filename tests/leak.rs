@@ -1,0 +1,152 @@
+//! What the relay's disk and logs must not hold, after a conversation that had it all.
+//!
+//! Method: a relay process that logs at `trace`, clients that send from distinctive loopback
+//! addresses, and words that occur nowhere else. Then every byte under the relay's directories and
+//! everything it printed is searched.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use plico_client::{BusinessEvent, Category, Message, MessageState};
+use plico_protocol::id::Address;
+
+use crate::harness::process::Home;
+use crate::harness::sdk::{Desk, next_asked, next_received, told};
+
+const PERSON_IP: Ipv4Addr = Ipv4Addr::new(127, 83, 197, 61);
+const BUSINESS_IP: Ipv4Addr = Ipv4Addr::new(127, 91, 173, 89);
+const CANARIES: [&str; 5] = [
+    "canary-question-7f3a",
+    "canary-choice-19bd",
+    "canary-label-c04e",
+    "canary-notification-55e1",
+    "canary-name-8d26",
+];
+
+#[tokio::test]
+async fn disk_and_logs_hold_no_content_no_mailbox_and_no_ip() {
+    let [question, choice, label, notification, name] = CANARIES;
+    let home = Home::new();
+    let people = Desk::at(IpAddr::V4(PERSON_IP));
+    let businesses = Desk::at(IpAddr::V4(BUSINESS_IP));
+    let request = businesses.create_business("bank").await;
+    let certificate = home.certify_request(&request, "bank");
+    let relay = home.start();
+
+    let bank = businesses.business("bank").await;
+    bank.install_certificate(&std::fs::read_to_string(certificate).unwrap()).await.unwrap();
+    let (mut bank, link) = businesses.connected(bank, &relay.link().parse().unwrap()).await;
+    let mut person = people.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    chat.call_me(name).await.unwrap();
+    chat.send(question).await.unwrap();
+    let asked = loop {
+        let asked = next_asked(&mut bank).await;
+        if asked.content.reply.is_some() {
+            break asked;
+        }
+    };
+    let message = Message::choices(question, [(choice, label)]);
+    let id = bank.send(asked.customer, message, Category::Service).await.unwrap();
+    next_received(&mut person).await;
+    chat.answer(id, choice).await.unwrap();
+    next_asked(&mut bank).await;
+    let message = Message::notification(notification, notification, [(label, label)]);
+    bank.send(asked.customer, message, Category::Utility).await.unwrap();
+    next_received(&mut person).await;
+    // One message stays in the queue: stored envelopes are searched too.
+    person.close().await.unwrap();
+    let last = bank.send(asked.customer, question, Category::Service).await.unwrap();
+    let accepted = |event| match event {
+        BusinessEvent::Sent { id: sent, state: MessageState::Accepted, .. } if sent == last => {
+            Some(())
+        }
+        _ => None,
+    };
+    told(&mut bank, accepted).await;
+    bank.close().await.unwrap();
+    let (log, printed) = (relay.log(), relay.printed());
+    assert!(log.lines().count() > 10, "the relay logs at trace: {log}");
+    relay.terminate();
+
+    let address = asked.content.reply.unwrap().address;
+    let mut secrets: Vec<(String, Vec<u8>)> =
+        CANARIES.iter().map(|canary| ((*canary).to_owned(), canary.as_bytes().to_vec())).collect();
+    secrets.extend(spellings("the person's mailbox", address));
+    for ip in [PERSON_IP, BUSINESS_IP] {
+        secrets.push((format!("{ip}"), ip.to_string().into_bytes()));
+        secrets.push((format!("{ip} in bytes"), ip.octets().to_vec()));
+    }
+    let mut public_was_found = false;
+    for (what, bytes) in files(home.path()) {
+        public_was_found |= what.ends_with(".jnl") && contains(&bytes, b"bank.example");
+        check(&what, &bytes, &secrets);
+    }
+    // The certificate is public and stored in clear: where it is not found, nothing was searched.
+    assert!(public_was_found, "the relay's journal was not found");
+    check("the log", log.as_bytes(), &secrets);
+    check("standard output", printed.as_bytes(), &secrets);
+}
+
+#[test]
+fn the_search_finds_what_it_looks_for() {
+    let address = Address::new([0xab; 32]);
+    for (what, spelling) in spellings("mailbox", address) {
+        let hay = [b"before".as_slice(), &spelling, b"after"].concat();
+        assert!(contains(&hay, &spelling), "{what}");
+    }
+    assert!(!contains(b"nothing", b"something"));
+}
+
+fn check(place: &str, bytes: &[u8], secrets: &[(String, Vec<u8>)]) {
+    for (what, secret) in secrets {
+        assert!(!contains(bytes, secret), "{place} contains {what}");
+    }
+}
+
+/// An address as bytes, hex and base64, since a log would not print raw bytes.
+fn spellings(what: &str, address: Address) -> Vec<(String, Vec<u8>)> {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let bytes = address.as_bytes();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let list = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    vec![
+        (format!("{what} in bytes"), bytes.to_vec()),
+        (format!("{what} in hex"), hex.clone().into_bytes()),
+        (format!("{what} in capital hex"), hex.to_uppercase().into_bytes()),
+        (format!("{what} as a list"), list.into_bytes()),
+        (format!("{what} in base64"), STANDARD_NO_PAD.encode(bytes).into_bytes()),
+        (format!("{what} in base64url"), URL_SAFE_NO_PAD.encode(bytes).into_bytes()),
+    ]
+}
+
+fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    // A search by the first byte: journals are long and mostly zero.
+    let (first, rest) = needle.split_first().unwrap();
+    let mut hay = hay;
+    while let Some(at) = hay.iter().position(|byte| byte == first) {
+        hay = &hay[at + 1..];
+        if hay.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
