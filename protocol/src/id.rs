@@ -6,6 +6,7 @@
 use crate::time::Hour;
 
 /// Declares a newtype over `N` bytes whose `Debug` prints no bytes.
+#[macro_export]
 macro_rules! opaque_bytes {
     ($(#[$doc:meta])* $name:ident, $len:expr) => {
         $(#[$doc])*

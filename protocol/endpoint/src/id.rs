@@ -1,45 +1,6 @@
 //! Names that only endpoints know. `Debug` shows the type alone.
 
-use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
-
-macro_rules! opaque_bytes {
-    ($(#[$doc:meta])* $name:ident, $len:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name([u8; $len]);
-
-        impl $name {
-            /// Length in bytes.
-            pub const BYTES: usize = $len;
-
-            /// Takes the bytes as they are.
-            pub const fn new(bytes: [u8; $len]) -> Self {
-                Self(bytes)
-            }
-
-            /// The bytes.
-            pub const fn as_bytes(&self) -> &[u8; $len] {
-                &self.0
-            }
-        }
-
-        impl core::fmt::Debug for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(…)"))
-            }
-        }
-
-        impl Wire for $name {
-            fn write(&self, out: &mut Writer) {
-                out.bytes(&self.0);
-            }
-
-            fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-                reader.array().map(Self)
-            }
-        }
-    };
-}
+use plico_protocol::opaque_bytes;
 
 opaque_bytes!(
     /// SID: names a session between its two ends. The relay never sees it.
