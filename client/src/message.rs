@@ -80,6 +80,14 @@ impl Message {
         }
     }
 
+    /// The name it gives its sender.
+    pub(crate) fn profile_name(&self) -> Option<&str> {
+        match &self.body {
+            Body::ProfileName(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Declares what the business declares to the relay.
     pub(crate) fn declared(mut self, category: Category) -> Self {
         if let Body::Notification(notification) = &mut self.body {

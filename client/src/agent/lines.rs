@@ -77,8 +77,10 @@ impl Lines {
     }
 
     pub(super) async fn close(self) {
-        for open in self.open.into_values() {
-            open.line.close().await;
+        // Each may wait a second for a relay that is gone: all at once, not one after the other.
+        let closing = self.open.into_values().map(|open| tokio::spawn(open.line.close()));
+        for closed in closing.collect::<Vec<_>>() {
+            let _ = closed.await;
         }
     }
 }

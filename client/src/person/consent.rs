@@ -37,7 +37,9 @@ impl PersonCore {
     /// The person's line if it is up and proved this mailbox; otherwise what is missing is begun.
     pub(super) fn proven_line(&mut self, peer: u64, lines: &mut Lines) -> Option<LineId> {
         let mailbox = self.talks.get(&peer)?.record.mailbox.clone();
+        let now = self.now();
         let relay = self.relay_of(peer)?;
+        relay.person_used = now;
         let line = *relay.person.get_or_insert_with(|| lines.open(&relay.link));
         let proven = relay.proven.contains(&peer);
         if !lines.is_up(line) || !self.jobs.room(line) {
@@ -134,7 +136,8 @@ impl PersonCore {
     }
 
     fn carry_wish(&mut self, peer: u64, wish: Wish, lines: &mut Lines) {
-        if self.jobs.has(&Job::Wish(peer, wish)) || self.jobs.has(&Job::Mint(peer, true)) {
+        let busy = [Job::Wish(peer, wish), Job::Mint(peer, true), Job::Mint(peer, false)];
+        if busy.iter().any(|job| self.jobs.has(job)) {
             return;
         }
         let Some(line) = self.proven_line(peer, lines) else { return };

@@ -101,7 +101,8 @@ pub(super) struct Relay {
     pub(super) link: RelayLink,
     pub(super) person: Option<LineId>,
     pub(super) anonymous: Option<LineId>,
-    /// When the anonymous line was last of use.
+    /// When each line was last of use.
+    pub(super) person_used: Timestamp,
     pub(super) anonymous_used: Timestamp,
     pub(super) proven: HashSet<u64>,
     pub(super) subscribed: HashSet<u64>,
@@ -197,12 +198,18 @@ impl PersonCore {
     }
 
     fn wish(&mut self, peer: u64, wish: Wish) -> Result<Result<(), SendError>, StateError> {
+        let now = self.now();
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Err(SendError::Ended)) };
         if talk.record.standing == Standing::Left {
             return Ok(Err(SendError::Ended));
         }
         if WISHES_MAX <= talk.record.wishes.len() {
             return Ok(Err(SendError::TooMany));
+        }
+        if let Wish::Change(terms) | Wish::Standing(terms) = wish
+            && let Err(error) = terms.check(now)
+        {
+            return Ok(Err(error.into()));
         }
         if let Wish::Change(terms) = wish {
             talk.record.terms = terms;
@@ -233,15 +240,18 @@ impl PersonCore {
         self.jobs.lost(line);
         self.inbound.lost(line);
         let Some(relay) = self.relays.iter_mut().find(|relay| relay.has(line)) else { return };
-        if relay.person == Some(line) {
-            relay.proven.clear();
-            relay.subscribed.clear();
-            relay.channels.clear();
+        let persons = relay.person == Some(line);
+        if persons {
+            relay.forget_connection();
         }
         let link = relay.link.clone();
         for talk in self.talks.values_mut().filter(|talk| talk.record.link.relay == link) {
+            if persons {
+                talk.opening = None;
+                continue;
+            }
             // A bundle may be used for a day, and nobody knows how long this will take.
-            (talk.opening, talk.bundle) = (None, None);
+            talk.bundle = None;
             for asking in talk.asking.drain(..) {
                 let _ = asking.send(Err(LookUpError::Connect(error.clone())));
             }
@@ -265,14 +275,21 @@ impl PersonCore {
         }
     }
 
-    /// Closes anonymous lines that were of no use for a while.
-    fn rest_anonymous(&mut self, lines: &mut Lines) {
+    /// Closes lines that were of no use for a while: a relay ends connections without a frame.
+    fn rest_lines(&mut self, lines: &mut Lines) {
         let now = self.now();
+        let jobs = &self.jobs;
+        let mut rest = |line: &mut Option<LineId>, used: Timestamp| {
+            let idle = IDLE_MS <= now.0.saturating_sub(used.0);
+            if let Some(resting) = line.take_if(|line| idle && !jobs.any(*line)) {
+                lines.shut(resting);
+            }
+        };
         for relay in &mut self.relays {
-            let idle = ANONYMOUS_IDLE_MS <= now.0.saturating_sub(relay.anonymous_used.0);
-            if let Some(line) = relay.anonymous.filter(|line| idle && !self.jobs.any(*line)) {
-                lines.shut(line);
-                relay.anonymous = None;
+            rest(&mut relay.anonymous, relay.anonymous_used);
+            rest(&mut relay.person, relay.person_used);
+            if relay.person.is_none() {
+                relay.forget_connection();
             }
         }
     }
@@ -281,7 +298,7 @@ impl PersonCore {
     fn wake(&self) -> Option<Timestamp> {
         let now = self.now();
         let resting = self.relays.iter().filter(|relay| relay.anonymous.is_some());
-        let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + ANONYMOUS_IDLE_MS));
+        let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + IDLE_MS));
         let retries = self.talks.values().map(|talk| talk.retry_at);
         let due = resting.chain(retries).filter(|at| now < *at);
         due.chain(self.outbox.wake(now)).min()
@@ -366,7 +383,7 @@ impl Core for PersonCore {
         self.answer_asking(lines);
         self.prepare_waiting(lines)?;
         self.submit_sealed(lines)?;
-        self.rest_anonymous(lines);
+        self.rest_lines(lines);
         self.hand_out()?;
         Ok(self.wake())
     }
@@ -404,12 +421,20 @@ impl Relay {
             link,
             person: None,
             anonymous: None,
+            person_used: Timestamp(0),
             anonymous_used: Timestamp(0),
             proven: HashSet::new(),
             subscribed: HashSet::new(),
             channels: HashMap::new(),
             told: None,
         }
+    }
+
+    /// Forgets what held on one connection only.
+    fn forget_connection(&mut self) {
+        self.proven.clear();
+        self.subscribed.clear();
+        self.channels.clear();
     }
 
     fn has(&self, line: LineId) -> bool {
@@ -452,6 +477,7 @@ fn show(talks: &BTreeMap<u64, Talk>, event: EventId, stored: Stored) -> Option<E
     })
 }
 
-/// How long an anonymous line stays without use: long enough for an exchange, short enough that a
-/// relay sees little of how one device's requests belong together.
-const ANONYMOUS_IDLE_MS: u64 = 20_000;
+/// How long a line stays without use. For an anonymous one long enough for an exchange, short
+/// enough that a relay sees little of how one device's requests belong together; a person's is of
+/// use as long as a mailbox is open.
+const IDLE_MS: u64 = 20_000;

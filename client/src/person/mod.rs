@@ -20,6 +20,7 @@ use std::path::Path;
 use plico_endpoint::content::{BadContent, Body};
 use plico_endpoint::id::ContentId;
 use plico_protocol::link::Link;
+use plico_protocol::ticket::BadTerms;
 
 use self::core::{Command, PersonCore};
 use crate::agent::journal::EventId;
@@ -54,6 +55,9 @@ pub enum SendError {
     /// It is longer than allowed, or otherwise no content.
     #[error(transparent)]
     Content(#[from] BadContent),
+    /// The terms are none a relay would mint.
+    #[error(transparent)]
+    Terms(#[from] BadTerms),
     /// The person said goodbye.
     #[error("the conversation has ended")]
     Ended,
@@ -218,7 +222,8 @@ impl Conversation {
         self.agent.ask(|answer| Command::MarkRead { peer, id, answer }).await?
     }
 
-    /// Tells the business how the person wishes to be called.
+    /// Tells the business how the person wishes to be called, now and at the start of every later
+    /// session.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use plico_protocol::certificate::{Certificate, VerifiedCertificate};
 use plico_protocol::id::{AccountKey, Address, AuthorityKey, TicketCommitment, TicketOpening};
 use plico_protocol::link::{Link, Pin};
 use plico_protocol::signature::MailboxSecret;
-use plico_protocol::ticket::{Categories, Category, Terms, Ticket};
+use plico_protocol::ticket::{BadTerms, Categories, Category, Terms, Ticket};
 use plico_protocol::time::{Hour, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
@@ -31,6 +31,11 @@ impl Default for ConsentTerms {
 }
 
 impl ConsentTerms {
+    /// Whether a relay would mint this.
+    pub(super) fn check(self, now: Timestamp) -> Result<(), BadTerms> {
+        self.terms(TicketCommitment::new([0; 32]), now).check(now.minute())
+    }
+
     /// What the relay is asked to mint.
     pub(super) fn terms(self, commitment: TicketCommitment, now: Timestamp) -> Terms {
         let minutes = u32::from(self.days).saturating_mul(24 * 60);

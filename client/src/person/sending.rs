@@ -40,6 +40,7 @@ impl PersonCore {
         if talk.is_none_or(|talk| talk.record.standing == Standing::Left) {
             return Ok(Err(SendError::Ended));
         }
+        let name = message.profile_name().map(str::to_owned);
         let kind = if message.is_composed() { COMPOSED } else { BY_ITSELF };
         let content = message.into_content(now);
         let bytes = match content.encode() {
@@ -55,6 +56,10 @@ impl PersonCore {
             stage: Stage::Waiting,
         };
         self.outbox.push(&mut self.state, &outgoing, now)?;
+        if let (Some(name), Some(talk)) = (name, self.talks.get_mut(&peer)) {
+            talk.record.profile_name = Some(name);
+            self.store(peer)?;
+        }
         Ok(Ok(content.id))
     }
 

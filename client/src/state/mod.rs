@@ -134,7 +134,7 @@ impl State {
         owner: Owner,
     ) -> Result<Self, OpenError> {
         let lock = Lock::take(path)?.ok_or(OpenError::Locked)?;
-        if path.try_exists()? {
+        if path.try_exists()? && is_finished(&connect(path)?)? {
             return Err(OpenError::Exists);
         }
         let (wrapped, key) = WrappedKey::create(protection)?;
@@ -163,6 +163,9 @@ impl State {
         }
         let lock = Lock::take(path)?.ok_or(OpenError::Locked)?;
         let database = connect(path)?;
+        if !is_finished(&database)? {
+            return Err(OpenError::Missing);
+        }
         let (version, found, wrapped) = head(&database)?;
         if version != VERSION {
             return Err(OpenError::Version { found: version, known: VERSION });
@@ -419,7 +422,7 @@ pub(crate) async fn aside<T: Send + 'static>(
 /// Made before SQLite touches it, so that it is never readable by others.
 fn create_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
@@ -433,6 +436,13 @@ fn connect(path: &Path) -> Result<Connection, StateError> {
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "secure_delete", "ON")?;
     Ok(database)
+}
+
+/// Whether its creation was finished: a power cut may leave a file without tables.
+fn is_finished(database: &Connection) -> Result<bool, StateError> {
+    Ok(database
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'head'")?
+        .exists([])?)
 }
 
 fn head(database: &Connection) -> Result<(u32, Owner, WrappedKey), StateError> {

@@ -81,6 +81,16 @@ fn a_second_process_is_refused_until_the_first_is_gone() {
 }
 
 #[test]
+fn an_unfinished_creation_is_begun_again_and_a_finished_one_refused() {
+    let place = Place::new();
+    std::fs::write(place.path(), b"").unwrap();
+    assert!(matches!(place.open(), Err(OpenError::Missing)));
+    drop(place.create());
+    let again = State::create(&place.path(), &place.protection(), Owner::Person);
+    assert!(matches!(again, Err(OpenError::Exists)));
+}
+
+#[test]
 fn a_wrong_passphrase_or_key_file_is_told_from_damage() {
     let place = Place::new();
     let right = Protection::passphrase("correct horse");
