@@ -10,24 +10,24 @@
 
 mod key;
 mod lock;
+mod rows;
 mod seal;
 mod table;
 
 pub use key::Protection;
+pub(crate) use rows::Rows;
 pub(crate) use table::{Name, Table};
 
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
-use plico_protocol::mac::{MacKey, first16};
 use plico_protocol::wire::{DecodeError, Wire};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use zeroize::Zeroizing;
+use rusqlite::{Connection, params};
 
 use key::WrappedKey;
 use lock::Lock;
-use seal::Cipher;
+use rows::RowKeys;
 
 /// Why a state was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -115,17 +115,6 @@ pub(crate) struct State {
     _lock: Lock,
 }
 
-/// Reads and writes of one transaction. Dropped without [`State::write`]'s success, it did nothing.
-pub(crate) struct Rows<'a> {
-    transaction: Transaction<'a>,
-    keys: &'a RowKeys,
-}
-
-struct RowKeys {
-    cipher: Cipher,
-    names: MacKey,
-}
-
 impl State {
     /// Makes a state where there is none.
     pub(crate) fn create(
@@ -204,181 +193,6 @@ impl State {
     }
 }
 
-impl Rows<'_> {
-    /// Writes a row, under a higher generation than the one it replaces.
-    pub(crate) fn put(
-        &self,
-        table: Table,
-        name: Name<'_>,
-        value: &impl Wire,
-    ) -> Result<(), StateError> {
-        self.put_bytes(table, name, &Zeroizing::new(value.encode()))
-    }
-
-    /// The same for bytes.
-    pub(crate) fn put_bytes(
-        &self,
-        table: Table,
-        name: Name<'_>,
-        value: &[u8],
-    ) -> Result<(), StateError> {
-        let row = self.keys.name(table, name);
-        let generation = self
-            .transaction
-            .prepare_cached("SELECT generation FROM sealed WHERE kind = ?1 AND name = ?2")?
-            .query_row(params![table as u8, row], |found| found.get::<_, i64>(0))
-            .optional()?
-            .map_or(1, |generation| generation.saturating_add(1));
-        let sealed = self.keys.cipher.seal(&associated_data(table, &row, generation), value);
-        self.transaction
-            .prepare_cached(
-                "INSERT OR REPLACE INTO sealed (kind, name, generation, value)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![table as u8, row, generation, sealed])?;
-        Ok(())
-    }
-
-    /// Reads a row.
-    pub(crate) fn get<T: Wire>(
-        &self,
-        table: Table,
-        name: Name<'_>,
-    ) -> Result<Option<T>, StateError> {
-        self.get_bytes(table, name)?.map(|bytes| decode(table, bytes)).transpose()
-    }
-
-    /// The same for bytes.
-    pub(crate) fn get_bytes(
-        &self,
-        table: Table,
-        name: Name<'_>,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {
-        let row = self.keys.name(table, name);
-        let found = self
-            .transaction
-            .prepare_cached("SELECT generation, value FROM sealed WHERE kind = ?1 AND name = ?2")?
-            .query_row(params![table as u8, row], |found| {
-                Ok((found.get::<_, i64>(0)?, found.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()?;
-        found.map(|(generation, value)| self.keys.open(table, &row, generation, &value)).transpose()
-    }
-
-    /// Whether there is such a row; its value is not opened.
-    pub(crate) fn has(&self, table: Table, name: Name<'_>) -> Result<bool, StateError> {
-        let row = self.keys.name(table, name);
-        Ok(self
-            .transaction
-            .prepare_cached("SELECT 1 FROM sealed WHERE kind = ?1 AND name = ?2")?
-            .exists(params![table as u8, row])?)
-    }
-
-    /// Deletes a row, if there is one.
-    pub(crate) fn delete(&self, table: Table, name: Name<'_>) -> Result<(), StateError> {
-        let row = self.keys.name(table, name);
-        self.transaction
-            .prepare_cached("DELETE FROM sealed WHERE kind = ?1 AND name = ?2")?
-            .execute(params![table as u8, row])?;
-        Ok(())
-    }
-
-    /// Deletes the rows of a table for which `gone` holds.
-    pub(crate) fn delete_where<T: Wire>(
-        &self,
-        table: Table,
-        gone: impl Fn(&T) -> bool,
-    ) -> Result<(), StateError> {
-        for (row, value) in self.rows::<T>(table, None)? {
-            if gone(&value) {
-                self.transaction
-                    .prepare_cached("DELETE FROM sealed WHERE kind = ?1 AND name = ?2")?
-                    .execute(params![table as u8, row])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Every row of a table whose names count, in their order.
-    pub(crate) fn ordered<T: Wire>(&self, table: Table) -> Result<Vec<(u64, T)>, StateError> {
-        self.numbered(table, None)
-    }
-
-    /// The first row of a table whose names count.
-    pub(crate) fn first<T: Wire>(&self, table: Table) -> Result<Option<(u64, T)>, StateError> {
-        Ok(self.numbered(table, Some(1))?.pop())
-    }
-
-    /// A number no row of this table ever had.
-    pub(crate) fn next_number(&self, table: Table) -> Result<u64, StateError> {
-        let counter = Name::Hidden(table.label().as_bytes());
-        let next = self.get::<Counter>(Table::Counter, counter)?.map_or(1, |counter| counter.0);
-        self.put(Table::Counter, counter, &Counter(next.saturating_add(1)))?;
-        Ok(next)
-    }
-
-    fn numbered<T: Wire>(
-        &self,
-        table: Table,
-        limit: Option<u32>,
-    ) -> Result<Vec<(u64, T)>, StateError> {
-        let corrupt = StateError::Corrupt { table: table.label() };
-        let rows = self.rows::<T>(table, limit)?.into_iter();
-        let numbered = rows.map(|(row, value)| {
-            let number = row.as_slice().try_into().ok().map(u64::from_be_bytes);
-            number.map(|number| (number, value))
-        });
-        numbered.collect::<Option<_>>().ok_or(corrupt)
-    }
-
-    fn rows<T: Wire>(
-        &self,
-        table: Table,
-        limit: Option<u32>,
-    ) -> Result<Vec<(Vec<u8>, T)>, StateError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT name, generation, value FROM sealed WHERE kind = ?1 ORDER BY name LIMIT ?2",
-        )?;
-        let limit = limit.map_or(-1, i64::from);
-        let found = statement.query_map(params![table as u8, limit], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
-        })?;
-        found
-            .map(|row| {
-                let (name, generation, value) = row?;
-                let plain = self.keys.open(table, &name, generation, &value)?;
-                Ok((name, decode(table, plain)?))
-            })
-            .collect()
-    }
-}
-
-impl RowKeys {
-    fn new(key: &MacKey) -> Self {
-        let cipher = Cipher::new(key, b"plico/1 state rows\0");
-        Self { cipher, names: MacKey::new(key.mac(&[b"plico/1 state names\0"])) }
-    }
-
-    fn name(&self, table: Table, name: Name<'_>) -> Vec<u8> {
-        match name {
-            Name::Number(number) => number.to_be_bytes().to_vec(),
-            Name::Hidden(name) => first16(self.names.mac(&[&[table as u8], name])).to_vec(),
-        }
-    }
-
-    fn open(
-        &self,
-        table: Table,
-        row: &[u8],
-        generation: i64,
-        value: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, StateError> {
-        self.cipher
-            .open(&associated_data(table, row, generation), value)
-            .ok_or(StateError::Corrupt { table: table.label() })
-    }
-}
-
 impl core::fmt::Display for Owner {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
@@ -386,29 +200,6 @@ impl core::fmt::Display for Owner {
             Self::Business => "a business",
         })
     }
-}
-
-/// What counts rows.
-struct Counter(u64);
-
-impl Wire for Counter {
-    fn write(&self, out: &mut plico_protocol::wire::Writer) {
-        out.u64(self.0);
-    }
-
-    fn read(reader: &mut plico_protocol::wire::Reader) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
-    }
-}
-
-fn associated_data(table: Table, row: &[u8], generation: i64) -> Vec<u8> {
-    [&[table as u8], row, &generation.to_be_bytes()].concat()
-}
-
-/// Decodes from a copy that is wiped when the last slice of it goes.
-fn decode<T: Wire>(table: Table, plain: Zeroizing<Vec<u8>>) -> Result<T, StateError> {
-    T::decode(bytes::Bytes::from_owner(plain))
-        .map_err(|error| StateError::Unreadable { table: table.label(), error })
 }
 
 /// Opens a state on a thread that may block: Argon2id takes some tenths of a second.

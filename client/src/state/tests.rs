@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use plico_protocol::time::Hour;
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use super::*;
 
