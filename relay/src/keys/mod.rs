@@ -11,12 +11,13 @@
 //! | tag | the mailbox inside a ticket | links tickets of an address he knows | never | every ticket answers `ticket_other_mailbox` until people mint again |
 //! | ticket, by id | minting and checking tickets | forges tickets for a mailbox whose epoch he knows, until that key retires | every 30 days; kept 400 days after its last signature | tickets it signed answer `ticket_forged` |
 //! | stamp, by UTC day | stamps over origins | forges stamps of that day, so reports of that day prove nothing | daily; destroyed after 62 days | reports of that day cannot be checked |
+//! | TLS, `tls.key` | the relay's identity on the network; stateless resets | stands in for the relay, sees what a relay sees, ends connections | by the operator | every link's `pin`: clients refuse the relay until they get a new link |
 //! | authority (public) | checking certificates | nothing | by the operator; every certificate anew | all certificates are ignored |
 //! | authority (secret), `authority.key` | signing certificates; may be moved offline | certifies anyone as anything | by the operator | no certificate can be issued; present ones hold until they end |
 //!
 //! Destroying a key removes it from `relay.keys`; on a journaling or flash medium the old bytes
 //! may linger until they are overwritten. The files are text, one key per line: `keys/file.rs` and
-//! `keys/authority.rs` document the formats.
+//! `keys/authority.rs` document the formats. `tls.key` is PKCS #8 in PEM and belongs to [`crate::tls`].
 
 mod authority;
 mod file;
