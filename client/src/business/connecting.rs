@@ -84,6 +84,7 @@ impl BusinessCore {
         }
     }
 
+    /// Takes the answer to that look-up.
     pub(super) fn looked_up(&mut self, frame: RelayFrame) -> Result<(), StateError> {
         let found = match frame {
             RelayFrame::Certified { authority, certificate } => {
@@ -106,16 +107,16 @@ impl BusinessCore {
         }
     }
 
-    /// Checks the relay's certificate, and the installed one under the same authority.
+    /// Believes the relay's certificate if it is genuine, of these keys and valid. An installed one
+    /// must be genuine too, but may be older: the relay's is what people see.
     fn believe(&self, authority: &AuthorityKey, certificate: Certificate) -> Result<(), Trouble> {
-        let installed = self.identity.certificate.clone();
-        for certificate in [Some(certificate), installed].into_iter().flatten() {
+        let genuine = |certificate: Certificate| {
             let verified = certificate.verify(authority)?;
-            if verified.body().keys != self.identity.keys() {
-                return Err(Trouble::OtherKeys);
-            }
-            verified.valid_at(self.now().hour())?;
-        }
+            let ours = verified.body().keys == self.identity.keys();
+            if ours { Ok(verified) } else { Err(Trouble::OtherKeys) }
+        };
+        self.identity.certificate.clone().map(genuine).transpose()?;
+        genuine(certificate)?.valid_at(self.now().hour())?;
         Ok(())
     }
 
@@ -131,6 +132,7 @@ impl BusinessCore {
         }
     }
 
+    /// Frees what waited on a line that went down.
     pub(super) fn line_down(&mut self, line: LineId, error: ConnectError) {
         self.jobs.lost(line);
         self.inbound.lost(line);
@@ -146,6 +148,7 @@ impl BusinessCore {
         }
     }
 
+    /// Takes the relay's word.
     pub(super) fn notice(&mut self, notice: Notice) -> Result<(), StateError> {
         match notice {
             Notice::PrekeysLow { .. } => {
@@ -161,6 +164,8 @@ impl BusinessCore {
         }
     }
 
+    /// The inbox's channel ended. It is subscribed again on the next connection, so that two
+    /// processes do not take it from each other in turns.
     pub(super) fn ended(&mut self, channel: Channel, reason: EndReason) -> Result<(), StateError> {
         if self.inbox_channel != Some(channel) {
             return Ok(());
