@@ -267,6 +267,21 @@ async fn a_relay_that_restarts_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_changed_network_loses_nothing() {
+    let mut world = World::new().await;
+    let (mut person, chat, customer) = world.acquainted().await;
+    for round in 0..3 {
+        person.network_changed().await.unwrap();
+        world.bank.network_changed().await.unwrap();
+        chat.send(format!("question {round}")).await.unwrap();
+        world.send(customer, &format!("news {round}")).await;
+        let question = heard(&mut world.bank).await;
+        assert_eq!(text(&question.content.body), format!("question {round}"));
+        assert_eq!(text(&read(&mut person).await.content.body), format!("news {round}"));
+    }
+}
+
+#[tokio::test]
 async fn each_wrong_part_of_a_link_has_its_error() {
     let world = World::new().await;
     let person = world.person().await;
