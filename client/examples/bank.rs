@@ -81,11 +81,11 @@ async fn show() -> Outcome<()> {
     // The relay goes away. Both go on writing; what they write waits on their own machines.
     relay.shutdown().await?;
     board.row("", "", "*** stopped ***");
-    let pass = Message::notification("Your new card is on its way", "", PASS);
+    let pass = Message::notification("Boarding pass", "", PASS);
     let notice = bank.send(who, pass, Category::Utility).await?;
     let thanks = chat.send(THANKS).await?;
     expect(chat.state(thanks).await? == Some(MessageState::Queued), "sent without a relay?")?;
-    board.row(&format!("> {THANKS}  (waits)"), "> a notification  (waits)", "");
+    board.row(&format!("> {THANKS}  (waits)"), "> a boarding pass  (waits)", "");
 
     let relay = start_relay(place, port, &seen).await?;
     board.row("", "", "*** started again ***");
@@ -103,7 +103,10 @@ async fn show() -> Outcome<()> {
     relay.shutdown().await?;
     let searched = search(&place.join("relay"))?;
     println!(
-        "{} KiB on the relay's disk, and none of these sentences among them.",
+        "What the relay stores: a queue's opaque name, and ciphertext of which four bytes are shown."
+    );
+    println!(
+        "{} KiB on its disk were searched: none of these sentences is there.",
         searched / 1024
     );
     Ok(())
@@ -113,8 +116,8 @@ const BANK: &str = "Banque Exemple";
 const DOMAIN: &str = "banque.example";
 const QUESTION: &str = "Did I pay 420 euros in Lisbon?";
 const WAS_IT_YOU: &str = "A card payment of 420 EUR at Livraria Sol, Lisbon. Was it you?";
-const THANKS: &str = "Thank you. When will the new card come?";
-const PASS: [(&str, &str); 2] = [("Arrives", "Tuesday, 9-12"), ("Parcel", "LX 481 516")];
+const THANKS: &str = "Thank you. I paid my flight home with it: is it still booked?";
+const PASS: [(&str, &str); 3] = [("Flight", "PX 204 Lisbon"), ("Gate", "B12"), ("Seat", "14C")];
 
 /// The customer's next message.
 async fn read(customer: &mut Person) -> Outcome<Content> {
@@ -219,7 +222,7 @@ fn search(folder: &Path) -> Outcome<usize> {
             bytes += search(&path)?;
         } else if path.is_file() {
             let file = std::fs::read(&path)?;
-            for said in [QUESTION, WAS_IT_YOU, THANKS, "Lisbon", "new card", "card 4242"] {
+            for said in [QUESTION, WAS_IT_YOU, THANKS, "Lisbon", "Boarding pass", "card 4242"] {
                 let found = file.windows(said.len()).any(|window| window == said.as_bytes());
                 expect(!found, "the relay's disk holds what was said")?;
             }

@@ -160,7 +160,10 @@ fn create_key_file(path: &Path) -> io::Result<()> {
     match options.open(path) {
         Ok(mut file) => {
             file.write_all(Zeroizing::new(random::bytes::<32>()).as_slice())?;
-            file.sync_all()
+            file.sync_all()?;
+            // The name too must survive a power cut, or the state could never be opened again.
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
