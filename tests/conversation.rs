@@ -212,6 +212,51 @@ async fn a_standing_consent_allows_what_it_names() {
 }
 
 #[tokio::test]
+async fn changed_terms_end_what_they_do_not_name() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    let categories = Categories::of(&[Category::Service]).unwrap();
+    chat.change_terms(ConsentTerms { categories, messages_max: 5, days: 100 }).await.unwrap();
+    let renewed = |event| matches!(event, BusinessEvent::Consent { .. }).then_some(());
+    told(&mut bank, renewed).await;
+    let id = bank.send(asked.customer, "Gate changed", Category::Utility).await.unwrap();
+    let state = |event| match event {
+        BusinessEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
+        _ => None,
+    };
+    let refused = told(&mut bank, state).await;
+    assert_eq!(refused, MessageState::Refused(Code::CategoryNotAllowed));
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_mark_comes_late_and_brings_no_ticket() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    let id = bank.send(asked.customer, "read me", Category::Service).await.unwrap();
+    chat.mark_read(next_received(&mut person).await.content.id).await.unwrap();
+    // Marks wait 1 to 30 seconds; whatever is asked makes the agent look at the clock.
+    relay.clock.advance_minutes(1);
+    chat.state(id).await.unwrap();
+    let mark = next_asked(&mut bank).await.content;
+    assert!(matches!(mark.body, Body::Marks(marks) if marks.read == [id]));
+    assert_eq!(mark.reply, None);
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
 async fn goodbye_closes_the_mailbox() {
     let relay = TestRelay::start().await;
     let desk = Desk::of(&relay);

@@ -13,6 +13,7 @@ mod harness;
 mod conversation;
 mod crash;
 mod leak;
+mod operator;
 mod refusals;
 mod structure;
 mod trust;

@@ -3,7 +3,7 @@
 //!
 //! The service proves, verifies signatures and checks tickets before it builds a [`Request`], so
 //! that the one writer thread spends no time on what many threads can do. What depends on state
-//! (epochs, counters, whether an id was seen) is decided by [`crate::decide`] alone.
+//! (epochs, counters, whether an id was seen) is decided by `decide` alone.
 
 use plico_protocol::certificate::{Serial, VerifiedCertificate};
 use plico_protocol::envelope::Envelope;

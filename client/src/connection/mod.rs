@@ -1,7 +1,7 @@
 //! Connections to relays: who is trusted, how frames travel, and coming back after a loss.
 //!
 //! Reading order: [`options`] (what the application chooses), [`tls`] (the pin), [`dial`] (one
-//! QUIC connection), [`stream`] and [`streams`] (frames on it), [`line`] (a connection that is kept up).
+//! QUIC connection), [`stream`] and [`streams`] (frames on it), [`mod@line`] (a connection that is kept up).
 //!
 //! A line knows nothing of conversations: it carries what it is asked and reports what came. Every
 //! line has a UDP socket of its own, so an anonymous and a person's connection do not share a

@@ -9,7 +9,7 @@ use super::StateError;
 use super::seal::Cipher;
 use super::table::{Name, Table};
 
-/// Reads and writes of one transaction. Dropped without [`State::write`]'s success, it did nothing.
+/// Reads and writes of one transaction. Dropped without [`State::write`](super::State::write)'s success, it did nothing.
 pub(crate) struct Rows<'a> {
     pub(super) transaction: Transaction<'a>,
     pub(super) keys: &'a RowKeys,

@@ -38,7 +38,13 @@ impl Desk {
                 Ok(certificate) => self.call(Request::Certify { certificate }).await,
                 Err(why) => Err(why),
             },
-            Command::Revoke(serial) => self.call(Request::RevokeCertificate { serial }).await,
+            Command::Revoke(serial) => match self.0.directory.by_serial(serial) {
+                Some(_) => self.call(Request::RevokeCertificate { serial }).await,
+                None => Err(format!(
+                    "no certificate has the serial number {}; see: plico-relay business list",
+                    serial.0
+                )),
+            },
         };
         done.unwrap_or_else(Answer::Refused)
     }

@@ -1,0 +1,132 @@
+//! The operator's commands, as the README tells them: on a running relay, on a stopped one, and with
+//! an authority that is kept elsewhere.
+
+use std::process::Output;
+
+use plico_protocol::certificate::{Certificate, CertificateRequest};
+use plico_protocol::link::{Link, RelayLink};
+
+use crate::harness::process::Home;
+use crate::harness::world::Bank;
+
+/// Writes a request file; gives its name.
+fn request(home: &Home, bank: &Bank, handle: &str, name: &str) -> String {
+    let CertificateRequest { handle, domain, keys, .. } = bank.request(handle);
+    let file = format!("{handle}.request");
+    let request =
+        CertificateRequest::sign(handle, name.to_owned(), domain, keys, &bank.account, &bank.inbox);
+    std::fs::write(home.path().join(&file), request.to_text()).unwrap();
+    file
+}
+
+/// What stands behind `word` at the beginning of a line.
+fn line(printed: &str, word: &str) -> String {
+    let found = printed.lines().find_map(|line| line.strip_prefix(word));
+    found.unwrap_or_else(|| panic!("no {word} in {printed:?}")).trim().to_owned()
+}
+
+fn check_refused(output: &Output, status: i32, why: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    assert!(said.contains(why), "{said:?} does not say {why:?}");
+    assert!(said.lines().count() <= 3, "an error is no essay: {said}");
+}
+
+#[tokio::test]
+async fn businesses_are_verified_listed_and_revoked_whether_the_relay_runs_or_not() {
+    let home = Home::new();
+    let one = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    let two = request(&home, &Bank::new(2), "bank-two", "Second Bank");
+
+    let verified = home.run(&["business", "verify", &one, "--checked", "dns"]);
+    let link: Link = line(&verified, "share").parse().unwrap();
+    assert_eq!(link.handle.as_str(), "bank-one");
+    let text = std::fs::read_to_string(home.path().join("bank-one.certificate")).unwrap();
+    assert!(Certificate::from_text(&text).is_ok());
+
+    let relay = home.start();
+    let running: RelayLink = relay.link().parse().unwrap();
+    assert_eq!((running.authority, running.relay), (link.relay.authority, link.relay.relay));
+    let out = ["business", "verify", &two, "--checked", "website", "--out", "two.cert"];
+    line(&home.run(&out), "share").parse::<Link>().unwrap();
+    let listed = home.run(&["business", "list"]);
+    assert!(listed.contains("bank-one") && listed.contains("bank-two"), "{listed}");
+    home.run(&["business", "revoke", "1"]);
+    assert!(home.run(&["business", "list"]).contains("revoked"));
+    relay.terminate();
+    home.run(&["business", "revoke", "2"]);
+}
+
+#[test]
+fn an_authority_kept_elsewhere_signs_and_the_relay_installs() {
+    let home = Home::new();
+    let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    home.run(&["authority", "init"]);
+    home.run(&["business", "verify", &file, "--checked", "document", "--offline"]);
+    // The relay's machine has the public half alone.
+    std::fs::rename(home.path().join("plico-keys/authority.key"), home.path().join("away"))
+        .unwrap();
+    let installed = home.run(&["business", "install", "bank-one.certificate"]);
+    line(&installed, "share").parse::<Link>().unwrap();
+    let again = home.output(&["business", "verify", &file, "--checked", "dns"]);
+    check_refused(&again, 1, "authority.key");
+}
+
+#[test]
+fn a_handle_or_name_that_is_anothers_is_not_certified() {
+    let home = Home::new();
+    let verify = |file: &str| home.output(&["business", "verify", file, "--checked", "dns"]);
+    assert!(verify(&request(&home, &Bank::new(1), "paypal", "Paypal")).status.success());
+    let same_handle = request(&home, &Bank::new(2), "paypal", "Other");
+    check_refused(&verify(&same_handle), 3, "belongs to another account");
+    let lookalike = request(&home, &Bank::new(2), "other", "PayPaI");
+    check_refused(&verify(&lookalike), 3, "looks like `Paypal`");
+    let mixed = request(&home, &Bank::new(2), "other", "B\u{430}nque");
+    check_refused(&verify(&mixed), 3, "mixes scripts");
+}
+
+#[test]
+fn mistakes_are_explained_with_their_exit_status() {
+    let home = Home::new();
+    check_refused(&home.output(&["business", "revoke", "9"]), 3, "9");
+    std::fs::write(home.path().join("bad.toml"), "conections_max = 5\n").unwrap();
+    let misspelt = home.output(&["serve", "--config", "bad.toml"]);
+    check_refused(&misspelt, 2, "`conections_max` (did you mean `connections_max`?)");
+    let missing = home.output(&["business", "verify", "nowhere", "--checked", "dns"]);
+    check_refused(&missing, 2, "nowhere");
+    std::fs::write(home.path().join("junk"), "junk").unwrap();
+    let junk = home.output(&["business", "verify", "junk", "--checked", "dns"]);
+    assert!(!junk.status.success());
+}
+
+#[tokio::test]
+async fn a_second_relay_on_the_same_data_is_refused() {
+    let home = Home::new();
+    let relay = home.start();
+    let second = home.output(&["serve", "--listen", "127.0.0.1:0"]);
+    check_refused(&second, 1, "another");
+    relay.terminate();
+}
+
+#[test]
+fn keys_that_others_may_read_are_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.run(&["business", "list"]);
+    let keys = home.path().join("plico-keys");
+    for file in std::fs::read_dir(&keys).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode() & 0o777;
+        assert!(mode == 0o600 || mode == 0o644, "{mode:o}");
+    }
+    let file = keys.join("relay.keys");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    check_refused(&home.output(&["business", "list"]), 1, "relay.keys");
+}
+
+#[test]
+fn every_setting_is_printed_and_reads_back() {
+    let home = Home::new();
+    let printed = home.run(&["config"]);
+    std::fs::write(home.path().join("all.toml"), &printed).unwrap();
+    home.run(&["business", "list", "--config", "all.toml"]);
+}
