@@ -138,6 +138,8 @@ impl core::str::FromStr for Link {
         let handle = Handle::new(parts.path).map_err(|_| BadLink::Handle)?;
         let account = parts.key.and_then(Pin::parse).ok_or(BadLink::Pin("key"))?;
         let reference = parts.reference.map(percent_decode).transpose()?;
+        // `&ref=` says nothing, and content carries no empty reference.
+        let reference = reference.filter(|text| !text.is_empty());
         Ok(Self { relay, handle, account, reference })
     }
 }
@@ -270,6 +272,12 @@ mod tests {
         assert_eq!(check("&auth=", "&x="), BadLink::Parameter);
         assert_eq!(check("&key=", "&pin="), BadLink::Parameter);
         assert_eq!(check("%20", "%2"), BadLink::Reference);
+    }
+
+    #[test]
+    fn an_empty_reference_is_none() {
+        let text = Link { reference: None, ..link() }.to_string() + "&ref=";
+        assert_eq!(text.parse::<Link>().unwrap().reference, None);
     }
 
     #[test]

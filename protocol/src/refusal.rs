@@ -52,8 +52,7 @@ impl Wire for Refusal {
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let code = Code::from_number(reader.u16()?)
-            .ok_or(DecodeError::BadValue { field: "refusal_code" })?;
+        let code = Code::from_number(reader.u16()?);
         let retry_after_ms = reader.u32()?;
         let text = reader.text("refusal_text", REFUSAL_TEXT_BYTES_MAX)?;
         Ok(Self { code, retry_after_ms, text })
@@ -66,30 +65,36 @@ macro_rules! codes {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
             $(#[doc = $text] $variant,)+
+            /// A number this version does not know, from a later relay. Never one that has a name
+            /// here: [`Code::from_number`] makes no other.
+            Other(u16),
         }
 
         impl Code {
-            /// Every code, by number.
+            /// Every code that has a name, by number.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The number on the wire.
             pub const fn number(self) -> u16 {
-                match self { $(Self::$variant => $number,)+ }
+                match self { $(Self::$variant => $number,)+ Self::Other(number) => number }
             }
 
             /// The name in SPEC.md.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
+                match self { $(Self::$variant => $name,)+ Self::Other(_) => "other" }
             }
 
             /// What it means and what to do next.
             pub const fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(_) => "the relay refused for a reason this version does not know; update",
+                }
             }
 
-            /// The code of a number, if it has one.
-            pub const fn from_number(number: u16) -> Option<Self> {
-                match number { $($number => Some(Self::$variant),)+ _ => None }
+            /// The code of a number.
+            pub const fn from_number(number: u16) -> Self {
+                match number { $($number => Self::$variant,)+ other => Self::Other(other) }
             }
         }
     };
@@ -140,9 +145,15 @@ mod tests {
     fn every_code_is_found_by_its_number_and_fits_its_bound() {
         for (index, code) in Code::ALL.iter().enumerate() {
             assert_eq!(usize::from(code.number()), index + 1);
-            assert_eq!(Code::from_number(code.number()), Some(*code));
+            assert_eq!(Code::from_number(code.number()), *code);
             let refusal = Refusal::because(*code, "é".repeat(200));
             assert_eq!(Refusal::decode(refusal.encode()), Ok(refusal));
         }
+    }
+
+    #[test]
+    fn a_code_of_a_later_relay_is_kept_as_its_number() {
+        let refusal = Refusal::new(Code::Other(999));
+        assert_eq!(Refusal::decode(refusal.encode()), Ok(refusal));
     }
 }

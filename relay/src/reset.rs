@@ -22,6 +22,8 @@ pub(crate) fn endpoint_config(identity: &Identity) -> EndpointConfig {
     let cid_key = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(cid_key)));
     config.min_reset_interval(RESET_INTERVAL);
+    // quinn would also speak the drafts before RFC 9000.
+    config.supported_versions(vec![1]);
     config
 }
 

@@ -1,4 +1,4 @@
-//! The relay's TLS identity and the transport's parameters. SPEC.md §2 and §4.
+//! The relay's TLS identity and the transport's parameters. SPEC.md §3.
 //!
 //! Clients pin the key, not a certificate authority: the certificate is made anew at each start
 //! around the stored key and says nothing that anybody checks. A thief of `tls.key` can stand in

@@ -148,7 +148,7 @@ impl Wire for MessageState {
             3 => Self::Delivered,
             4 => Self::Unreadable,
             5 => Self::Expired,
-            6 => Self::Refused(Code::from_number(code).ok_or(bad)?),
+            6 => Self::Refused(Code::from_number(code)),
             _ => return Err(bad),
         })
     }

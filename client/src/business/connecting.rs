@@ -161,6 +161,7 @@ impl BusinessCore {
                 self.retry_at = Timestamp(0);
                 Ok(())
             }
+            Notice::Other { .. } => Ok(()),
         }
     }
 

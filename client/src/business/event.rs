@@ -128,8 +128,10 @@ impl Trouble {
         let own = [Self::WrongAuthority, Self::OtherKeys, Self::BadCertificate]
             .into_iter()
             .chain([Self::CertificateNotValid, Self::TakenOver]);
-        let refused = Code::from_number(number).map(Self::Refused);
-        refused.or_else(|| own.into_iter().find(|trouble| trouble.number() == number))
+        match number < OWN {
+            true => Some(Self::Refused(Code::from_number(number))),
+            false => own.into_iter().find(|trouble| trouble.number() == number),
+        }
     }
 }
 

@@ -196,8 +196,10 @@ impl Trouble {
             [Self::WrongAuthority, Self::WrongAccount, Self::OtherBusiness, Self::BadCertificate]
                 .into_iter()
                 .chain([Self::CertificateNotValid, Self::BadPrekeys]);
-        let refused = Code::from_number(number).map(Self::Refused);
-        refused.or_else(|| own.into_iter().find(|trouble| trouble.number() == number))
+        match number < OWN {
+            true => Some(Self::Refused(Code::from_number(number))),
+            false => own.into_iter().find(|trouble| trouble.number() == number),
+        }
     }
 }
 

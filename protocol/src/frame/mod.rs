@@ -16,7 +16,7 @@ use crate::wire::{DecodeError, Reader, Wire, Writer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel(pub u16);
 
-/// Numbers the envelopes of one mailbox, from 1, without gaps.
+/// Numbers the envelopes of one mailbox, rising from 1; what expired leaves gaps in what comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(pub u64);
 

@@ -132,6 +132,8 @@ pub struct PrekeyStock {
     pub kem: PrekeyId,
     /// One-time prekeys left.
     pub one_time: u32,
+    /// Highest one-time id ever published, 0 if none: further ids must be above it.
+    pub highest: PrekeyId,
 }
 
 /// The relay's word to a business.
@@ -146,6 +148,13 @@ pub enum Notice {
     CertificateEnds {
         /// Hours until its end; 0 if it has ended.
         hours: u32,
+    },
+    /// One of a later relay: to be skipped.
+    Other {
+        /// Its kind, neither 1 nor 2.
+        kind: u8,
+        /// Whatever it means.
+        value: u32,
     },
 }
 
@@ -265,14 +274,20 @@ impl Wire for Delivery {
 
 impl Wire for PrekeyStock {
     fn write(&self, out: &mut Writer) {
-        let Self { signed, kem, one_time } = self;
+        let Self { signed, kem, one_time, highest } = self;
         signed.write(out);
         kem.write(out);
         out.u32(*one_time);
+        highest.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { signed: Wire::read(reader)?, kem: Wire::read(reader)?, one_time: reader.u32()? })
+        Ok(Self {
+            signed: Wire::read(reader)?,
+            kem: Wire::read(reader)?,
+            one_time: reader.u32()?,
+            highest: Wire::read(reader)?,
+        })
     }
 }
 
@@ -281,17 +296,18 @@ impl Wire for Notice {
         let (kind, value) = match self {
             Self::PrekeysLow { one_time } => (1, *one_time),
             Self::CertificateEnds { hours } => (2, *hours),
+            Self::Other { kind, value } => (*kind, *value),
         };
         out.u8(kind);
         out.u32(value);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        match (reader.u8()?, reader.u32()?) {
-            (1, one_time) => Ok(Self::PrekeysLow { one_time }),
-            (2, hours) => Ok(Self::CertificateEnds { hours }),
-            _ => Err(DecodeError::BadValue { field: "notice" }),
-        }
+        Ok(match (reader.u8()?, reader.u32()?) {
+            (1, one_time) => Self::PrekeysLow { one_time },
+            (2, hours) => Self::CertificateEnds { hours },
+            (kind, value) => Self::Other { kind, value },
+        })
     }
 }
 

@@ -97,7 +97,12 @@ fn relay_frames() -> Vec<RelayFrame> {
         RelayFrame::Closed,
         RelayFrame::Minted(Box::new(Ticket::from_bytes([2; 128]))),
         RelayFrame::Revoked,
-        RelayFrame::Stock(PrekeyStock { signed: PrekeyId(1), kem: PrekeyId(2), one_time: 3 }),
+        RelayFrame::Stock(PrekeyStock {
+            signed: PrekeyId(1),
+            kem: PrekeyId(2),
+            one_time: 3,
+            highest: PrekeyId(4),
+        }),
         RelayFrame::Subscribed { channel: Channel(1) },
         RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },
         delivery(None),
@@ -106,6 +111,7 @@ fn relay_frames() -> Vec<RelayFrame> {
         RelayFrame::Ended { channel: Channel(1), reason: EndReason::TakenOver },
         RelayFrame::Notice(Notice::PrekeysLow { one_time: 4 }),
         RelayFrame::Notice(Notice::CertificateEnds { hours: 5 }),
+        RelayFrame::Notice(Notice::Other { kind: 9, value: 6 }),
         RelayFrame::Refused(Refusal::new(Code::Busy).retry_after(1000)),
     ]
 }

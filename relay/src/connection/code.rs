@@ -1,5 +1,5 @@
 //! Application error codes of QUIC (RFC 9000 §20.2): why a connection was closed or a stream was
-//! stopped. SPEC.md §4 lists them.
+//! stopped. SPEC.md §3 lists them.
 
 use quinn::VarInt;
 

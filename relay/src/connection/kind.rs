@@ -1,4 +1,4 @@
-//! Which of three kinds a connection is and what each kind may ask. Pure. SPEC.md §3.
+//! Which of three kinds a connection is and what each kind may ask. Pure. SPEC.md §5.3.
 //!
 //! The first request fixes the kind for good, so that a client cannot link what it wanted apart
 //! by mistake: a person's submissions never share a connection with that person's mailboxes.

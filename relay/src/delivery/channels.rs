@@ -31,22 +31,12 @@ pub(crate) struct Turn {
     pub(crate) bytes_max: usize,
 }
 
-/// What an acknowledgement asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Acknowledged {
-    /// Remove up to there from the store.
-    New(Address),
-    /// It was acknowledged here before.
-    Again,
-}
-
 #[derive(Debug)]
 struct Open<S> {
     address: Address,
     /// Held for its drop.
     _subscription: S,
     delivered: Sequence,
-    acknowledged: Sequence,
     in_flight: VecDeque<(Sequence, usize)>,
     /// The last envelope that waited when the subscription began, until `Drained` is due.
     backlog_end: Option<Sequence>,
@@ -91,7 +81,6 @@ impl<S> Channels<S> {
             address,
             _subscription: subscription,
             delivered: acknowledged,
-            acknowledged,
             in_flight: VecDeque::new(),
             backlog_end: Some(backlog_end),
             may_hold_more: false,
@@ -157,30 +146,27 @@ impl<S> Channels<S> {
         drained
     }
 
-    /// Takes an acknowledgement and gives its credit back.
+    /// The mailbox an acknowledgement is about. Its credit comes back with
+    /// [`Channels::acknowledged`], once the store has let go.
     ///
     /// # Errors
     ///
     /// `unknown_channel` or `ack_beyond_delivered`.
-    pub(crate) fn acknowledge(
-        &mut self,
-        channel: Channel,
-        up_to: Sequence,
-    ) -> Result<Acknowledged, Code> {
-        let open = self.open.get_mut(&channel).ok_or(Code::UnknownChannel)?;
-        if open.delivered < up_to {
-            return Err(Code::AckBeyondDelivered);
+    pub(crate) fn check(&self, channel: Channel, up_to: Sequence) -> Result<Address, Code> {
+        let open = self.open.get(&channel).ok_or(Code::UnknownChannel)?;
+        match up_to <= open.delivered {
+            true => Ok(open.address),
+            false => Err(Code::AckBeyondDelivered),
         }
-        if up_to <= open.acknowledged {
-            return Ok(Acknowledged::Again);
-        }
-        open.acknowledged = up_to;
+    }
+
+    /// Gives the credit of what was removed from the store back.
+    pub(crate) fn acknowledged(&mut self, channel: Channel, up_to: Sequence) {
+        let Some(open) = self.open.get_mut(&channel) else { return };
         while let Some((_, bytes)) = open.in_flight.pop_front_if(|(s, _)| *s <= up_to) {
             self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_sub(bytes);
         }
-        let address = open.address;
         self.queue_turn(channel);
-        Ok(Acknowledged::New(address))
     }
 
     /// At the end of the line, if it may have something and has credit.
@@ -246,12 +232,12 @@ mod tests {
         let mut channels = with(&[A]);
         while send(&mut channels, 2048).is_some() {}
         let delivered = Sequence(UNACKNOWLEDGED_PER_CHANNEL_MAX as u64);
-        assert_eq!(
-            channels.acknowledge(Channel(0), Sequence(delivered.0 + 1)),
-            Err(Code::AckBeyondDelivered)
-        );
-        assert_eq!(channels.acknowledge(Channel(0), Sequence(3)), Ok(Acknowledged::New(A)));
-        assert_eq!(channels.acknowledge(Channel(0), Sequence(2)), Ok(Acknowledged::Again));
+        let beyond = Sequence(delivered.0 + 1);
+        assert_eq!(channels.check(Channel(0), beyond), Err(Code::AckBeyondDelivered));
+        assert_eq!(channels.check(Channel(0), delivered), Ok(A));
+        assert_eq!(channels.turn(), None, "what is only asked for is still in flight");
+        channels.acknowledged(Channel(0), Sequence(3));
+        channels.acknowledged(Channel(0), Sequence(2));
         let turn = channels.turn().unwrap();
         assert_eq!((turn.after, turn.count_max), (delivered, 3));
     }
@@ -265,7 +251,7 @@ mod tests {
         }
         assert_eq!(channels.unacknowledged_bytes, MAX);
         assert_eq!(turns, MAX / TURN_BYTES_MAX);
-        channels.acknowledge(Channel(0), Sequence(1)).unwrap();
+        channels.acknowledged(Channel(0), Sequence(1));
         assert_eq!(channels.turn().unwrap().bytes_max, LARGEST);
     }
 
@@ -297,7 +283,7 @@ mod tests {
         assert!(channels.end(Channel(0)));
         assert!(!channels.end(Channel(0)));
         assert_eq!(channels.unacknowledged_bytes, 0);
-        assert_eq!(channels.acknowledge(Channel(0), Sequence(1)), Err(Code::UnknownChannel));
+        assert_eq!(channels.check(Channel(0), Sequence(1)), Err(Code::UnknownChannel));
         assert_eq!(channels.next_number(), Ok(Channel(2)));
     }
 

@@ -17,7 +17,7 @@ use plico_protocol::refusal::{Code, Refusal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::channels::{Acknowledged, Channels, Turn};
+use super::channels::{Channels, Turn};
 use super::hub::{Port, Subscription};
 use crate::connection::{Answer, Item, Outbox, Unheard};
 use crate::request::Request;
@@ -77,7 +77,7 @@ impl Session {
                     Some(item) => self.take(item).await?,
                     None => return self.answer_all().await,
                 },
-                frame = front(&mut self.pending) => self.outbox.push(&frame),
+                frame = front(&mut self.pending) => self.say(&frame),
                 () = self.port.changed() => (),
                 () = rested(self.resting) => self.resting = None,
             }
@@ -109,16 +109,28 @@ impl Session {
         while let Some(answer) = self.pending.front_mut()
             && let Some(frame) = answer.frame_if_ready().await
         {
-            self.outbox.push(&frame);
             self.pending.pop_front();
+            self.say(&frame);
         }
     }
 
     async fn answer_all(&mut self) -> Result<(), Unheard> {
-        while let Some(answer) = self.pending.pop_front() {
-            self.outbox.push_answer(answer).await?;
+        self.answer_ready().await;
+        while !self.pending.is_empty() {
+            self.outbox.flush().await?;
+            let frame = front(&mut self.pending).await;
+            self.say(&frame);
+            self.answer_ready().await;
         }
         Ok(())
+    }
+
+    /// An answer; a confirmed acknowledgement gives its credit back.
+    fn say(&mut self, frame: &RelayFrame) {
+        if let RelayFrame::Acknowledged { channel, up_to } = frame {
+            self.channels.acknowledged(*channel, *up_to);
+        }
+        self.outbox.push(frame);
     }
 
     fn subscribe(&mut self, address: Address, account: Option<AccountKey>) {
@@ -178,12 +190,12 @@ impl Session {
         up_to: Sequence,
         unreadable: Vec<Sequence>,
     ) -> Answer {
-        match self.channels.acknowledge(channel, up_to) {
-            Ok(Acknowledged::New(address)) => {
+        // Repeated ones too go to the writer: only what is committed may be confirmed.
+        match self.channels.check(channel, up_to) {
+            Ok(address) => {
                 let request = Request::Acknowledge { address, channel, up_to, unreadable };
                 Answer::later(self.service.writer.enqueue(request).await)
             }
-            Ok(Acknowledged::Again) => Answer::Ready(RelayFrame::Acknowledged { channel, up_to }),
             Err(code) => Answer::refused(code),
         }
     }

@@ -123,16 +123,22 @@ impl QueueRow {
 impl PrekeysRow {
     /// What its owner is told.
     pub(crate) fn stock(&self) -> PrekeyStock {
-        PrekeyStock { signed: self.signed.id, kem: self.kem.id, one_time: self.one_time }
+        PrekeyStock {
+            signed: self.signed.id,
+            kem: self.kem.id,
+            one_time: self.one_time,
+            highest: self.highest,
+        }
     }
 }
 
 impl SubmissionRow {
-    /// The first hour in which its fate may be told. When a person reads is theirs, so that a
-    /// delivery to a person shows only once its UTC day is over.
+    /// The first hour in which its fate may be told. When a person's device is there is theirs, so
+    /// that what it fetched shows only once the UTC day is over; what it could not open too, or a
+    /// business would send garbage to see when the device comes.
     fn shows(&self) -> Hour {
         match self.fate {
-            Fate::Delivered if self.to_person => self.ended.day().end(),
+            Fate::Delivered | Fate::Unreadable if self.to_person => self.ended.day().end(),
             _ => self.ended,
         }
     }

@@ -105,7 +105,7 @@ fn names_differ_by_table_and_key() {
 }
 
 #[test]
-fn a_delivery_to_a_person_shows_when_its_day_is_over_and_other_fates_at_once() {
+fn what_a_persons_device_fetched_shows_when_its_day_is_over_and_other_fates_at_once() {
     use plico_protocol::frame::SubmissionState as State;
     let ended = 24 * 100 + 5;
     let midnight = 24 * 101;
@@ -115,7 +115,9 @@ fn a_delivery_to_a_person_shows_when_its_day_is_over_and_other_fates_at_once() {
         (Fate::Delivered, true, midnight + 47, State::Delivered),
         (Fate::Delivered, true, midnight + 48, State::Unknown),
         (Fate::Delivered, false, ended, State::Delivered),
-        (Fate::Unreadable, true, ended, State::Unreadable),
+        (Fate::Unreadable, true, midnight - 1, State::Queued),
+        (Fate::Unreadable, true, midnight, State::Unreadable),
+        (Fate::Unreadable, false, ended, State::Unreadable),
         (Fate::Expired, true, ended, State::Expired),
         (Fate::Expired, true, ended + 47, State::Expired),
         (Fate::Expired, true, ended + 48, State::Unknown),

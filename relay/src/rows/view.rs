@@ -147,7 +147,8 @@ impl View {
     pub fn prekey_stock(&self, account: &AccountKey) -> Result<PrekeyStock, ViewError> {
         let key = self.rows.prekeys(account);
         let Some(value) = self.store.reader()?.get(Table::Prekeys, key.as_bytes())? else {
-            return Ok(PrekeyStock { signed: PrekeyId(0), kem: PrekeyId(0), one_time: 0 });
+            let none = PrekeyId(0);
+            return Ok(PrekeyStock { signed: none, kem: none, one_time: 0, highest: none });
         };
         let table = Table::Prekeys.name();
         let row = PrekeysRow::decode(value).map_err(|error| BadRow::Form { table, error })?;

@@ -278,7 +278,7 @@ fn compare(world: &World, model: &Model) {
     }
     for (id, (state, ended)) in &model.submissions {
         let shows = match state {
-            SubmissionState::Delivered => ended.day().end(),
+            SubmissionState::Delivered | SubmissionState::Unreadable => ended.day().end(),
             _ => *ended,
         };
         let told = view.submission_state(&SubmitId::new(*id), now).unwrap();
