@@ -2,8 +2,8 @@
 //!
 //! A killed relay says no goodbye. Without this its clients would wait a minute for the idle limit;
 //! with it their next packet, at the latest a keep-alive, is answered by a reset and they connect
-//! again. For that, the keys behind reset tokens and connection ids must outlive the process: both
-//! are derived from the TLS key.
+//! again. For that, the key behind reset tokens must outlive the process: it is derived from the TLS
+//! key. Connection ids are 16 random bytes, so that nobody can collect the tokens of ids to come.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,14 @@ use std::time::Duration;
 use plico_protocol::mac::MacKey;
 use quinn::EndpointConfig;
 use quinn::crypto::{CryptoError, HmacKey};
-use quinn_proto::HashedConnectionIdGenerator;
+use quinn_proto::RandomConnectionIdGenerator;
 
 use crate::tls::Identity;
 
 /// The part of the endpoint's configuration that outlives the process.
 pub(crate) fn endpoint_config(identity: &Identity) -> EndpointConfig {
     let mut config = EndpointConfig::new(Arc::new(ResetKey(identity.derive(b"plico/1 reset\0"))));
-    let [a, b, c, d, e, f, g, h, ..] = *identity.derive(b"plico/1 cid\0").expose_secret();
-    let cid_key = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(cid_key)));
+    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_BYTES)));
     config.min_reset_interval(RESET_INTERVAL);
     // quinn would also speak the drafts before RFC 9000.
     config.supported_versions(vec![1]);
@@ -47,6 +45,7 @@ impl HmacKey for ResetKey {
     }
 }
 
+const CONNECTION_ID_BYTES: usize = 16;
 /// After a restart a thousand clients a second learn of it. A reset is smaller than the packet it
 /// answers, so nobody is flooded by it.
 const RESET_INTERVAL: Duration = Duration::from_millis(1);

@@ -20,7 +20,7 @@ pub(super) fn run(
     let config = Config { listen: listen.unwrap_or(config.listen), ..config };
     telemetry::install(config.log_level);
     let runtime = Runtime::new().map_err(Failure::failed)?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         // Before the relay: a signal that comes while it starts must stop it in order, too.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
@@ -28,10 +28,20 @@ pub(super) fn run(
         announce(&relay, &config);
         told_to_stop(&mut interrupt, &mut terminate).await;
         say("stopping");
-        relay.shutdown().await.map_err(Failure::failed)?;
+        tokio::select! {
+            stopped = relay.shutdown() => stopped.map_err(Failure::failed)?,
+            () = told_to_stop(&mut interrupt, &mut terminate) => {
+                return Err(Failure::Failed(
+                    "stopped at once, as told twice; what was accepted is on disk".to_owned(),
+                ));
+            }
+        }
         say("stopped");
         Ok(())
-    })
+    });
+    // A disk that hangs must not keep the process: its time to stop in order is over.
+    runtime.shutdown_background();
+    done
 }
 
 fn announce(relay: &Relay, config: &Config) {

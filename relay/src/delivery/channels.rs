@@ -51,22 +51,23 @@ impl<S> Default for Channels<S> {
 }
 
 impl<S> Channels<S> {
-    /// The number the next channel will have.
+    /// A number for a channel, whether it is then opened or not. One is used again only after all
+    /// others, so that late news or a late acknowledgement of a channel does not hit another mailbox.
     ///
     /// # Errors
     ///
     /// `too_many` channels.
-    pub(crate) fn next_number(&self) -> Result<Channel, Code> {
+    pub(crate) fn take_number(&mut self) -> Result<Channel, Code> {
         if CHANNELS_PER_CONNECTION_MAX <= self.open.len() {
             return Err(Code::TooMany);
         }
-        // A number is used again only after all others, so that a late acknowledgement of a channel
-        // that ended does not hit another mailbox.
-        let numbers = (self.next..=u16::MAX).chain(0..self.next).map(Channel);
-        numbers.into_iter().find(|number| !self.open.contains_key(number)).ok_or(Code::TooMany)
+        let mut numbers = (self.next..=u16::MAX).chain(0..self.next).map(Channel);
+        let free = numbers.find(|number| !self.open.contains_key(number)).ok_or(Code::TooMany)?;
+        self.next = free.0.wrapping_add(1);
+        Ok(free)
     }
 
-    /// Opens the channel numbered by [`Channels::next_number`]. Everything after `acknowledged` is
+    /// Opens the channel numbered by [`Channels::take_number`]. Everything after `acknowledged` is
     /// to be delivered; what waited when the subscription began ends with `backlog_end`.
     pub(crate) fn open(
         &mut self,
@@ -76,7 +77,6 @@ impl<S> Channels<S> {
         acknowledged: Sequence,
         backlog_end: Sequence,
     ) {
-        self.next = channel.0.wrapping_add(1);
         let open = Open {
             address,
             _subscription: subscription,
@@ -205,7 +205,7 @@ mod tests {
     fn with(addresses: &[Address]) -> Channels<()> {
         let mut channels = Channels::default();
         for address in addresses {
-            let number = channels.next_number().unwrap();
+            let number = channels.take_number().unwrap();
             channels.open(number, *address, (), Sequence(0), Sequence(2));
         }
         channels
@@ -284,14 +284,14 @@ mod tests {
         assert!(!channels.end(Channel(0)));
         assert_eq!(channels.unacknowledged_bytes, 0);
         assert_eq!(channels.check(Channel(0), Sequence(1)), Err(Code::UnknownChannel));
-        assert_eq!(channels.next_number(), Ok(Channel(2)));
+        assert_eq!(channels.take_number(), Ok(Channel(2)));
     }
 
     #[test]
     fn one_channel_too_many_is_refused() {
         let mut channels = with(&[A; CHANNELS_PER_CONNECTION_MAX]);
-        assert_eq!(channels.next_number(), Err(Code::TooMany));
+        assert_eq!(channels.take_number(), Err(Code::TooMany));
         channels.end(Channel(3));
-        assert_eq!(channels.next_number(), Ok(Channel(256)));
+        assert_eq!(channels.take_number(), Ok(Channel(256)));
     }
 }

@@ -148,7 +148,7 @@ impl Session {
     }
 
     fn open(&mut self, address: Address, account: Option<AccountKey>) -> Result<Channel, Refusal> {
-        let channel = self.channels.next_number().map_err(Refusal::new)?;
+        let channel = self.channels.take_number().map_err(Refusal::new)?;
         let view = &self.service.view;
         if let Some(account) = &account {
             self.check_inbox(&address, account)?;
@@ -229,7 +229,7 @@ impl Session {
             tracing::error!(error = %error, "envelopes cannot be read; trying again");
         }) else {
             self.resting = Some(Instant::now() + READ_PAUSE);
-            self.channels.sent(channel, [], true);
+            self.channels.arrived(channel);
             return false;
         };
         let sent: Vec<_> =

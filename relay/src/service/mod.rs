@@ -127,10 +127,14 @@ impl Service {
         publication: Box<Publication>,
         account: Option<AccountKey>,
     ) -> Answer {
+        // At once: a key that nobody certified must not park publications here.
+        let standing = account.ok_or_else(|| Refusal::new(Code::NotProven));
+        let account = match standing.and_then(|account| self.standing(&account).map(|_| account)) {
+            Ok(account) => account,
+            Err(refusal) => return Err(refusal).into(),
+        };
         let service = self.clone();
         Answer::later(async move {
-            let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
-            service.standing(&account)?;
             let publication = service.check_publication(publication, account).await?;
             service.writer.call(Request::PublishPrekeys { account, publication }).await
         })
