@@ -1,5 +1,6 @@
 //! One QUIC connection to the relay of a link, from a socket of its own.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use plico_protocol::limits;
 use plico_protocol::link::RelayLink;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ConnectionError, Endpoint, TokenStore, TransportConfig, VarInt};
+use quinn::{ConnectionError, Endpoint, EndpointConfig, TokenStore, TransportConfig, VarInt};
 use tokio::time::timeout;
 
 use super::options::Options;
@@ -39,6 +40,9 @@ pub enum ConnectError {
     /// The relay is stopping.
     #[error("the relay is shutting down")]
     ShuttingDown,
+    /// The relay's TLS gives no exporter value, so nobody can prove a key to it.
+    #[error("the relay's encryption lacks what proves a key; tell the relay's operator")]
+    NoExporter,
     /// A connection ended, or a request was not answered in time.
     #[error("the connection was lost")]
     Lost,
@@ -121,8 +125,8 @@ impl Dialer {
         if let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| fits(endpoint)) {
             return Ok(endpoint.clone());
         }
-        let endpoint = Endpoint::client(self.local(to))
-            .map_err(|error| ConnectError::Socket(error.to_string()))?;
+        let endpoint =
+            open(self.local(to)).map_err(|error| ConnectError::Socket(error.to_string()))?;
         self.endpoint = Some(endpoint.clone());
         Ok(endpoint)
     }
@@ -138,6 +142,14 @@ impl Dialer {
     }
 }
 
+/// An endpoint that knows QUIC version 1 alone.
+fn open(local: SocketAddr) -> io::Result<Endpoint> {
+    let runtime = quinn::default_runtime().ok_or_else(|| io::Error::other("no tokio runtime"))?;
+    let mut config = EndpointConfig::default();
+    config.supported_versions(vec![QUIC_V1]);
+    Endpoint::new(config, None, UdpSocket::bind(local)?, runtime)
+}
+
 /// What the end of a connection means.
 pub(super) fn reason(error: &ConnectionError) -> ConnectError {
     let crypto = |alert: u8| quinn::TransportErrorCode::crypto(alert);
@@ -147,8 +159,8 @@ pub(super) fn reason(error: &ConnectionError) -> ConnectError {
         ConnectionError::ApplicationClosed(close) if close.error_code == SHUTTING_DOWN => {
             return ConnectError::ShuttingDown;
         }
-        ConnectionError::ApplicationClosed(close) if close.error_code == FULL => {
-            return ConnectError::Full;
+        ConnectionError::ApplicationClosed(close) if close.error_code == NO_EXPORTER => {
+            return ConnectError::NoExporter;
         }
         ConnectionError::TimedOut => return ConnectError::Unreachable,
         _ => return ConnectError::Lost,
@@ -157,6 +169,7 @@ pub(super) fn reason(error: &ConnectionError) -> ConnectError {
         // We offer one key exchange, so a peer that finds none in common lacks it.
         code if code == crypto(ALERT_HANDSHAKE_FAILURE) => ConnectError::ClassicalOnly,
         code if code == crypto(ALERT_NO_APPLICATION_PROTOCOL) => ConnectError::NotPlico,
+        // RFC 9000 §20.1: how a relay without room refuses, before a connection costs it anything.
         quinn::TransportErrorCode::CONNECTION_REFUSED => ConnectError::Full,
         _ => ConnectError::Lost,
     }
@@ -202,12 +215,14 @@ impl TokenStore for NoTokens {
     }
 }
 
+/// SPEC.md §3; a later version is another protocol to us.
+const QUIC_V1: u32 = 1;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connection close codes of SPEC.md §3.
 const DONE: VarInt = VarInt::from_u32(0);
 const SHUTTING_DOWN: VarInt = VarInt::from_u32(1);
-const FULL: VarInt = VarInt::from_u32(3);
+const NO_EXPORTER: VarInt = VarInt::from_u32(3);
 /// TLS alerts (RFC 8446 §6.2, RFC 7301 §3.2).
 const ALERT_HANDSHAKE_FAILURE: u8 = 40;
 const ALERT_NO_APPLICATION_PROTOCOL: u8 = 120;

@@ -100,3 +100,21 @@ async fn two_lines_have_two_sockets_and_a_new_network_a_new_one() {
     assert_ne!(dialers[0].endpoint.as_ref().unwrap().local_addr().unwrap(), ports[0]);
     assert!(dialers[0].dial().await.is_ok());
 }
+
+#[test]
+fn a_full_relay_is_told_from_one_that_cannot_be_proven_to() {
+    let closed = |code: u32| {
+        let error_code = VarInt::from_u32(code);
+        let close = quinn::ApplicationClose { error_code, reason: Bytes::new() };
+        reason(&ConnectionError::ApplicationClosed(close))
+    };
+    assert_eq!(closed(1), ConnectError::ShuttingDown);
+    assert_eq!(closed(2), ConnectError::Lost);
+    assert_eq!(closed(3), ConnectError::NoExporter);
+    let refused = quinn::ConnectionClose {
+        error_code: quinn::TransportErrorCode::CONNECTION_REFUSED,
+        frame_type: None,
+        reason: Bytes::new(),
+    };
+    assert_eq!(reason(&ConnectionError::ConnectionClosed(refused)), ConnectError::Full);
+}
