@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use plico_client::{ConnectError, LookUpError, Trouble};
+use plico_client::{BusinessEvent, BusinessTrouble, ConnectError, LookUpError, Trouble};
 use plico_protocol::limits;
 use plico_protocol::link::Pin;
 use plico_protocol::refusal::Code;
 use rustls::crypto::aws_lc_rs;
 
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::Desk;
+use crate::harness::sdk::{Desk, next_asked, told, words};
 
 #[tokio::test]
 async fn a_link_with_a_wrong_pin_is_believed_in_nothing() {
@@ -77,6 +77,30 @@ async fn a_relay_with_classical_key_exchange_alone_is_refused() {
     let chat = person.conversation(&link).await.unwrap();
     let refused = chat.business().await.unwrap_err();
     assert_eq!(refused, LookUpError::Connect(ConnectError::ClassicalOnly));
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_works_on_the_same_connection() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    relay.revoke_newest("bank").await;
+    let stopped = |event| match event {
+        BusinessEvent::Trouble { trouble: BusinessTrouble::Refused(code), .. } => Some(code),
+        _ => None,
+    };
+    assert_eq!(told(&mut bank, stopped).await, Code::NotCertified);
+    relay.certify_request(&bank.request().await.unwrap().to_text()).await;
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let id = chat.send("are you back?").await.unwrap();
+    // Whatever is asked makes the agent look at the clock.
+    relay.clock.advance_minutes(2);
+    bank.state(id).await.unwrap();
+    assert_eq!(words(&next_asked(&mut bank).await.content.body), "are you back?");
     person.close().await.unwrap();
     bank.close().await.unwrap();
     relay.stop().await;

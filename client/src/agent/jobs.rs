@@ -38,16 +38,21 @@ impl<J: PartialEq> Jobs<J> {
         self.asked.values().any(|(on, _)| *on == line)
     }
 
-    /// Asks on a line that is up.
+    /// Asks on a line that is up. A full line does not take it; then the work is not noted, and
+    /// the next look at what there is to do finds it again.
     pub(crate) fn ask(&mut self, lines: &Lines, line: LineId, job: J, frame: ClientFrame) {
-        let token = self.note(line, job);
-        lines.ask(line, Ask::Request(token, frame));
+        let token = self.next_token();
+        if lines.ask(line, Ask::Request(token, frame)) {
+            self.asked.insert(token, (line, job));
+        }
     }
 
-    /// Proves a key on a line that is up.
+    /// Proves a key on a line that is up; the same holds.
     pub(crate) fn prove(&mut self, lines: &Lines, line: LineId, job: J, proving: Proving) {
-        let token = self.note(line, job);
-        lines.ask(line, Ask::Prove(token, proving));
+        let token = self.next_token();
+        if lines.ask(line, Ask::Prove(token, proving)) {
+            self.asked.insert(token, (line, job));
+        }
     }
 
     /// The work an answer belongs to; `None` if it is no longer wanted.
@@ -60,10 +65,8 @@ impl<J: PartialEq> Jobs<J> {
         self.asked.retain(|_, (on, _)| *on != line);
     }
 
-    fn note(&mut self, line: LineId, job: J) -> Token {
+    fn next_token(&mut self) -> Token {
         self.tokens += 1;
-        let token = Token(self.tokens);
-        self.asked.insert(token, (line, job));
-        token
+        Token(self.tokens)
     }
 }

@@ -22,7 +22,7 @@ struct Open {
 }
 
 impl Lines {
-    pub(super) fn new(options: Options, reports: mpsc::Sender<Report>) -> Self {
+    pub(crate) fn new(options: Options, reports: mpsc::Sender<Report>) -> Self {
         Self { options, reports, open: BTreeMap::new(), opened: 0 }
     }
 
@@ -47,14 +47,16 @@ impl Lines {
         self.open.get(&id).is_some_and(|open| open.epoch.is_some())
     }
 
-    /// Asks on a line that is up; otherwise `Down` has been or will be reported, and the ask is
-    /// forgotten like every other on that connection.
-    pub(crate) fn ask(&self, id: LineId, ask: Ask) {
+    /// Asks on a line that is up; whether the line took it. One that is down or full did not: who
+    /// asks keeps it for later.
+    #[must_use]
+    pub(crate) fn ask(&self, id: LineId, ask: Ask) -> bool {
         let up = self.open.get(&id).and_then(|open| Some((open, open.epoch?)));
-        let Some((open, epoch)) = up else { return };
-        if !open.line.ask(epoch, ask) {
+        let taken = up.is_some_and(|(open, epoch)| open.line.ask(epoch, ask));
+        if !taken {
             tracing::debug!("a line has more to carry than it takes");
         }
+        taken
     }
 
     /// Keeps count of what is up, and drops reports of connections that are gone.

@@ -53,19 +53,22 @@ impl BusinessCore {
         let held = self.now() < self.retry_at;
         self.check_certificate(&relay, held, lines);
         let line = *self.line.get_or_insert_with(|| lines.open(&relay));
-        if !lines.is_up(line) {
+        if held || !lines.is_up(line) {
             return;
         }
-        if !self.proven.account {
-            if !self.jobs.has(&Job::ProveAccount) {
-                let account = Proving::Account(self.identity.account.clone());
-                self.jobs.prove(lines, line, Job::ProveAccount, account);
-                let inbox = Proving::Inbox(self.identity.inbox.clone());
-                self.jobs.prove(lines, line, Job::ProveInbox, inbox);
-            }
-        } else if self.proven.inbox && !self.subscribed && !held {
-            self.subscribed = true;
-            lines.ask(line, Ask::Subscribe(self.identity.inbox.public()));
+        let Proven { account, inbox } = self.proven;
+        if !account && !self.jobs.has(&Job::ProveAccount) {
+            let account = Proving::Account(self.identity.account.clone());
+            self.jobs.prove(lines, line, Job::ProveAccount, account);
+        }
+        // Pipelined: the relay answers in order.
+        let proving = account || self.jobs.has(&Job::ProveAccount);
+        if proving && !inbox && !self.jobs.has(&Job::ProveInbox) {
+            let inbox = Proving::Inbox(self.identity.inbox.clone());
+            self.jobs.prove(lines, line, Job::ProveInbox, inbox);
+        }
+        if account && inbox && !self.subscribed {
+            self.subscribed = lines.ask(line, Ask::Subscribe(self.identity.inbox.public()));
         }
     }
 
@@ -165,16 +168,25 @@ impl BusinessCore {
         }
     }
 
-    /// The inbox's channel ended. It is subscribed again on the next connection, so that two
-    /// processes do not take it from each other in turns.
-    pub(super) fn ended(&mut self, channel: Channel, reason: EndReason) -> Result<(), StateError> {
+    /// The inbox's channel ended. One that was taken over is subscribed again on the next
+    /// connection, so that two processes do not take it from each other in turns; one whose
+    /// certificate was revoked soon, because a new certificate may be issued at any time.
+    pub(super) fn ended(
+        &mut self,
+        (line, channel): (LineId, Channel),
+        reason: EndReason,
+    ) -> Result<(), StateError> {
+        self.inbound.ended((line, channel));
         if self.inbox_channel != Some(channel) {
             return Ok(());
         }
         self.inbox_channel = None;
-        self.trouble(match reason {
-            EndReason::TakenOver => Trouble::TakenOver,
-            EndReason::Closed => Trouble::Refused(Code::NotCertified),
-        })
+        match reason {
+            EndReason::TakenOver => self.trouble(Trouble::TakenOver),
+            EndReason::Closed => {
+                (self.subscribed, self.certificate_checked) = (false, false);
+                self.trouble(Trouble::Refused(Code::NotCertified))
+            }
+        }
     }
 }

@@ -286,29 +286,33 @@ impl Core for BusinessCore {
                 let inbound = &mut self.inbound;
                 self.state.write(|rows| inbound.confirmed(line, channel, up_to, rows))?;
             }
+            LineEvent::NotAcknowledged { channel, refusal } => {
+                let now = self.now();
+                self.inbound.refused((line, channel), &refusal, now);
+            }
             LineEvent::Delivered(delivery) => self.delivered(line, &delivery)?,
             LineEvent::Drained => {
                 self.drained = true;
                 self.forget_prekeys()?;
                 self.forget_sessions()?;
             }
-            LineEvent::Ended { channel, reason } => self.ended(channel, reason)?,
+            LineEvent::Ended { channel, reason } => self.ended((line, channel), reason)?,
             LineEvent::Notice(notice) => self.notice(notice)?,
         }
         Ok(())
     }
 
     fn advance(&mut self, lines: &mut Lines) -> Result<Option<Timestamp>, StateError> {
-        self.inbound.send(lines);
+        let now = self.now();
+        self.inbound.send(lines, now);
         self.keep_connected(lines);
         self.tend_prekeys(lines);
         self.publish(lines)?;
         self.seal_waiting(lines)?;
         self.submit_sealed(lines)?;
         self.journal.hand_out(&mut self.state, show)?;
-        let now = self.now();
         let due = [self.retry_at, self.prekeys_due].into_iter().filter(|at| now < *at);
-        Ok(due.chain(self.outbox.wake(now)).min())
+        Ok(due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min())
     }
 
     fn close(&mut self) -> Result<(), StateError> {

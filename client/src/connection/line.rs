@@ -66,6 +66,7 @@ pub(crate) enum LineEvent {
     Subscribed { address: Address, channel: Channel },
     NotSubscribed { address: Address, refusal: Refusal },
     Acknowledged { channel: Channel, up_to: Sequence },
+    NotAcknowledged { channel: Channel, refusal: Refusal },
     Delivered(Box<Delivery>),
     Drained,
     Ended { channel: Channel, reason: EndReason },

@@ -137,9 +137,7 @@ async fn read_deliveries(
     loop {
         let Ok(frame) = read_frame(&mut stream).await else { return StreamEnded };
         let Ok(event) = delivery_event(frame, &asked) else { return StreamEnded };
-        if let Some(event) = event
-            && reports.send(event).await.is_err()
-        {
+        if reports.send(event).await.is_err() {
             return StreamEnded;
         }
     }
@@ -148,8 +146,8 @@ async fn read_deliveries(
 fn delivery_event(
     frame: RelayFrame,
     asked: &Pending<DeliveryAsk>,
-) -> Result<Option<LineEvent>, StreamEnded> {
-    Ok(Some(match frame {
+) -> Result<LineEvent, StreamEnded> {
+    Ok(match frame {
         RelayFrame::Subscribed { channel } => {
             let subscription = |ask: &DeliveryAsk| matches!(ask, DeliveryAsk::Subscribe(_));
             match asked.answered_where(subscription) {
@@ -164,9 +162,8 @@ fn delivery_event(
         }
         RelayFrame::Refused(refusal) => match asked.answered() {
             Some(DeliveryAsk::Subscribe(address)) => LineEvent::NotSubscribed { address, refusal },
-            Some(DeliveryAsk::Acknowledge(_)) => {
-                tracing::debug!(code = refusal.code.name(), "an acknowledgement was refused");
-                return Ok(None);
+            Some(DeliveryAsk::Acknowledge(channel)) => {
+                LineEvent::NotAcknowledged { channel, refusal }
             }
             None => return Err(StreamEnded),
         },
@@ -175,5 +172,5 @@ fn delivery_event(
         RelayFrame::Ended { channel, reason } => LineEvent::Ended { channel, reason },
         RelayFrame::Notice(notice) => LineEvent::Notice(notice),
         _ => return Err(StreamEnded),
-    }))
+    })
 }

@@ -5,10 +5,11 @@ use plico_protocol::frame::{Channel, ClientFrame, RelayFrame};
 use plico_protocol::id::{Address, TicketOpening};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{Ticket, ticket_commitment};
-use plico_protocol::time::Hour;
+use plico_protocol::time::{Hour, Timestamp};
 
-use super::core::{Job, PersonCore, Talk, put_record};
+use super::core::{Job, PersonCore, put_record};
 use super::record::{ConsentTerms, Minted, Standing, Started, Wish};
+use super::talk::{Subscribing, Talk};
 use crate::agent::lines::Lines;
 use crate::agent::outgoing::{Outgoing, Stage};
 use crate::connection::{Ask, LineId, Proving};
@@ -19,7 +20,9 @@ use crate::state::{Name, Rows, StateError, Table};
 impl PersonCore {
     /// Keeps every mailbox that is open proven and subscribed.
     pub(super) fn keep_subscribed(&mut self, lines: &mut Lines) {
-        let open = self.talks.iter().filter(|(_, talk)| talk.record.opened);
+        let now = self.now();
+        let due = |talk: &Talk| talk.record.opened && talk.subscribing.not_before <= Some(now);
+        let open = self.talks.iter().filter(|(_, talk)| due(talk));
         let open: Vec<u64> = open.map(|(peer, _)| *peer).collect();
         for peer in open {
             let Some(line) = self.proven_line(peer, lines) else { continue };
@@ -27,9 +30,10 @@ impl PersonCore {
                 continue;
             };
             if let Some(relay) = self.relay_of(peer)
-                && relay.subscribed.insert(peer)
+                && !relay.subscribed.contains(&peer)
+                && lines.ask(line, Ask::Subscribe(address))
             {
-                lines.ask(line, Ask::Subscribe(address));
+                relay.subscribed.insert(peer);
             }
         }
     }
@@ -251,6 +255,9 @@ impl PersonCore {
 
     pub(super) fn subscribed(&mut self, line: LineId, address: &Address, channel: Channel) {
         let Some(peer) = self.peer_of(address) else { return };
+        if let Some(talk) = self.talks.get_mut(&peer) {
+            talk.subscribing = Subscribing::default();
+        }
         if let Some(relay) = self.relay_of(peer)
             && relay.person == Some(line)
         {
@@ -261,20 +268,29 @@ impl PersonCore {
     pub(super) fn not_subscribed(&mut self, address: &Address, refusal: &Refusal) {
         tracing::debug!(code = refusal.code.name(), "a subscription was refused");
         let Some(peer) = self.peer_of(address) else { return };
-        // A relay restored without this mailbox: open it again with the next message.
-        if refusal.code == Code::NoMailbox
-            && let Some(talk) = self.talks.get_mut(&peer)
-        {
-            talk.record.opened = false;
-            if let Some(relay) = self.relay_of(peer) {
-                relay.subscribed.remove(&peer);
-            }
+        let now = self.now();
+        if let Some(relay) = self.relay_of(peer) {
+            relay.subscribed.remove(&peer);
         }
+        let Some(talk) = self.talks.get_mut(&peer) else { return };
+        // A relay restored without this mailbox: open it again with the next message.
+        if refusal.code == Code::NoMailbox {
+            talk.record.opened = false;
+            return;
+        }
+        // Whatever the reason, a mailbox that is not subscribed hears nothing: asked again, after
+        // a second, doubling to some minutes, and not before the relay says.
+        let Subscribing { refused, not_before } = &mut talk.subscribing;
+        let ms = (SUBSCRIBE_MS_MIN << (*refused).min(SUBSCRIBE_DOUBLING))
+            .max(u64::from(refusal.retry_after_ms));
+        *refused = refused.saturating_add(1);
+        *not_before = Some(Timestamp(now.0.saturating_add(ms)));
     }
 
     /// Another device or process with this state took the mailbox over, or it was closed. It is
     /// subscribed again on the next connection, so that two do not take it from each other in turns.
     pub(super) fn channel_ended(&mut self, line: LineId, channel: Channel) {
+        self.inbound.ended((line, channel));
         let relay = self.relays.iter_mut().find(|relay| relay.person == Some(line));
         if let Some(relay) = relay {
             relay.channels.remove(&channel);
@@ -325,3 +341,7 @@ pub(super) fn remember_ticket(
 fn forget_tickets(rows: &Rows<'_>, conversation: u64) -> Result<(), StateError> {
     rows.delete_where::<Minted>(Table::Ticket, |minted| minted.conversation == conversation)
 }
+
+const SUBSCRIBE_MS_MIN: u64 = 1_000;
+/// Up to 4 minutes and 16 seconds.
+const SUBSCRIBE_DOUBLING: u32 = 8;

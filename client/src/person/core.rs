@@ -1,20 +1,18 @@
 //! The core of a person's agent: what is in memory, and who does what with a command or a report.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
-use plico_protocol::frame::{Channel, RelayFrame};
-use plico_protocol::id::TicketOpening;
-use plico_protocol::link::{Link, RelayLink};
-use plico_protocol::prekey::VerifiedBundle;
-use plico_protocol::ticket::Ticket;
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::link::Link;
 use plico_protocol::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
 use super::record::{Minted, Record, Standing, WISHES_MAX, Wish};
+use super::talk::{Relay, Talk};
 use super::{ConversationId, SendError};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
@@ -73,41 +71,6 @@ pub(super) struct PersonCore {
     pub(super) inbound: Inbound,
     pub(super) journal: Journal<Event>,
     pub(super) jobs: Jobs<Job>,
-}
-
-/// A conversation with what is known only in memory.
-pub(super) struct Talk {
-    pub(super) record: Record,
-    /// A ticket for the next message.
-    pub(super) ticket: Option<(Ticket, TicketOpening)>,
-    /// A bundle for the first message.
-    pub(super) bundle: Option<VerifiedBundle>,
-    /// The opening of the ticket that is being minted.
-    pub(super) opening: Option<TicketOpening>,
-    /// Nothing is tried before this.
-    pub(super) retry_at: Timestamp,
-    pub(super) trouble: Option<Trouble>,
-    /// Applications that ask who the business is.
-    pub(super) asking: Vec<oneshot::Sender<Result<Profile, LookUpError>>>,
-    /// A message with marks that is not sealed yet.
-    pub(super) marks: Option<u64>,
-    pub(super) told_lost: bool,
-    /// A message came while the certificate was due to be looked up again.
-    pub(super) recheck: bool,
-}
-
-/// A relay and the two lines to it.
-pub(super) struct Relay {
-    pub(super) link: RelayLink,
-    pub(super) person: Option<LineId>,
-    pub(super) anonymous: Option<LineId>,
-    /// When each line was last of use.
-    pub(super) person_used: Timestamp,
-    pub(super) anonymous_used: Timestamp,
-    pub(super) proven: HashSet<u64>,
-    pub(super) subscribed: HashSet<u64>,
-    pub(super) channels: HashMap<Channel, u64>,
-    pub(super) told: Option<ConnectionState>,
 }
 
 impl PersonCore {
@@ -300,8 +263,9 @@ impl PersonCore {
         let resting = self.relays.iter().filter(|relay| relay.anonymous.is_some());
         let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + IDLE_MS));
         let retries = self.talks.values().map(|talk| talk.retry_at);
-        let due = resting.chain(retries).filter(|at| now < *at);
-        due.chain(self.outbox.wake(now)).min()
+        let deaf = self.talks.values().filter_map(|talk| talk.subscribing.not_before);
+        let due = resting.chain(retries).chain(deaf).filter(|at| now < *at);
+        due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min()
     }
 }
 
@@ -365,6 +329,10 @@ impl Core for PersonCore {
             LineEvent::NotSubscribed { address, refusal } => {
                 self.not_subscribed(&address, &refusal);
             }
+            LineEvent::NotAcknowledged { channel, refusal } => {
+                let now = self.now();
+                self.inbound.refused((line, channel), &refusal, now);
+            }
             LineEvent::Acknowledged { channel, up_to } => {
                 let inbound = &mut self.inbound;
                 self.state.write(|rows| inbound.confirmed(line, channel, up_to, rows))?;
@@ -377,7 +345,8 @@ impl Core for PersonCore {
     }
 
     fn advance(&mut self, lines: &mut Lines) -> Result<Option<Timestamp>, StateError> {
-        self.inbound.send(lines);
+        let now = self.now();
+        self.inbound.send(lines, now);
         self.keep_subscribed(lines);
         self.carry_wishes(lines)?;
         self.answer_asking(lines);
@@ -390,55 +359,6 @@ impl Core for PersonCore {
 
     fn close(&mut self) -> Result<(), StateError> {
         self.state.checkpoint()
-    }
-}
-
-impl Talk {
-    pub(super) fn new(record: Record) -> Self {
-        Self {
-            record,
-            ticket: None,
-            bundle: None,
-            opening: None,
-            retry_at: Timestamp(0),
-            trouble: None,
-            asking: Vec::new(),
-            marks: None,
-            told_lost: false,
-            recheck: false,
-        }
-    }
-
-    /// The business as it was verified.
-    pub(super) fn profile(&self) -> Option<Profile> {
-        self.record.known.as_ref().map(|known| Profile::of(known.certificate.body()))
-    }
-}
-
-impl Relay {
-    fn new(link: RelayLink) -> Self {
-        Self {
-            link,
-            person: None,
-            anonymous: None,
-            person_used: Timestamp(0),
-            anonymous_used: Timestamp(0),
-            proven: HashSet::new(),
-            subscribed: HashSet::new(),
-            channels: HashMap::new(),
-            told: None,
-        }
-    }
-
-    /// Forgets what held on one connection only.
-    fn forget_connection(&mut self) {
-        self.proven.clear();
-        self.subscribed.clear();
-        self.channels.clear();
-    }
-
-    fn has(&self, line: LineId) -> bool {
-        self.person == Some(line) || self.anonymous == Some(line)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A person's side: conversations with businesses, each under keys of its own.
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
-//! agent's core: [`core`] (commands, reports, what to do next), [`trust`] (certificates),
+//! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
 //! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`].
 
 mod consent;
@@ -10,6 +10,7 @@ mod event;
 mod receiving;
 mod record;
 mod sending;
+mod talk;
 mod trust;
 
 pub use event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};

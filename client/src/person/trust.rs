@@ -9,9 +9,10 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Hour;
 use tokio::sync::oneshot;
 
-use super::core::{Job, PersonCore, Talk};
+use super::core::{Job, PersonCore};
 use super::event::{LookUpError, Profile, Trouble};
 use super::record::{Known, Record, Standing, Started, Wish};
+use super::talk::Talk;
 use crate::agent::journal::News;
 use crate::agent::lines::Lines;
 use crate::state::{Name, StateError, Table};

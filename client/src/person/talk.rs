@@ -1,0 +1,108 @@
+//! What a person's agent knows only in memory: of each conversation, and of each relay.
+
+use std::collections::{HashMap, HashSet};
+
+use plico_protocol::frame::Channel;
+use plico_protocol::id::TicketOpening;
+use plico_protocol::link::RelayLink;
+use plico_protocol::prekey::VerifiedBundle;
+use plico_protocol::ticket::Ticket;
+use plico_protocol::time::Timestamp;
+use tokio::sync::oneshot;
+
+use super::event::{ConnectionState, LookUpError, Profile, Trouble};
+use super::record::Record;
+use crate::connection::LineId;
+
+/// A conversation with what is known only in memory.
+pub(super) struct Talk {
+    pub(super) record: Record,
+    /// A ticket for the next message.
+    pub(super) ticket: Option<(Ticket, TicketOpening)>,
+    /// A bundle for the first message.
+    pub(super) bundle: Option<VerifiedBundle>,
+    /// The opening of the ticket that is being minted.
+    pub(super) opening: Option<TicketOpening>,
+    /// Nothing is tried before this.
+    pub(super) retry_at: Timestamp,
+    pub(super) subscribing: Subscribing,
+    pub(super) trouble: Option<Trouble>,
+    /// Applications that ask who the business is.
+    pub(super) asking: Vec<oneshot::Sender<Result<Profile, LookUpError>>>,
+    /// A message with marks that is not sealed yet.
+    pub(super) marks: Option<u64>,
+    pub(super) told_lost: bool,
+    /// A message came while the certificate was due to be looked up again.
+    pub(super) recheck: bool,
+}
+
+/// How a mailbox's subscriptions fared since the last that succeeded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Subscribing {
+    pub(super) refused: u32,
+    pub(super) not_before: Option<Timestamp>,
+}
+
+/// A relay and the two lines to it.
+pub(super) struct Relay {
+    pub(super) link: RelayLink,
+    pub(super) person: Option<LineId>,
+    pub(super) anonymous: Option<LineId>,
+    /// When each line was last of use.
+    pub(super) person_used: Timestamp,
+    pub(super) anonymous_used: Timestamp,
+    pub(super) proven: HashSet<u64>,
+    pub(super) subscribed: HashSet<u64>,
+    pub(super) channels: HashMap<Channel, u64>,
+    pub(super) told: Option<ConnectionState>,
+}
+
+impl Talk {
+    pub(super) fn new(record: Record) -> Self {
+        Self {
+            record,
+            ticket: None,
+            bundle: None,
+            opening: None,
+            retry_at: Timestamp(0),
+            subscribing: Subscribing::default(),
+            trouble: None,
+            asking: Vec::new(),
+            marks: None,
+            told_lost: false,
+            recheck: false,
+        }
+    }
+
+    /// The business as it was verified.
+    pub(super) fn profile(&self) -> Option<Profile> {
+        self.record.known.as_ref().map(|known| Profile::of(known.certificate.body()))
+    }
+}
+
+impl Relay {
+    pub(super) fn new(link: RelayLink) -> Self {
+        Self {
+            link,
+            person: None,
+            anonymous: None,
+            person_used: Timestamp(0),
+            anonymous_used: Timestamp(0),
+            proven: HashSet::new(),
+            subscribed: HashSet::new(),
+            channels: HashMap::new(),
+            told: None,
+        }
+    }
+
+    /// Forgets what held on one connection only.
+    pub(super) fn forget_connection(&mut self) {
+        self.proven.clear();
+        self.subscribed.clear();
+        self.channels.clear();
+    }
+
+    pub(super) fn has(&self, line: LineId) -> bool {
+        self.person == Some(line) || self.anonymous == Some(line)
+    }
+}
