@@ -34,6 +34,8 @@ pub enum MessageState {
     Expired,
     /// The relay will not take it; the code says why, and [`Code::text`] what to do.
     Refused(Code),
+    /// This device cannot seal it: its content is damaged or too long. Write it anew.
+    Failed,
 }
 
 /// A message on its way out, as it is stored.
@@ -135,6 +137,7 @@ impl Wire for MessageState {
             Self::Unreadable => 4,
             Self::Expired => 5,
             Self::Refused(_) => 6,
+            Self::Failed => 7,
         });
         out.u16(code);
     }
@@ -149,6 +152,7 @@ impl Wire for MessageState {
             4 => Self::Unreadable,
             5 => Self::Expired,
             6 => Self::Refused(Code::from_number(code)),
+            7 => Self::Failed,
             _ => return Err(bad),
         })
     }

@@ -195,7 +195,7 @@ impl BusinessCore {
         Ok(())
     }
 
-    fn customers(&mut self) -> Result<Vec<Customer>, StateError> {
+    pub(super) fn customers(&mut self) -> Result<Vec<Customer>, StateError> {
         let found = self.state.read(|rows| rows.ordered::<CustomerRecord>(Table::Customer))?;
         Ok(found.iter().map(|(id, record)| record.to_customer(*id)).collect())
     }

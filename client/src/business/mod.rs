@@ -288,3 +288,6 @@ impl Business {
         self.agent.close().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,7 @@ impl BusinessCore {
         match frame {
             RelayFrame::Stock(stock) => {
                 self.prekeys_due = Timestamp(now.0.saturating_add(CHECK_MS));
+                self.count_above(stock)?;
                 self.publish_wanted = self.lacks(stock)?;
                 if self.drained { self.forget_prekeys() } else { Ok(()) }
             }
@@ -108,12 +109,34 @@ impl BusinessCore {
         })
     }
 
+    /// Follows the relay where it knows higher ids than this state: after the loss of a state, ids
+    /// from the beginning would be ignored, and people would get bundles nobody can open.
+    pub(super) fn count_above(&mut self, stock: &PrekeyStock) -> Result<(), StateError> {
+        let now = self.now().hour();
+        let believed = |id: PrekeyId| if id.0 <= ID_BELIEVED_MAX { u64::from(id.0) } else { 0 };
+        let pair = believed(stock.signed).max(believed(stock.kem));
+        self.state.write(|rows| {
+            rows.count_above(Table::OneTimePrekey, believed(stock.highest))?;
+            rows.count_above(Table::SignedPrekey, pair)?;
+            if let Some((number, mut newest)) = newest_pair(rows)?
+                && number < pair
+                && newest.replaced.is_none()
+            {
+                newest.replaced = Some(now);
+                rows.put(Table::SignedPrekey, Name::Number(number), &newest)?;
+            }
+            Ok(())
+        })
+    }
+
     /// How many one-time prekeys to publish, if the relay's stock calls for a publication.
-    fn lacks(&mut self, stock: &PrekeyStock) -> Result<Option<usize>, StateError> {
+    pub(super) fn lacks(&mut self, stock: &PrekeyStock) -> Result<Option<usize>, StateError> {
         let now = self.now().hour();
         let newest = self.state.read(newest_pair)?;
         let current = newest.filter(|(_, pair)| pair.is_current(now));
-        let held = current.is_some_and(|(_, pair)| pair.signed.id() == stock.signed);
+        let held = current.is_some_and(|(_, pair)| {
+            pair.signed.id() == stock.signed && pair.kem.id() == stock.kem
+        });
         let left = usize::try_from(stock.one_time).unwrap_or(usize::MAX);
         let lacks = !held || left <= ONE_TIME_PREKEYS_LOW;
         Ok(lacks.then(|| ONE_TIME_PREKEYS_PER_FRAME_MAX.saturating_sub(left)))
@@ -131,7 +154,7 @@ fn newest_pair(rows: &Rows<'_>) -> Result<Option<(u64, Pair)>, StateError> {
 }
 
 /// Today's pair; a new one replaces that of yesterday.
-fn current_pair(rows: &Rows<'_>, now: Hour) -> Result<Pair, StateError> {
+pub(super) fn current_pair(rows: &Rows<'_>, now: Hour) -> Result<Pair, StateError> {
     if let Some((number, mut newest)) = newest_pair(rows)? {
         if newest.is_current(now) {
             return Ok(newest);
@@ -182,6 +205,9 @@ impl Wire for OneTime {
     }
 }
 
+/// A relay that claims more lies: at 100 a minute it would take 40 years. Its word must not use up
+/// the ids of a business that moves to another.
+const ID_BELIEVED_MAX: u32 = u32::MAX / 2;
 /// Hours after which the signed prekeys are replaced.
 const REPLACED_HOURS: u32 = 24;
 /// Hours a private half is kept past its replacement or end: a person may use a bundle for 24, and

@@ -1,6 +1,6 @@
 //! What comes through the inbox: which session or handshake, opened, stored, then acknowledged.
 
-use plico_endpoint::content::{Content, Reply};
+use plico_endpoint::content::{Body, Content, Reply};
 use plico_endpoint::handshake::ResponderKeys;
 use plico_endpoint::hint::{FirstMessage, Hint};
 use plico_endpoint::id::SessionId;
@@ -45,7 +45,7 @@ impl BusinessCore {
     }
 
     /// Takes an envelope that is new, and stores its outcome with what it brought.
-    fn take(&mut self, envelope: &Envelope) -> Result<Outcome, StateError> {
+    pub(super) fn take(&mut self, envelope: &Envelope) -> Result<Outcome, StateError> {
         let account = self.identity.account.public();
         match Hint::read(envelope, &self.identity.hint, &account) {
             Ok(Hint::Session(id)) => self.take_next(id, envelope),
@@ -104,7 +104,12 @@ impl BusinessCore {
             let named = one_time.map(|id| rows.get::<OneTime>(Table::OneTimePrekey, number(id)));
             Ok((seen, signed, kem, named.transpose()?.flatten()))
         })?;
-        let (false, Some(signed), Some(kem), held) = halves else {
+        let (seen, signed, kem, held) = halves;
+        if seen {
+            // Submitted twice: what it says was stored with the session it began.
+            return self.remember(envelope, Outcome::Read);
+        }
+        let (Some(signed), Some(kem)) = (signed, kem) else {
             return self.remember(envelope, Outcome::Unreadable);
         };
         let keys = ResponderKeys {
@@ -195,8 +200,7 @@ fn put_session(
     rows.put(Table::Session, Name::Hidden(id.as_bytes()), &record)
 }
 
-/// Stores what content brings: tickets and names to the customer, and an event, unless the content
-/// is known.
+/// Stores what content brings, unless it is known: tickets and names to the customer, and events.
 fn put_content(
     rows: &Rows<'_>,
     id: u64,
@@ -206,27 +210,23 @@ fn put_content(
     opened: &Opened,
     now: Timestamp,
 ) -> Result<(), StateError> {
+    if !Inbound::is_new(rows, content.id, now.hour())? {
+        // The session it came on is new all the same.
+        return customer.put(rows, id);
+    }
     if let Some(name) = &content.profile_name {
         customer.profile_name = Some(name.clone());
     }
-    if let plico_endpoint::content::Body::ProfileName(name) = &content.body {
+    if let Body::ProfileName(name) = &content.body {
         customer.profile_name = Some(name.clone());
     }
-    let consent = reply.and_then(|reply| Some((reply.ticket.fields().ok()?, reply)));
-    if let Some((fields, reply)) = consent {
-        let ticket = Some((reply.ticket, reply.opening));
-        match fields.free_until {
-            Some(_) => customer.window = ticket,
-            None => customer.standing = ticket,
-        }
+    let taken = reply.and_then(|reply| customer.take_ticket(reply.ticket, reply.opening));
+    if let Some(fields) = taken {
         let until = fields.free_until.unwrap_or(Minute(0));
         let news = News::Window { until };
         journal::push(rows, &Stored { peer: id, at: now, news })?;
     }
     customer.put(rows, id)?;
-    if !Inbound::is_new(rows, content.id, now.hour())? {
-        return Ok(());
-    }
     let content = opened.content().to_vec().into();
     let news = News::Message { content, category: None::<Category> };
     journal::push(rows, &Stored { peer: id, at: now, news })

@@ -99,6 +99,35 @@ impl CustomerRecord {
         chosen.or(self.window.as_ref()).or(self.standing.as_ref()).copied()
     }
 
+    /// Keeps a ticket, and gives what it states; none for one that another replaced already. A
+    /// message may come late, on a session that another replaced.
+    pub(super) fn take_ticket(
+        &mut self,
+        ticket: Ticket,
+        opening: TicketOpening,
+    ) -> Option<TicketFields> {
+        let new = ticket.fields().ok()?;
+        let windowed = new.free_until.is_some();
+        let (same, other) = match windowed {
+            true => (&mut self.window, &mut self.standing),
+            false => (&mut self.standing, &mut self.window),
+        };
+        let fields = |slot: &Option<(Ticket, TicketOpening)>| slot.as_ref()?.0.fields().ok();
+        let later = |held: &TicketFields| new.opened_at < held.opened_at;
+        let of_other_epoch = fields(other).filter(|held| held.epoch != new.epoch);
+        if fields(same).is_some_and(|held| later(&held))
+            || of_other_epoch.is_some_and(|held| later(&held))
+        {
+            return None;
+        }
+        // A revocation or a change of terms ended every ticket of the epoch before.
+        if of_other_epoch.is_some() {
+            *other = None;
+        }
+        *same = Some((ticket, opening));
+        Some(new)
+    }
+
     pub(super) fn to_customer(&self, id: u64) -> Customer {
         let fields = |ticket: &Option<(Ticket, TicketOpening)>| -> Option<TicketFields> {
             ticket.as_ref().and_then(|(ticket, _)| ticket.fields().ok())

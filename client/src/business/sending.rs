@@ -3,7 +3,7 @@
 
 use plico_endpoint::content::Content;
 use plico_endpoint::id::ContentId;
-use plico_endpoint::session::BusinessSession;
+use plico_endpoint::session::{BusinessSession, SealError};
 use plico_protocol::envelope::EnvelopeBytes;
 use plico_protocol::frame::{ClientFrame, Consent, RelayFrame, Submission};
 use plico_protocol::refusal::Code;
@@ -66,7 +66,7 @@ impl BusinessCore {
 
     /// Seals one message. The session's step and the very bytes to submit are stored in one
     /// transaction, before any of them leaves.
-    fn seal(&mut self, number: u64) -> Result<(), StateError> {
+    pub(super) fn seal(&mut self, number: u64) -> Result<(), StateError> {
         let now = self.now();
         let Some(mut outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
             self.outbox.later(number, now, LATER_MS);
@@ -88,16 +88,23 @@ impl BusinessCore {
         let name = customer.session;
         let name = Name::Hidden(name.as_bytes());
         let found = self.state.read(|rows| rows.get::<SessionRecord>(Table::Session, name))?;
-        let sealed = found.and_then(|found| {
-            let mut session = BusinessSession::from_bytes(&found.bytes).ok()?;
-            let rng = &mut random::system();
-            let envelope = session.seal_to_mailbox(&outgoing.content, rng).ok()?;
-            Some((found, session, envelope))
-        });
-        let Some((found, session, envelope)) = sealed else {
-            // The chain is full: the person must be heard first.
-            self.outbox.later(number, now, LATER_MS);
-            return Ok(());
+        let Some(found) = found else {
+            return self.outbox.finish(&mut self.state, number, MessageState::Failed, now);
+        };
+        let table = Table::Session.label();
+        let mut session = BusinessSession::from_bytes(&found.bytes)
+            .map_err(|error| StateError::Unreadable { table, error })?;
+        let envelope = match session.seal_to_mailbox(&outgoing.content, &mut random::system()) {
+            Ok(envelope) => envelope,
+            Err(SealError::ChainFull) => {
+                // The person must be heard first.
+                self.outbox.later(number, now, LATER_MS);
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a message cannot be sealed");
+                return self.outbox.finish(&mut self.state, number, MessageState::Failed, now);
+            }
         };
         let submission = Submission {
             id: submit_id(now),

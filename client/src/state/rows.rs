@@ -134,6 +134,16 @@ impl Rows<'_> {
         Ok(next)
     }
 
+    /// Lets numbers of this table be above one that is known to be taken.
+    pub(crate) fn count_above(&self, table: Table, number: u64) -> Result<(), StateError> {
+        let counter = Name::Hidden(table.label().as_bytes());
+        let next = self.get::<Counter>(Table::Counter, counter)?.map_or(1, |counter| counter.0);
+        if number < next {
+            return Ok(());
+        }
+        self.put(Table::Counter, counter, &Counter(number.saturating_add(1)))
+    }
+
     fn numbered<T: Wire>(
         &self,
         table: Table,

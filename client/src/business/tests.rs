@@ -1,0 +1,207 @@
+//! A business's core without a relay: what it makes of envelopes, tickets and stocks.
+
+use plico_endpoint::content::{Body, Content, Reply};
+use plico_endpoint::handshake::RecipientKeys;
+use plico_endpoint::prekeys::publication;
+use plico_endpoint::primitives::dh::IdentitySecret;
+use plico_endpoint::session::PersonSession;
+use plico_protocol::envelope::Envelope;
+use plico_protocol::frame::PrekeyStock;
+use plico_protocol::id::{Address, AddressTag, TicketCommitment, TicketId, TicketOpening};
+use plico_protocol::mac::MacKey;
+use plico_protocol::prekey::{Bundle, PrekeyId};
+use plico_protocol::ticket::{Categories, Epoch, Ticket, TicketKeyId, Zone};
+use plico_protocol::time::Minute;
+
+use super::record::{CustomerRecord, SessionRecord};
+use super::*;
+use crate::agent::inbound::Outcome;
+use crate::agent::outgoing::{Outgoing, Stage};
+use crate::random;
+use crate::state::{Name, StateError, Table};
+
+struct Place {
+    core: BusinessCore,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let protection = Protection::key_file(folder.path().join("key"));
+        let path = folder.path().join("state");
+        let mut state = State::create(&path, &protection, Owner::Business).unwrap();
+        let handle = BusinessHandle::new("bank").unwrap();
+        Identity::new(handle, "The bank", "bank.example").store(&mut state).unwrap();
+        let core = BusinessCore::load(state, Options::default()).unwrap();
+        Self { core, _folder: folder }
+    }
+
+    /// A first message with this content.
+    fn first(&mut self, content: &Content) -> Envelope {
+        let now = self.core.now().hour();
+        let pair = self
+            .core
+            .state
+            .write::<_, StateError>(|rows| prekeys::current_pair(rows, now))
+            .unwrap();
+        let account = &self.core.identity.account;
+        let published = publication(&pair.signed, &pair.kem, &[], account);
+        let account = account.public();
+        let bundle =
+            Bundle { account, signed: published.signed, kem: published.kem, one_time: None };
+        let bundle = bundle.verify(&account, now, now).unwrap();
+        let recipient = RecipientKeys::new(&self.core.identity.keys()).unwrap();
+        let rng = &mut random::system();
+        let identity = IdentitySecret::generate(rng);
+        let bytes = content.encode().unwrap();
+        PersonSession::initiate(&identity, &recipient, &bundle, &bytes, rng).unwrap().1
+    }
+
+    fn customer(&mut self, id: u64) -> CustomerRecord {
+        self.core.state.read(|rows| CustomerRecord::get(rows, id)).unwrap().unwrap()
+    }
+}
+
+/// A ticket opened at this minute, in this epoch.
+fn ticket(opened_at: u32, epoch: u32, window: bool) -> Ticket {
+    let fields = TicketFields {
+        categories: Categories::ALL,
+        zone: Zone::UNKNOWN,
+        messages_max: 5,
+        opened_at: Minute(opened_at),
+        free_until: window.then_some(Minute(opened_at + 1440)),
+        valid_until: Minute(opened_at + 100_000),
+        epoch: Epoch(epoch),
+        tag: AddressTag::new([1; 16]),
+        commitment: TicketCommitment::new([2; 32]),
+        id: TicketId::new(random::bytes()),
+    };
+    Ticket::mint(&fields, TicketKeyId(1), &MacKey::new([3; 32]))
+}
+
+fn hello(ticket: Ticket) -> Content {
+    let now = plico_protocol::time::Timestamp(0);
+    let mut content = Message::from(Body::Text("hello".to_owned())).into_content(now);
+    let opening = TicketOpening::new([4; 32]);
+    content.reply = Some(Reply { address: Address::new([5; 32]), ticket, opening });
+    content
+}
+
+fn opened_at(slot: Option<&(Ticket, TicketOpening)>) -> Option<u32> {
+    slot.map(|(ticket, _)| ticket.fields().unwrap().opened_at.0)
+}
+
+#[test]
+fn a_repeated_handshake_is_a_duplicate_and_not_unreadable() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    assert_eq!(place.core.take(&envelope).unwrap(), Outcome::Read);
+    assert_eq!(place.core.take(&envelope).unwrap(), Outcome::Read);
+    assert_eq!(place.core.customers().unwrap().len(), 1);
+}
+
+#[test]
+fn a_handshake_under_unknown_prekeys_is_unreadable() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    let deleted = |rows: &crate::state::Rows<'_>| rows.delete(Table::SignedPrekey, Name::Number(1));
+    place.core.state.write::<_, StateError>(deleted).unwrap();
+    assert_eq!(place.core.take(&envelope).unwrap(), Outcome::Unreadable);
+}
+
+#[test]
+fn a_ticket_of_another_epoch_ends_those_before_it() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    place.core.take(&envelope).unwrap();
+    let mut customer = place.customer(1);
+    let opening = TicketOpening::new([4; 32]);
+    let mut check = |opened: u32, epoch, window| {
+        let taken = customer.take_ticket(ticket(opened, epoch, window), opening).is_some();
+        (taken, opened_at(customer.window.as_ref()), opened_at(customer.standing.as_ref()))
+    };
+    assert_eq!(check(20, 1, false), (true, Some(10), Some(20)));
+    assert_eq!(check(30, 2, true), (true, Some(30), None));
+    // What comes late changes nothing, whichever epoch it is of.
+    assert_eq!(check(25, 2, true), (false, Some(30), None));
+    assert_eq!(check(20, 1, false), (false, Some(30), None));
+    assert_eq!(check(30, 2, false), (true, Some(30), Some(30)));
+}
+
+#[test]
+fn a_known_message_brings_no_ticket() {
+    let mut place = Place::new();
+    let content = hello(ticket(10, 1, true));
+    let first = place.first(&content);
+    place.core.take(&first).unwrap();
+    let reply = content.reply.clone().map(|reply| Reply { ticket: ticket(20, 2, true), ..reply });
+    let again = place.first(&Content { reply, ..content });
+    assert_eq!(place.core.take(&again).unwrap(), Outcome::Read);
+    assert_eq!(opened_at(place.customer(1).window.as_ref()), Some(10));
+    // Another identity key: another customer, who said nothing new.
+    assert_eq!(place.customer(2).window, None);
+}
+
+#[test]
+fn what_cannot_be_sealed_ends_and_holds_nothing_up() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    place.core.take(&envelope).unwrap();
+    let now = place.core.now();
+    let outgoing = Outgoing {
+        peer: 1,
+        id: ContentId::new([9; 16]),
+        not_before: now,
+        kind: Category::Service.byte(),
+        content: vec![1; 65_500].into(),
+        stage: Stage::Waiting,
+    };
+    let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
+    place.core.seal(number).unwrap();
+    assert_eq!(place.core.outbox.state_of(outgoing.id), Some(MessageState::Failed));
+    assert!(place.core.outbox.waiting(now).is_empty());
+}
+
+#[test]
+fn ids_begin_above_what_the_relay_knows() {
+    let mut place = Place::new();
+    let now = place.core.now().hour();
+    let mut publish = |stock: PrekeyStock| {
+        place.core.count_above(&stock).unwrap();
+        let lacks = place.core.lacks(&stock).unwrap();
+        let ids = |rows: &crate::state::Rows<'_>| {
+            let pair = prekeys::current_pair(rows, now)?;
+            Ok::<_, StateError>((pair.signed.id().0, rows.next_number(Table::OneTimePrekey)?))
+        };
+        (lacks, place.core.state.write(ids).unwrap())
+    };
+    let stock = |signed: u32, kem: u32, highest: u32| PrekeyStock {
+        signed: PrekeyId(signed),
+        kem: PrekeyId(kem),
+        one_time: 90,
+        highest: PrekeyId(highest),
+    };
+    assert_eq!(publish(stock(0, 0, 0)), (Some(10), (1, 1)));
+    assert_eq!(publish(stock(1, 1, 1)), (None, (1, 2)));
+    // A state of before: the relay has had more of this business than it knows.
+    assert_eq!(publish(stock(7, 8, 250)), (Some(10), (9, 251)));
+    assert_eq!(publish(stock(9, 9, 251)), (None, (9, 252)));
+    assert_eq!(publish(stock(9, 9, u32::MAX)), (None, (9, 253)));
+}
+
+#[test]
+fn a_session_that_is_damaged_stops_the_agent_and_not_the_message_alone() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    place.core.take(&envelope).unwrap();
+    let (customer, now) = (place.customer(1), place.core.now());
+    let damaged = SessionRecord { customer: 1, received: now.hour(), bytes: vec![0].into() };
+    let name = Name::Hidden(customer.session.as_bytes());
+    let put = |rows: &crate::state::Rows<'_>| rows.put(Table::Session, name, &damaged);
+    place.core.state.write::<_, StateError>(put).unwrap();
+    let message = Message::from("hello");
+    place.core.send(CustomerId(1), message, Category::Service).unwrap().unwrap();
+    let number = place.core.outbox.waiting(now)[0].0;
+    assert!(matches!(place.core.seal(number), Err(StateError::Unreadable { .. })));
+}
