@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use plico_endpoint::id::ContentId;
-use plico_protocol::frame::{Acceptance, RelayFrame, Submission};
+use plico_protocol::frame::{RelayFrame, Submission, SubmissionState};
 use plico_protocol::id::SubmitId;
 use plico_protocol::limits::SUBMISSION_MEMORY_HOURS;
 use plico_protocol::refusal::{Code, Refusal};
@@ -28,6 +28,31 @@ struct Entry {
     step: Step,
     /// When there is something to do.
     at: Timestamp,
+    attempts: Attempts,
+}
+
+/// What is known of a submission's attempts.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// One is on its way.
+    asked: bool,
+    /// The answer to one was lost: it may have been accepted.
+    unanswered: bool,
+    /// The refusal of a later one. It stands only if the relay does not remember the id.
+    doubt: Option<(SubmitId, Refusal)>,
+}
+
+/// What an answer of the relay settled for a message's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Nothing yet, or nothing but what is stored and told already.
+    Nothing,
+    /// The relay has it.
+    Accepted,
+    /// The relay will not take it.
+    Refused(Code),
+    /// The recipient could not open it; the owner ends it or begins another session.
+    Unreadable,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +76,10 @@ impl Outbox {
         let mut outbox = Self::default();
         for (number, outgoing) in &rows {
             outbox.note(*number, outgoing, now);
+        }
+        for entry in outbox.entries.values_mut() {
+            // The last process may have submitted it.
+            entry.attempts.unanswered = matches!(entry.step, Step::Sealed { .. });
         }
         Ok(outbox)
     }
@@ -96,7 +125,8 @@ impl Outbox {
                 return;
             }
         };
-        self.entries.insert(number, Entry { peer, id, step, at });
+        let attempts = Attempts::default();
+        self.entries.insert(number, Entry { peer, id, step, at, attempts });
     }
 
     /// The next message to seal of each peer, oldest first. One that waits for its time lets others
@@ -125,9 +155,26 @@ impl Outbox {
 
     /// What to submit, in order: (number, peer).
     pub(crate) fn to_submit(&self, now: Timestamp) -> Vec<(u64, u64)> {
-        let due = |entry: &Entry| matches!(entry.step, Step::Sealed { .. }) && entry.at <= now;
+        let due = |entry: &Entry| {
+            let sealed = matches!(entry.step, Step::Sealed { .. });
+            sealed && entry.attempts.doubt.is_none() && entry.at <= now
+        };
         let entries = self.entries.iter().filter(|(_, entry)| due(entry));
         entries.map(|(number, entry)| (*number, entry.peer)).collect()
+    }
+
+    /// Notes that a message is being submitted.
+    pub(crate) fn submitting(&mut self, number: u64) {
+        if let Some(Entry { attempts, .. }) = self.entries.get_mut(&number) {
+            attempts.unanswered |= core::mem::replace(&mut attempts.asked, true);
+        }
+    }
+
+    /// What of a peer is sealed or accepted, and not done.
+    pub(crate) fn under_way(&self, peer: u64) -> Vec<u64> {
+        let sealed = |entry: &Entry| entry.peer == peer && entry.step != Step::Waiting;
+        let entries = self.entries.iter().filter(|(_, entry)| sealed(entry));
+        entries.map(|(number, _)| *number).collect()
     }
 
     /// What to ask the relay about: (number, peer, id).
@@ -135,7 +182,11 @@ impl Outbox {
         let due = self.entries.iter().filter(|(_, entry)| entry.at <= now);
         due.filter_map(|(number, entry)| match entry.step {
             Step::Accepted { submit, .. } => Some((*number, entry.peer, submit)),
-            Step::Waiting | Step::Sealed { .. } => None,
+            Step::Sealed { .. } => {
+                let (submit, _) = entry.attempts.doubt.as_ref()?;
+                Some((*number, entry.peer, *submit))
+            }
+            Step::Waiting => None,
         })
         .collect()
     }
@@ -158,47 +209,85 @@ impl Outbox {
         }
     }
 
-    /// Notes that the relay has a message.
-    pub(crate) fn accepted(
+    /// Takes the answer to a submission.
+    pub(crate) fn submitted(
         &mut self,
         state: &mut State,
         number: u64,
-        acceptance: &Acceptance,
+        frame: &RelayFrame,
         now: Timestamp,
-    ) -> Result<(), StateError> {
-        let submit = acceptance.id;
-        let change = |outgoing: &mut Outgoing| outgoing.accepted(submit);
-        self.progress(state, number, MessageState::Accepted, now, change)
+    ) -> Result<Settled, StateError> {
+        match frame {
+            RelayFrame::Accepted(acceptance) => self.accepted(state, number, acceptance.id, now),
+            RelayFrame::Refused(refusal) => self.refused(state, number, refusal, now),
+            _ => Ok(Settled::Nothing),
+        }
     }
 
-    /// Does what a refusal asks for; gives the code if it is final.
-    pub(crate) fn refused(
+    /// Notes that the relay has a message.
+    fn accepted(
+        &mut self,
+        state: &mut State,
+        number: u64,
+        submit: SubmitId,
+        now: Timestamp,
+    ) -> Result<Settled, StateError> {
+        let change = |outgoing: &mut Outgoing| {
+            // What was sealed again meanwhile has another id.
+            let submission = outgoing.submission().filter(|submission| submission.id == submit);
+            submission.map(|_| outgoing.accepted(submit)).is_some()
+        };
+        let changed = self.progress(state, number, MessageState::Accepted, now, change)?;
+        Ok(if changed { Settled::Accepted } else { Settled::Nothing })
+    }
+
+    /// Does what a refusal asks for.
+    fn refused(
         &mut self,
         state: &mut State,
         number: u64,
         refusal: &Refusal,
         now: Timestamp,
-    ) -> Result<Option<Code>, StateError> {
-        match verdict(refusal) {
+    ) -> Result<Settled, StateError> {
+        let verdict = verdict(refusal);
+        if self.is_doubtful(number, verdict, refusal.code) {
+            let sealed = state.read(|rows| Self::get(rows, number))?;
+            let id = sealed.and_then(|outgoing| outgoing.submission()).map(|sealed| sealed.id);
+            if let (Some(entry), Some(id)) = (self.entries.get_mut(&number), id) {
+                entry.attempts.doubt = Some((id, refusal.clone()));
+                entry.at = now;
+                return Ok(Settled::Nothing);
+            }
+        }
+        match verdict {
             Verdict::Again { ms } => {
                 self.later(number, now, ms);
-                Ok(None)
+                Ok(Settled::Nothing)
             }
             Verdict::NewId => {
                 let change = |outgoing: &mut Outgoing| {
-                    let Stage::Sealed { first, .. } = outgoing.stage else { return };
-                    if let Some(submission) = outgoing.submission() {
-                        outgoing.sealed(&Submission { id: submit_id(now), ..submission }, first);
-                    }
+                    let Stage::Sealed { first, .. } = outgoing.stage else { return false };
+                    let Some(submission) = outgoing.submission() else { return false };
+                    outgoing.sealed(&Submission { id: submit_id(now), ..submission }, first);
+                    true
                 };
                 self.progress(state, number, MessageState::Queued, now, change)?;
-                Ok(None)
+                Ok(Settled::Nothing)
             }
             Verdict::Final(code) => {
                 self.finish(state, number, MessageState::Refused(code), now)?;
-                Ok(Some(code))
+                Ok(Settled::Refused(code))
             }
         }
+    }
+
+    /// Whether an earlier attempt may have been accepted that this refusal says nothing of: the
+    /// relay checks disk, certificate and ticket before it looks whether it knows the id.
+    fn is_doubtful(&mut self, number: u64, verdict: Verdict, code: Code) -> bool {
+        let Some(Entry { attempts, .. }) = self.entries.get_mut(&number) else { return false };
+        attempts.asked = false;
+        let checked_first = matches!(verdict, Verdict::Final(_)) || code == Code::StorageFull;
+        attempts.unanswered && checked_first
     }
 
     /// Takes the answer to the question what became of a message.
@@ -208,18 +297,29 @@ impl Outbox {
         number: u64,
         frame: &RelayFrame,
         now: Timestamp,
-    ) -> Result<(), StateError> {
-        let last = match frame {
-            RelayFrame::State(state) => final_state(*state),
-            _ => None,
+    ) -> Result<Settled, StateError> {
+        let Some(entry) = self.entries.get_mut(&number) else { return Ok(Settled::Nothing) };
+        let RelayFrame::State(became) = frame else {
+            self.later(number, now, CHECK_REFUSED_MS);
+            return Ok(Settled::Nothing);
         };
-        match last {
-            Some(last) => self.finish(state, number, last, now),
-            None => {
-                self.check_later(number, now);
-                Ok(())
+        if let Some((id, refusal)) = entry.attempts.doubt.take() {
+            if *became != SubmissionState::Unknown {
+                return self.accepted(state, number, id, now);
             }
+            entry.attempts.unanswered = false;
+            return self.refused(state, number, &refusal, now);
         }
+        if !matches!(entry.step, Step::Accepted { .. }) {
+            // Sealed again meanwhile.
+            return Ok(Settled::Nothing);
+        }
+        match final_state(*became) {
+            Some(MessageState::Unreadable) => return Ok(Settled::Unreadable),
+            Some(last) => self.finish(state, number, last, now)?,
+            None => self.check_later(number, now),
+        }
+        Ok(Settled::Nothing)
     }
 
     /// Ends a message.
@@ -230,21 +330,28 @@ impl Outbox {
         last: MessageState,
         now: Timestamp,
     ) -> Result<(), StateError> {
-        self.progress(state, number, last, now, |outgoing| outgoing.done(last, now))
+        let change = |outgoing: &mut Outgoing| {
+            outgoing.done(last, now);
+            true
+        };
+        self.progress(state, number, last, now, change).map(drop)
     }
 
-    /// Stores what became of a message together with the event that says so.
+    /// Stores what became of a message together with the event that says so, if `change` made it
+    /// so; whether it did.
     fn progress(
         &mut self,
         state: &mut State,
         number: u64,
         became: MessageState,
         now: Timestamp,
-        change: impl FnOnce(&mut Outgoing),
-    ) -> Result<(), StateError> {
+        change: impl FnOnce(&mut Outgoing) -> bool,
+    ) -> Result<bool, StateError> {
         let changed = state.write::<_, StateError>(|rows| {
             let Some(mut outgoing) = Self::get(rows, number)? else { return Ok(None) };
-            change(&mut outgoing);
+            if !change(&mut outgoing) {
+                return Ok(None);
+            }
             Self::put(rows, number, &outgoing)?;
             if became != MessageState::Queued {
                 let news = News::State { id: outgoing.id, state: became };
@@ -252,10 +359,10 @@ impl Outbox {
             }
             Ok(Some(outgoing))
         })?;
-        if let Some(outgoing) = changed {
-            self.note(number, &outgoing, now);
+        if let Some(outgoing) = &changed {
+            self.note(number, outgoing, now);
         }
-        Ok(())
+        Ok(changed.is_some())
     }
 
     /// When there is something to do next, of what is not due yet.
@@ -280,6 +387,8 @@ fn after(now: Timestamp, ms: u64) -> Timestamp {
 
 const CHECK_MS_MIN: u64 = 1_000;
 const CHECK_MS_MAX: u64 = 3_600_000;
+/// After a refused question.
+const CHECK_REFUSED_MS: u64 = 30_000;
 const CHECKS_DOUBLING: u32 = 12;
 
 #[cfg(test)]

@@ -186,10 +186,7 @@ impl BusinessCore {
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
             Job::Submit { message } => self.submitted(message, &frame)?,
-            Job::Status { message } => {
-                let now = self.now();
-                self.outbox.status(&mut self.state, message, &frame, now)?;
-            }
+            Job::Status { message } => self.status_came(message, &frame)?,
         }
         self.ready();
         Ok(())

@@ -14,7 +14,7 @@ use super::core::{BusinessCore, Job};
 use super::record::{CustomerRecord, SessionRecord};
 use super::{CustomerId, SendError};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::Outbox;
+use crate::agent::outbox::{Outbox, Settled};
 use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
 use crate::message::Message;
 use crate::random;
@@ -133,6 +133,7 @@ impl BusinessCore {
             }
             let outgoing = self.state.read(|rows| Outbox::get(rows, message))?;
             if let Some(submission) = outgoing.and_then(|outgoing| outgoing.submission()) {
+                self.outbox.submitting(message);
                 self.jobs.ask(lines, line, job, ClientFrame::Submit(Box::new(submission)));
             }
         }
@@ -148,14 +149,21 @@ impl BusinessCore {
 
     pub(super) fn submitted(&mut self, message: u64, frame: &RelayFrame) -> Result<(), StateError> {
         let now = self.now();
-        match frame {
-            RelayFrame::Accepted(acceptance) => {
-                self.outbox.accepted(&mut self.state, message, acceptance, now)
+        self.outbox.submitted(&mut self.state, message, frame, now).map(drop)
+    }
+
+    pub(super) fn status_came(
+        &mut self,
+        message: u64,
+        frame: &RelayFrame,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        match self.outbox.status(&mut self.state, message, frame, now)? {
+            // A business waits until it is written to.
+            Settled::Unreadable => {
+                self.outbox.finish(&mut self.state, message, MessageState::Unreadable, now)
             }
-            RelayFrame::Refused(refusal) => {
-                self.outbox.refused(&mut self.state, message, refusal, now).map(drop)
-            }
-            _ => Ok(()),
+            Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),
         }
     }
 }

@@ -202,6 +202,6 @@ fn a_session_that_is_damaged_stops_the_agent_and_not_the_message_alone() {
     place.core.state.write::<_, StateError>(put).unwrap();
     let message = Message::from("hello");
     place.core.send(CustomerId(1), message, Category::Service).unwrap().unwrap();
-    let number = place.core.outbox.waiting(now)[0].0;
+    let number = place.core.outbox.waiting(place.core.now())[0].0;
     assert!(matches!(place.core.seal(number), Err(StateError::Unreadable { .. })));
 }

@@ -4,12 +4,13 @@ use plico_endpoint::content::{Body, Reply};
 use plico_protocol::frame::{Channel, ClientFrame, RelayFrame};
 use plico_protocol::id::{Address, TicketOpening};
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::ticket::{Ticket, ticket_commitment};
+use plico_protocol::ticket::{Terms, Ticket, ticket_commitment};
 use plico_protocol::time::{Hour, Timestamp};
 
 use super::core::{Job, PersonCore, put_record};
+use super::event::Trouble;
 use super::record::{ConsentTerms, Minted, Standing, Started, Wish};
-use super::talk::{Subscribing, Talk};
+use super::talk::{Asked, Subscribing, Talk};
 use crate::agent::lines::Lines;
 use crate::agent::outgoing::{Outgoing, Stage};
 use crate::connection::{Ask, LineId, Proving};
@@ -83,8 +84,8 @@ impl PersonCore {
             return;
         }
         let Some((commitment, opening)) = commit(talk) else { return };
-        talk.opening = Some(opening);
         let terms = talk.record.terms.terms(commitment, now);
+        talk.asked = Some(Asked { terms, window: Some(window), opening });
         let frame = ClientFrame::Mint { address, terms, window };
         self.jobs.ask(lines, line, Job::Mint(peer, window), frame);
     }
@@ -103,11 +104,17 @@ impl PersonCore {
     }
 
     pub(super) fn minted(&mut self, peer: u64, frame: &RelayFrame) -> Result<(), StateError> {
+        let now = self.now();
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
-        let opening = talk.opening.take();
-        match (frame, opening) {
-            (RelayFrame::Minted(ticket), Some(opening)) => {
-                talk.ticket = Some((**ticket, opening));
+        let asked = talk.asked.take();
+        match (frame, asked) {
+            (RelayFrame::Minted(ticket), Some(asked)) => {
+                // One that has passed already, by this device's clock, would be minted for ever.
+                let fresh = asked.window.is_none_or(|window| is_fresh(ticket, window, now));
+                if !fresh || !asked.is_answered_by(ticket) {
+                    return self.trouble(peer, Trouble::BadTicket);
+                }
+                talk.ticket = Some((**ticket, asked.opening));
                 Ok(())
             }
             (RelayFrame::Refused(refusal), _) => self.mailbox_refused(peer, refusal),
@@ -148,18 +155,24 @@ impl PersonCore {
         let now = self.now();
         let Some(talk) = self.talks.get_mut(&peer) else { return };
         let address = talk.record.address();
-        let mut terms = |terms: ConsentTerms| {
+        // A change of terms keeps the window that runs, if one does.
+        let mut terms = |terms: ConsentTerms, window: Option<bool>| {
             let (commitment, opening) = commit(talk)?;
-            talk.opening = Some(opening);
-            Some(terms.terms(commitment, now))
+            let terms = terms.terms(commitment, now);
+            talk.asked = Some(Asked { terms, window, opening });
+            Some(terms)
         };
         let frame = match wish {
             Wish::Revoke => Some(ClientFrame::Revoke { address }),
             Wish::Close => Some(ClientFrame::Close { address }),
-            Wish::Change(to) => terms(to).map(|terms| ClientFrame::ChangeTerms { address, terms }),
-            Wish::Standing(to) => {
-                terms(to).map(|terms| ClientFrame::Mint { address, terms, window: false })
+            Wish::Change(to) => {
+                terms(to, None).map(|terms| ClientFrame::ChangeTerms { address, terms })
             }
+            Wish::Standing(to) => terms(to, Some(false)).map(|terms| ClientFrame::Mint {
+                address,
+                terms,
+                window: false,
+            }),
         };
         if let Some(frame) = frame {
             self.jobs.ask(lines, line, Job::Wish(peer, wish), frame);
@@ -173,17 +186,20 @@ impl PersonCore {
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
-        let opening = talk.opening.take();
-        match (frame, opening) {
+        let asked = talk.asked.take();
+        match (frame, asked) {
             (RelayFrame::Revoked, _) => {
                 (talk.record.reply, talk.ticket) = (None, None);
                 self.state.write(|rows| forget_tickets(rows, peer))?;
                 self.wish_done(peer, None)
             }
             (RelayFrame::Closed, _) => self.left(peer),
-            (RelayFrame::Minted(ticket), Some(opening)) => {
+            (RelayFrame::Minted(ticket), Some(asked)) => {
                 talk.ticket = None;
-                self.wish_done(peer, Some((**ticket, opening)))
+                if !asked.is_answered_by(ticket) {
+                    return self.trouble(peer, Trouble::BadTicket);
+                }
+                self.wish_done(peer, Some((**ticket, asked.opening)))
             }
             (RelayFrame::Refused(refusal), _) => match (refusal.code, wish) {
                 (Code::NoMailbox, Wish::Close) => self.left(peer),
@@ -247,7 +263,7 @@ impl PersonCore {
             relay.subscribed.remove(&peer);
         }
         self.state.write(|rows| {
-            rows.delete(Table::Session, Name::Number(peer))?;
+            super::lost::forget_sessions(rows, peer)?;
             forget_tickets(rows, peer)?;
             put_record(rows, peer, &record)
         })
@@ -317,6 +333,31 @@ impl PersonCore {
         let mut talks = self.talks.iter();
         talks.find(|(_, talk)| talk.record.address() == *address).map(|(peer, _)| *peer)
     }
+}
+
+impl Asked {
+    /// Whether a ticket states what was asked for. The relay's MAC says nothing to this device.
+    fn is_answered_by(&self, ticket: &Ticket) -> bool {
+        let Self { terms, window, opening: _ } = self;
+        let Terms { categories, messages_max, valid_until, commitment } = *terms;
+        ticket.fields().is_ok_and(|fields| {
+            fields.categories == categories
+                && fields.messages_max == messages_max
+                && fields.valid_until == valid_until
+                && fields.commitment == commitment
+                && window.is_none_or(|window| window == fields.free_until.is_some())
+        })
+    }
+}
+
+/// Whether a ticket is worth sending: still valid and, where its message opens a window, with one
+/// that has not passed.
+pub(super) fn is_fresh(ticket: &Ticket, window: bool, now: Timestamp) -> bool {
+    let now = now.minute();
+    ticket.fields().is_ok_and(|fields| {
+        let open = fields.free_until.is_some_and(|end| now < end);
+        now < fields.valid_until && open == window
+    })
 }
 
 /// A commitment to the business's account under a fresh opening.

@@ -58,6 +58,7 @@ pub(super) enum Job {
     },
     Status {
         message: u64,
+        peer: u64,
     },
 }
 
@@ -210,7 +211,7 @@ impl PersonCore {
         let link = relay.link.clone();
         for talk in self.talks.values_mut().filter(|talk| talk.record.link.relay == link) {
             if persons {
-                talk.opening = None;
+                talk.asked = None;
                 continue;
             }
             // A bundle may be used for a day, and nobody knows how long this will take.
@@ -231,10 +232,7 @@ impl PersonCore {
             Job::LookUp(peer) => self.looked_up(peer, frame),
             Job::Bundle(peer) => self.bundle_came(peer, frame),
             Job::Submit { message, peer } => self.submitted(message, peer, &frame),
-            Job::Status { message } => {
-                let now = self.now();
-                self.outbox.status(&mut self.state, message, &frame, now)
-            }
+            Job::Status { message, peer } => self.status_came(message, peer, &frame),
         }
     }
 

@@ -133,6 +133,12 @@ pub enum Trouble {
     /// The business's prekeys are wrong or too old.
     #[error("the business's prekeys are not genuine or have expired")]
     BadPrekeys,
+    /// The relay minted a ticket with other terms than the person asked for, or one that has passed
+    /// by this device's clock.
+    #[error(
+        "the relay gave the business other rights than you chose, so nothing was sent; check this device's clock, or tell the relay's operator"
+    )]
+    BadTicket,
     /// The relay refused.
     #[error("the relay refused: {}", .0.text())]
     Refused(Code),
@@ -188,6 +194,7 @@ impl Trouble {
             Self::BadCertificate => OWN + 3,
             Self::CertificateNotValid => OWN + 4,
             Self::BadPrekeys => OWN + 5,
+            Self::BadTicket => OWN + 6,
         }
     }
 
@@ -195,7 +202,7 @@ impl Trouble {
         let own =
             [Self::WrongAuthority, Self::WrongAccount, Self::OtherBusiness, Self::BadCertificate]
                 .into_iter()
-                .chain([Self::CertificateNotValid, Self::BadPrekeys]);
+                .chain([Self::CertificateNotValid, Self::BadPrekeys, Self::BadTicket]);
         match number < OWN {
             true => Some(Self::Refused(Code::from_number(number))),
             false => own.into_iter().find(|trouble| trouble.number() == number),

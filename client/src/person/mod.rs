@@ -2,11 +2,12 @@
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
-//! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`].
+//! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`], [`lost`] (sessions begun again).
 
 mod consent;
 mod core;
 mod event;
+mod lost;
 mod receiving;
 mod record;
 mod sending;
@@ -296,3 +297,6 @@ impl Conversation {
         self.agent.ask(|answer| Command::Wish { peer, wish, answer }).await?
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What comes through a mailbox: wanted or not, opened, stored, and only then acknowledged.
 
 use plico_endpoint::content::Content;
-use plico_endpoint::session::{OpenError, Opened};
+use plico_endpoint::session::{OpenError, Opened, PersonSession};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::Delivery;
 use plico_protocol::id::{AccountKey, Commitment};
@@ -11,6 +11,7 @@ use plico_protocol::time::Hour;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::core::PersonCore;
+use super::lost::Replaced;
 use super::record::Minted;
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
@@ -62,10 +63,7 @@ impl PersonCore {
             // Under a ticket this device revoked or never minted: dropped, unseen.
             return self.remember(&c2, Outcome::Read);
         };
-        let Some(mut session) = self.session(peer)? else {
-            return self.unreadable(peer, &c2);
-        };
-        let opened = match session.open(envelope) {
+        let (stepped, opened) = match self.open(peer, envelope)? {
             Ok(opened) => opened,
             Err(OpenError::Duplicate) => return self.remember(&c2, Outcome::Read),
             Err(OpenError::Unreadable) => return self.unreadable(peer, &c2),
@@ -74,7 +72,7 @@ impl PersonCore {
         let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
         let now = self.now();
         self.state.write::<_, StateError>(|rows| {
-            rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())?;
+            stepped.put(rows, peer)?;
             Inbound::remember(rows, &c2, outcome, now.hour())?;
             let Ok(content) = content else { return Ok(()) };
             if !Inbound::is_new(rows, content.id, now.hour())? {
@@ -91,6 +89,30 @@ impl PersonCore {
             talk.told_lost = false;
         }
         Ok(outcome)
+    }
+
+    /// Opens an envelope on the session it is of: the present one, or the one before it, on which
+    /// the business may have answered before it saw the new handshake.
+    fn open(
+        &mut self,
+        peer: u64,
+        envelope: &Envelope,
+    ) -> Result<Result<(Stepped, Opened), OpenError>, StateError> {
+        if let Some(mut session) = self.session(peer)? {
+            match session.open(envelope) {
+                Ok(opened) => return Ok(Ok((Stepped::Present(session), opened))),
+                Err(OpenError::Duplicate) => return Ok(Err(OpenError::Duplicate)),
+                Err(OpenError::Unreadable) => (),
+            }
+        }
+        let Some(replaced) = self.state.read(|rows| Replaced::of(rows, peer))? else {
+            return Ok(Err(OpenError::Unreadable));
+        };
+        let table = Table::Session.label();
+        let mut session = PersonSession::from_bytes(&replaced.session)
+            .map_err(|error| StateError::Unreadable { table, error })?;
+        let opened = session.open(envelope);
+        Ok(opened.map(|opened| (Stepped::Replaced(replaced.at, session), opened)))
     }
 
     /// The origin, if the message is of this business and under a ticket this device minted for it
@@ -128,6 +150,26 @@ impl PersonCore {
             self.tell(peer, News::SessionLost)?;
         }
         self.remember(c2, Outcome::Unreadable)
+    }
+}
+
+/// A session after it opened an envelope.
+enum Stepped {
+    Present(PersonSession),
+    Replaced(Hour, PersonSession),
+}
+
+impl Stepped {
+    fn put(self, rows: &Rows<'_>, peer: u64) -> Result<(), StateError> {
+        match self {
+            Self::Present(session) => {
+                rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())
+            }
+            Self::Replaced(at, session) => {
+                let session = bytes::Bytes::from_owner(session.to_bytes());
+                Replaced { at, session }.put(rows, peer)
+            }
+        }
     }
 }
 

@@ -1,23 +1,23 @@
 //! A message's way out: ticket, handshake or ratchet step, seal, submission, and what became of it.
 
 use plico_endpoint::content::{Body, Content, Marks, Reply};
-use plico_endpoint::handshake::RecipientKeys;
+use plico_endpoint::handshake::{InitiateError, RecipientKeys};
 use plico_endpoint::id::ContentId;
 use plico_endpoint::layout::FIRST_OVERHEAD_BYTES;
-use plico_endpoint::session::PersonSession;
+use plico_endpoint::session::{PersonSession, SealError};
 use plico_protocol::envelope::{Envelope, EnvelopeBytes, SizeClass};
 use plico_protocol::frame::{ClientFrame, RelayFrame, Submission};
 use plico_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::SendError;
-use super::consent::remember_ticket;
+use super::consent::{is_fresh, remember_ticket};
 use super::core::{Job, PersonCore, put_record};
 use super::event::Trouble;
 use super::record::{Standing, Started};
 use crate::agent::journal::{self, News, Stored};
 use crate::agent::lines::Lines;
-use crate::agent::outbox::Outbox;
+use crate::agent::outbox::{Outbox, Settled};
 use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
 use crate::message::Message;
 use crate::random;
@@ -145,10 +145,14 @@ impl PersonCore {
         };
         let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
         let first = talk.record.started == Started::No;
-        let lacks_ticket = talk.ticket.is_none() && (outgoing.kind == COMPOSED || first);
+        let Ok(content) = Content::decode(&outgoing.content) else { return self.failed(number) };
+        let window = outgoing.kind == COMPOSED;
+        // One that waited too long for its message is minted anew.
+        let holds = talk.ticket.is_some_and(|(ticket, _)| is_fresh(&ticket, window, now));
+        let lacks_ticket = !holds && needs_ticket(&outgoing, &content, first);
         let lacks_bundle = talk.bundle.is_none() && first;
         if lacks_ticket {
-            self.mint(peer, outgoing.kind == COMPOSED, lines);
+            self.mint(peer, window, lines);
         }
         if lacks_bundle {
             self.fetch_bundle(peer, lines);
@@ -173,29 +177,31 @@ impl PersonCore {
 
     /// Seals a message. Session, ticket and the very bytes to submit are stored in one transaction,
     /// before any of them leaves.
-    fn seal(&mut self, number: u64, mut outgoing: Outgoing) -> Result<bool, StateError> {
+    pub(super) fn seal(&mut self, number: u64, mut outgoing: Outgoing) -> Result<bool, StateError> {
         let (now, peer) = (self.now(), outgoing.peer);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
         let Some(known) = &talk.record.known else { return Ok(false) };
         let (inbox, first) =
             (known.certificate.body().keys.inbox, talk.record.started == Started::No);
-        let Ok(mut content) = Content::decode(&outgoing.content) else { return Ok(false) };
-        if content.reply.is_none()
-            && let Some((ticket, opening)) = talk.ticket
-        {
+        let Ok(mut content) = Content::decode(&outgoing.content) else {
+            return self.failed(number);
+        };
+        let ticket = talk.ticket.filter(|_| needs_ticket(&outgoing, &content, first));
+        if let Some((ticket, opening)) = ticket {
             content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
         }
         if first {
             content.reference.clone_from(&talk.record.link.reference);
             content.profile_name.clone_from(&talk.record.profile_name);
         }
-        let Ok(bytes) = content.encode().map(Zeroizing::new) else { return Ok(false) };
+        let Ok(bytes) = content.encode().map(Zeroizing::new) else { return self.failed(number) };
         let (session, envelope) = match self.encrypt(peer, &bytes)? {
             Ok(sealed) => sealed,
             Err(Unsealed::NotYet) => {
                 self.outbox.later(number, now, CHAIN_FULL_MS);
                 return Ok(false);
             }
+            Err(Unsealed::Never) => return self.failed(number),
             Err(Unsealed::BadKeys) => {
                 if let Some(talk) = self.talks.get_mut(&peer) {
                     talk.bundle = None;
@@ -207,9 +213,11 @@ impl PersonCore {
         let submission = Submission { id: submit_id(now), to: inbox, consent: None, envelope };
         outgoing.sealed(&submission, first);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
-        let ticket = talk.ticket.take();
         talk.bundle = None;
-        talk.record.reply = ticket.or(talk.record.reply);
+        if ticket.is_some() {
+            talk.ticket = None;
+            talk.record.reply = ticket;
+        }
         if first {
             talk.record.started = Started::First;
         }
@@ -247,11 +255,21 @@ impl PersonCore {
             let identity = &talk.record.identity;
             let rng = &mut random::system();
             let begun = PersonSession::initiate(identity, &recipient, bundle, content, rng);
-            return Ok(begun.map_err(|_| Unsealed::BadKeys));
+            return Ok(begun.map_err(|error| match error {
+                InitiateError::Seal(error) => error.into(),
+                _ => Unsealed::BadKeys,
+            }));
         }
-        let Some(mut session) = self.session(peer)? else { return Ok(Err(Unsealed::NotYet)) };
+        let Some(mut session) = self.session(peer)? else { return Ok(Err(Unsealed::Never)) };
         let sealed = session.seal_to_inbox(&recipient, content, &mut random::system());
-        Ok(sealed.map(|envelope| (session, envelope)).map_err(|_| Unsealed::NotYet))
+        Ok(sealed.map(|envelope| (session, envelope)).map_err(Unsealed::from))
+    }
+
+    /// Ends a message that cannot be sealed: one that stayed would hold up every later one.
+    fn failed(&mut self, number: u64) -> Result<bool, StateError> {
+        let now = self.now();
+        self.outbox.finish(&mut self.state, number, MessageState::Failed, now)?;
+        Ok(true)
     }
 
     /// Reads a conversation's session.
@@ -273,11 +291,12 @@ impl PersonCore {
             let Some(line) = self.anonymous(peer, lines) else { continue };
             let outgoing = self.state.read(|rows| Outbox::get(rows, message))?;
             if let Some(submission) = outgoing.and_then(|outgoing| outgoing.submission()) {
+                self.outbox.submitting(message);
                 self.jobs.ask(lines, line, job, ClientFrame::Submit(Box::new(submission)));
             }
         }
         for (message, peer, id) in self.outbox.to_check(now) {
-            let job = Job::Status { message };
+            let job = Job::Status { message, peer };
             if !self.jobs.has(&job)
                 && let Some(line) = self.anonymous(peer, lines)
             {
@@ -294,17 +313,32 @@ impl PersonCore {
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
         let now = self.now();
-        match frame {
-            RelayFrame::Accepted(acceptance) => {
-                self.first_is(peer, Started::Yes)?;
-                self.outbox.accepted(&mut self.state, message, acceptance, now)
+        let settled = self.outbox.submitted(&mut self.state, message, frame, now)?;
+        self.settled(message, peer, settled)
+    }
+
+    pub(super) fn status_came(
+        &mut self,
+        message: u64,
+        peer: u64,
+        frame: &RelayFrame,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let settled = self.outbox.status(&mut self.state, message, frame, now)?;
+        self.settled(message, peer, settled)
+    }
+
+    fn settled(&mut self, message: u64, peer: u64, settled: Settled) -> Result<(), StateError> {
+        match settled {
+            Settled::Nothing => Ok(()),
+            Settled::Accepted => self.first_is(peer, Started::Yes),
+            // A first message that never arrives leaves the business without the session.
+            Settled::Refused(_) => self.first_is(peer, Started::No),
+            Settled::Unreadable if self.begin_again(peer)? => Ok(()),
+            Settled::Unreadable => {
+                let now = self.now();
+                self.outbox.finish(&mut self.state, message, MessageState::Unreadable, now)
             }
-            RelayFrame::Refused(refusal) => {
-                let code = self.outbox.refused(&mut self.state, message, refusal, now)?;
-                // A first message that never arrives leaves the business without the session.
-                if code.is_some() { self.first_is(peer, Started::No) } else { Ok(()) }
-            }
-            _ => Ok(()),
         }
     }
 
@@ -326,6 +360,24 @@ enum Unsealed {
     NotYet,
     /// The business's keys are none an honest one would publish.
     BadKeys,
+    /// It fits no envelope.
+    Never,
+}
+
+impl From<SealError> for Unsealed {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::ChainFull => Self::NotYet,
+            SealError::ContentTooLong { .. } | SealError::Cipher(_) => Self::Never,
+            SealError::OtherAccount | SealError::Agreement(_) | SealError::Hint(_) => Self::BadKeys,
+        }
+    }
+}
+
+/// Whether content goes out with a ticket made for it: what a human composed, and the first of a
+/// session.
+fn needs_ticket(outgoing: &Outgoing, content: &Content, first: bool) -> bool {
+    content.reply.is_none() && (outgoing.kind == COMPOSED || first)
 }
 
 fn add_mark(outgoing: &mut Outgoing, id: ContentId) -> bool {

@@ -6,7 +6,7 @@ use plico_protocol::frame::Channel;
 use plico_protocol::id::TicketOpening;
 use plico_protocol::link::RelayLink;
 use plico_protocol::prekey::VerifiedBundle;
-use plico_protocol::ticket::Ticket;
+use plico_protocol::ticket::{Terms, Ticket};
 use plico_protocol::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -21,8 +21,8 @@ pub(super) struct Talk {
     pub(super) ticket: Option<(Ticket, TicketOpening)>,
     /// A bundle for the first message.
     pub(super) bundle: Option<VerifiedBundle>,
-    /// The opening of the ticket that is being minted.
-    pub(super) opening: Option<TicketOpening>,
+    /// The ticket that is being minted.
+    pub(super) asked: Option<Asked>,
     /// Nothing is tried before this.
     pub(super) retry_at: Timestamp,
     pub(super) subscribing: Subscribing,
@@ -34,6 +34,14 @@ pub(super) struct Talk {
     pub(super) told_lost: bool,
     /// A message came while the certificate was due to be looked up again.
     pub(super) recheck: bool,
+}
+
+/// What a relay was asked to mint.
+pub(super) struct Asked {
+    pub(super) terms: Terms,
+    /// None if either will do.
+    pub(super) window: Option<bool>,
+    pub(super) opening: TicketOpening,
 }
 
 /// How a mailbox's subscriptions fared since the last that succeeded.
@@ -63,7 +71,7 @@ impl Talk {
             record,
             ticket: None,
             bundle: None,
-            opening: None,
+            asked: None,
             retry_at: Timestamp(0),
             subscribing: Subscribing::default(),
             trouble: None,

@@ -15,7 +15,7 @@ use super::record::{Known, Record, Standing, Started, Wish};
 use super::talk::Talk;
 use crate::agent::journal::News;
 use crate::agent::lines::Lines;
-use crate::state::{Name, StateError, Table};
+use crate::state::StateError;
 
 impl PersonCore {
     /// Whether a conversation's certificate need not be looked up now.
@@ -125,7 +125,7 @@ impl PersonCore {
         (*ticket, *bundle) = (None, None);
         let record = record.clone();
         self.state.write(|rows| {
-            rows.delete(Table::Session, Name::Number(peer))?;
+            super::lost::forget_sessions(rows, peer)?;
             super::core::put_record(rows, peer, &record)
         })
     }

@@ -1,7 +1,7 @@
 //! The outbox: order for each peer, the same bytes again, and nothing lost by a restart.
 
 use plico_protocol::envelope::EnvelopeBytes;
-use plico_protocol::frame::SubmissionState;
+use plico_protocol::frame::Acceptance;
 use plico_protocol::id::Address;
 use plico_protocol::stamp::Reason;
 
@@ -67,8 +67,14 @@ impl Place {
         self.state.read(|rows| Outbox::get(rows, number)).unwrap().unwrap()
     }
 
-    fn refuse(&mut self, number: u64, refusal: Refusal) -> Option<Code> {
-        self.outbox.refused(&mut self.state, number, &refusal, NOW).unwrap()
+    fn refuse(&mut self, number: u64, refusal: Refusal) -> Settled {
+        let frame = RelayFrame::Refused(refusal);
+        self.outbox.submitted(&mut self.state, number, &frame, NOW).unwrap()
+    }
+
+    fn status(&mut self, number: u64, state: SubmissionState) -> Settled {
+        let frame = RelayFrame::State(state);
+        self.outbox.status(&mut self.state, number, &frame, NOW).unwrap()
     }
 }
 
@@ -102,7 +108,7 @@ fn a_stale_id_is_replaced_and_the_envelope_kept() {
     let mut place = Place::new();
     let number = place.push(1, 1, NOW);
     let before = place.seal(number, false);
-    assert_eq!(place.refuse(number, Refusal::new(Code::Stale)), None);
+    assert_eq!(place.refuse(number, Refusal::new(Code::Stale)), Settled::Nothing);
     let after = place.get(number).submission().unwrap();
     assert_ne!(after.id, before.id);
     assert_eq!(Submission { id: before.id, ..after }, before);
@@ -114,10 +120,10 @@ fn the_relays_time_to_wait_is_honoured_and_a_final_refusal_ends_the_message() {
     let mut place = Place::new();
     let number = place.push(1, 1, NOW);
     place.seal(number, false);
-    assert_eq!(place.refuse(number, Refusal::new(Code::Busy).retry_after(7_000)), None);
+    assert_eq!(place.refuse(number, Refusal::new(Code::Busy).retry_after(7_000)), Settled::Nothing);
     assert!(place.outbox.to_submit(Timestamp(NOW.0 + 6_999)).is_empty());
     assert_eq!(place.outbox.to_submit(Timestamp(NOW.0 + 7_000)), [(number, 1)]);
-    assert_eq!(place.refuse(number, Refusal::new(Code::Revoked)), Some(Code::Revoked));
+    assert_eq!(place.refuse(number, Refusal::new(Code::Revoked)), Settled::Refused(Code::Revoked));
     let id = ContentId::new([1; 16]);
     let refused = Some(MessageState::Refused(Code::Revoked));
     assert_eq!(place.outbox.state_of(id), refused);
@@ -130,7 +136,8 @@ fn an_accepted_message_is_asked_about_until_its_state_is_final() {
     let number = place.push(1, 1, NOW);
     let Submission { id, .. } = place.seal(number, false);
     let acceptance = Acceptance { id, reason: Reason::ToInbox, free_until: None };
-    place.outbox.accepted(&mut place.state, number, &acceptance, NOW).unwrap();
+    let frame = RelayFrame::Accepted(acceptance);
+    place.outbox.submitted(&mut place.state, number, &frame, NOW).unwrap();
     assert_eq!(place.outbox.state_of(ContentId::new([1; 16])), Some(MessageState::Accepted));
     let mut now = place.outbox.wake(NOW).unwrap();
     for state in [SubmissionState::Queued, SubmissionState::Queued, SubmissionState::Delivered] {
@@ -141,4 +148,59 @@ fn an_accepted_message_is_asked_about_until_its_state_is_final() {
     }
     assert_eq!(place.outbox.state_of(ContentId::new([1; 16])), Some(MessageState::Delivered));
     assert_eq!(place.outbox.wake(now), None);
+}
+
+#[test]
+fn a_refused_repetition_is_asked_about_before_it_is_believed() {
+    for (state, settled, last) in [
+        (SubmissionState::Queued, Settled::Accepted, MessageState::Accepted),
+        (SubmissionState::Delivered, Settled::Accepted, MessageState::Accepted),
+        (
+            SubmissionState::Unknown,
+            Settled::Refused(Code::TicketExpired),
+            MessageState::Refused(Code::TicketExpired),
+        ),
+    ] {
+        let mut place = Place::new();
+        let number = place.push(1, 1, NOW);
+        let Submission { id, .. } = place.seal(number, false);
+        // The answer to the first attempt was lost.
+        place.outbox.submitting(number);
+        place.outbox.submitting(number);
+        let refused = place.refuse(number, Refusal::new(Code::TicketExpired));
+        assert_eq!(refused, Settled::Nothing);
+        assert!(place.outbox.to_submit(NOW).is_empty());
+        assert_eq!(place.outbox.to_check(NOW), [(number, 1, id)]);
+        assert_eq!(place.status(number, state), settled);
+        assert_eq!(place.outbox.state_of(ContentId::new([1; 16])), Some(last));
+    }
+}
+
+#[test]
+fn a_process_that_ended_may_have_submitted() {
+    let mut place = Place::new();
+    let number = place.push(1, 1, NOW);
+    place.seal(number, true);
+    let mut place = place.restart();
+    place.outbox.submitting(number);
+    let full = Refusal::new(Code::StorageFull).retry_after(60_000);
+    assert_eq!(place.refuse(number, full), Settled::Nothing);
+    assert_eq!(place.outbox.to_check(NOW).len(), 1);
+    assert_eq!(place.status(number, SubmissionState::Unknown), Settled::Nothing);
+    // It was not accepted: the same bytes again, when the relay says.
+    assert_eq!(place.outbox.wake(NOW), Some(Timestamp(NOW.0 + 60_000)));
+    assert_eq!(place.outbox.to_submit(Timestamp(NOW.0 + 60_000)), [(number, 1)]);
+}
+
+#[test]
+fn what_was_sealed_again_takes_no_answer_to_what_it_was() {
+    let mut place = Place::new();
+    let number = place.push(1, 1, NOW);
+    let before = place.seal(number, true);
+    place.seal(number, true);
+    let acceptance = Acceptance { id: before.id, reason: Reason::ToInbox, free_until: None };
+    let frame = RelayFrame::Accepted(acceptance);
+    let settled = place.outbox.submitted(&mut place.state, number, &frame, NOW).unwrap();
+    assert_eq!(settled, Settled::Nothing);
+    assert_eq!(place.outbox.to_submit(NOW), [(number, 1)]);
 }
