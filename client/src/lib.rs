@@ -49,9 +49,12 @@
 //!
 //! # Limits of this version
 //!
-//! - After a session is lost (a state that was put back to an older copy, for instance) the
-//!   application hears [`PersonEvent::SessionLost`] or [`MessageState::Unreadable`]; no new
-//!   handshake is made and nothing is repeated by itself.
+//! - A session on which the business was never heard, and whose messages it cannot open, is begun
+//!   again by itself, at most once a day, and what was sent on it goes out again under its id. A
+//!   session that worked and is lost is not: the application hears [`PersonEvent::SessionLost`] or
+//!   [`MessageState::Unreadable`].
+//! - Putting the state's file back to an older copy is not detected and may lose messages.
+//! - A business's hint and identity keys stay the same when its certificate is renewed.
 //! - One device for each person; 256 conversations at one relay.
 //! - A person's anonymous and proven connections have sockets of their own, and still one IP
 //!   address: an operator can match them by it and by time. Hiding it needs a proxy.

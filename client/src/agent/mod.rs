@@ -31,7 +31,7 @@ use lines::Lines;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
     /// `close` was called, or the last handle was dropped.
-    #[error("closed")]
+    #[error("this was closed; open the state again to go on")]
     Closed,
     /// The state could not be read or written. What was accepted before is safe; nothing was
     /// acknowledged that was not stored.

@@ -67,13 +67,17 @@ pub struct CustomerMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// The certificate was signed by another authority than the relay's link names.
-    #[error("the certificate's authority is not the one in the relay's link")]
+    #[error(
+        "another operator signed the certificate than the relay's link names; ask this relay's for one"
+    )]
     WrongAuthority,
     /// The certificate under this handle is of other keys.
-    #[error("the relay's certificate under this handle is not of this business's keys")]
+    #[error(
+        "the certificate under this handle is of other keys; ask the operator to certify this request"
+    )]
     OtherKeys,
     /// Its signature is wrong.
-    #[error("the certificate is not genuine")]
+    #[error("the certificate is not genuine; ask the operator for a new one")]
     BadCertificate,
     /// It is not valid at this time.
     #[error("the certificate is not valid now; renew it, or check this machine's clock")]
@@ -85,7 +89,9 @@ pub enum Trouble {
         hours: u32,
     },
     /// Another machine took the inbox over: this business runs twice.
-    #[error("another process of this business took the inbox over")]
+    #[error(
+        "this business runs twice and the other took the inbox over; stop one, then open this again"
+    )]
     TakenOver,
     /// The relay refused.
     #[error("the relay refused: {}", .0.text())]

@@ -58,7 +58,7 @@ pub enum CreateError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InstallError {
     /// The text is no certificate file.
-    #[error("the text is no certificate file: {0}")]
+    #[error("this text is no certificate ({0}); copy the operator's file whole")]
     Malformed(#[from] DecodeError),
     /// The agent has stopped.
     #[error(transparent)]
@@ -86,7 +86,7 @@ pub enum SendError {
     #[error(transparent)]
     Content(#[from] BadContent),
     /// There is no such customer.
-    #[error("there is no such customer")]
+    #[error("there is no customer of this number; take it from an event or the list")]
     UnknownCustomer,
     /// The agent has stopped.
     #[error(transparent)]
@@ -97,7 +97,7 @@ pub enum SendError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// `connect` was never called with a relay's link.
-    #[error("connect to a relay first: the link names it")]
+    #[error("there is no link yet, because it names the relay; connect to one first")]
     NoRelay,
     /// The agent has stopped.
     #[error(transparent)]

@@ -20,34 +20,40 @@ use super::tls::{self, PinnedKey};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// Another key answered: another relay, or someone between.
-    #[error("the relay's key is not the one in the link")]
+    #[error(
+        "another server answered than the link names; get the link again from who gave it to you"
+    )]
     WrongPin,
     /// The relay has only key exchanges that a quantum computer breaks.
-    #[error("the relay offers no key exchange that resists quantum computers")]
+    #[error(
+        "the relay's encryption is too old to be safe from quantum computers; its operator must update it"
+    )]
     ClassicalOnly,
     /// Something answers there that does not speak this protocol.
-    #[error("what answers there does not speak Plico")]
+    #[error("what answers at this address is no Plico relay; check the link")]
     NotPlico,
     /// The host name has no usable address.
-    #[error("the relay's name cannot be resolved to an address")]
+    #[error("no address was found for the relay's name; check the link and this device's network")]
     Unresolved,
     /// Nothing answers.
-    #[error("the relay cannot be reached")]
+    #[error("the relay does not answer; check the network, connecting goes on meanwhile")]
     Unreachable,
     /// The relay has as many connections as it may.
-    #[error("the relay has as many connections as it may")]
+    #[error("the relay has no room for more connections; it is tried again soon")]
     Full,
     /// The relay is stopping.
-    #[error("the relay is shutting down")]
+    #[error("the relay is stopping or restarting; it is tried again soon")]
     ShuttingDown,
     /// The relay's TLS gives no exporter value, so nobody can prove a key to it.
-    #[error("the relay's encryption lacks what proves a key; tell the relay's operator")]
+    #[error(
+        "the relay cannot check who connects, because its software is faulty; tell its operator"
+    )]
     NoExporter,
     /// A connection ended, or a request was not answered in time.
-    #[error("the connection was lost")]
+    #[error("the connection to the relay was lost; connecting goes on")]
     Lost,
     /// This machine gave no socket.
-    #[error("no socket can be opened: {0}")]
+    #[error("this device allows no network connection ({0}); check its settings")]
     Socket(String),
 }
 

@@ -49,8 +49,9 @@ pub enum Event {
         /// What the new certificate says.
         offered: Option<Profile>,
     },
-    /// Messages of the business no longer open on this device: its session is lost. This version
-    /// does not begin another by itself.
+    /// Messages of the business no longer open on this device: a session that worked is lost, and
+    /// no other is begun by itself. What does not open at a business that was never heard on the
+    /// session is sent again on another without this event.
     SessionLost {
         /// Names this event.
         event: EventId,
@@ -116,22 +117,30 @@ pub enum ConnectionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// The certificate was signed by another authority than the link names.
-    #[error("the relay's authority is not the one in the link")]
+    #[error(
+        "the relay is run by another operator than the link names; get a new link from the business"
+    )]
     WrongAuthority,
     /// The business's account key is not the link's.
     #[error("the business's key is not the one in the link; get a new link from the business")]
     WrongAccount,
     /// The relay answered with the certificate of another business.
-    #[error("the relay answered with the certificate of another business")]
+    #[error(
+        "the relay answered for another business than the link names; tell the relay's operator"
+    )]
     OtherBusiness,
     /// The certificate's signature or keys are wrong.
-    #[error("the business's certificate is not genuine")]
+    #[error(
+        "the business's certificate is not genuine, so nothing was sent; tell the relay's operator"
+    )]
     BadCertificate,
     /// The certificate is not valid at this time.
     #[error("the business's certificate is not valid now; check this device's clock")]
     CertificateNotValid,
     /// The business's prekeys are wrong or too old.
-    #[error("the business's prekeys are not genuine or have expired")]
+    #[error(
+        "the business's keys are forged or out of date, so nothing was sent; it is tried again"
+    )]
     BadPrekeys,
     /// The relay minted a ticket with other terms than the person asked for, or one that has passed
     /// by this device's clock.

@@ -61,10 +61,10 @@ pub enum SendError {
     #[error(transparent)]
     Terms(#[from] BadTerms),
     /// The person said goodbye.
-    #[error("the conversation has ended")]
+    #[error("you said goodbye in this conversation; begin another with the business's link")]
     Ended,
     /// More changes of consent are waiting for the relay than are kept.
-    #[error("too many changes of consent are waiting for the relay")]
+    #[error("too many changes of consent wait for the relay; try again once it was reached")]
     TooMany,
     /// The agent has stopped.
     #[error(transparent)]

@@ -1,25 +1,32 @@
 //! A person's core without a relay: what it makes of refusals, tickets and damaged content.
 
 use plico_endpoint::content::Content;
+use plico_endpoint::handshake::RecipientKeys;
+use plico_endpoint::prekeys::{KemPrekey, SignedPrekey, publication};
+use plico_endpoint::primitives::dh::{HintSecret, IdentitySecret};
+use plico_endpoint::session::PersonSession;
 use plico_protocol::certificate::{
     BusinessKeys, CertificateBody, DomainCheck, Handle as BusinessHandle, Serial,
 };
-use plico_protocol::frame::RelayFrame;
+use plico_protocol::frame::{RelayFrame, SubmissionState};
 use plico_protocol::id::{AddressTag, DhKey, TicketId};
 use plico_protocol::link::{Pin, RelayLink};
 use plico_protocol::mac::MacKey;
+use plico_protocol::prekey::{Bundle, PrekeyId};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::signature::{AccountSecret, AuthoritySecret, MailboxSecret};
 use plico_protocol::ticket::{
     Categories, Category, Epoch, Terms, Ticket, TicketFields, TicketKeyId, Zone,
 };
-use plico_protocol::time::Timestamp;
+use plico_protocol::time::{Hour, Timestamp};
 
-use super::record::{Known, Record};
+use super::record::{Known, Record, Started};
 use super::talk::{Asked, Talk};
 use super::*;
+use crate::agent::outbox::Outbox;
 use crate::agent::outgoing::{Outgoing, Stage};
 use crate::random;
+use crate::state::{Name, StateError, Table};
 
 struct Place {
     core: PersonCore,
@@ -173,9 +180,58 @@ fn content_that_cannot_be_sealed_ends_and_lets_the_next_pass() {
     let [(next, PEER)] = place.core.outbox.waiting(place.core.now())[..] else { panic!("stalled") };
     // A reference no link carries.
     place.talk().record.link.reference = Some("x".repeat(257));
-    let rows = |rows: &crate::state::Rows<'_>| crate::agent::outbox::Outbox::get(rows, next);
+    let rows = |rows: &crate::state::Rows<'_>| Outbox::get(rows, next);
     let outgoing = place.core.state.read(rows).unwrap().unwrap();
     assert!(Content::decode(&outgoing.content).is_ok());
     place.core.seal(next, outgoing).unwrap();
     assert_eq!(place.core.outbox.state_of(sent), Some(MessageState::Failed));
+}
+
+/// A session on which nothing was received.
+fn session() -> PersonSession {
+    let rng = &mut random::system();
+    let account = AccountSecret::from_seed(&[2; 32]);
+    let (identity, hint) = (IdentitySecret::generate(rng), HintSecret::generate(rng));
+    let keys = BusinessKeys {
+        account: account.public(),
+        identity: identity.public().key(),
+        hint: hint.public().key(),
+        inbox: MailboxSecret::from_seed(&[3; 32]).public(),
+    };
+    let (now, end) = (Hour(0), Hour(24));
+    let signed = SignedPrekey::generate(PrekeyId(1), end, rng);
+    let kem = KemPrekey::generate(PrekeyId(1), end, rng);
+    let published = publication(&signed, &kem, &[], &account);
+    let account = account.public();
+    let bundle = Bundle { account, signed: published.signed, kem: published.kem, one_time: None };
+    let bundle = bundle.verify(&account, now, now).unwrap();
+    let recipient = RecipientKeys::new(&keys).unwrap();
+    let me = IdentitySecret::generate(rng);
+    PersonSession::initiate(&me, &recipient, &bundle, b"hello", rng).unwrap().0
+}
+
+#[test]
+fn a_session_nobody_answered_on_is_begun_again_once_a_day() {
+    let mut place = Place::new();
+    let sent = place.core.send(PEER, "hello".into()).unwrap().unwrap();
+    let [(number, PEER)] = place.core.outbox.waiting(place.core.now())[..] else { panic!() };
+    let mut unreadable = || {
+        let (now, bytes) = (place.core.now(), session().to_bytes());
+        place.talk().record.started = Started::Yes;
+        let accepted = place.core.state.write::<_, StateError>(|rows| {
+            rows.put_bytes(Table::Session, Name::Number(PEER), &bytes)?;
+            let mut outgoing = Outbox::get(rows, number)?.unwrap();
+            outgoing.accepted(plico_protocol::id::SubmitId::compose(now.hour(), [1; 12]));
+            Outbox::put(rows, number, &outgoing)?;
+            Ok(outgoing)
+        });
+        place.core.outbox.note(number, &accepted.unwrap(), now);
+        let frame = RelayFrame::State(SubmissionState::Unreadable);
+        place.core.status_came(number, PEER, &frame).unwrap();
+        (place.core.outbox.state_of(sent), place.talk().record.started)
+    };
+    assert_eq!(unreadable(), (Some(MessageState::Queued), Started::No));
+    assert_eq!(unreadable(), (Some(MessageState::Unreadable), Started::Yes));
+    let replaced = |rows: &crate::state::Rows<'_>| lost::Replaced::of(rows, PEER);
+    assert!(place.core.state.read(replaced).unwrap().is_some());
 }

@@ -33,28 +33,30 @@ use rows::RowKeys;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("another process has this state open; two would use message keys twice")]
+    #[error(
+        "another program has this state open, and two would break its messages; close the other first"
+    )]
     Locked,
     /// The passphrase or key file is not the one it was made with.
-    #[error("the passphrase or key file is not the one this state was made with")]
+    #[error("this passphrase or key file did not make this state; use the one that did")]
     WrongKey,
     /// The key file could not be read or made.
-    #[error("the key file cannot be used: {0}")]
+    #[error("the key file cannot be read or made ({0}); check its path and rights")]
     KeyFile(#[source] io::Error),
     /// Others than its owner may read the key file.
-    #[error("the key file has mode {mode:o}; set it to 600")]
+    #[error("others may read the key file (mode {mode:o}); set its mode to 600")]
     KeyFileExposed {
         /// Its permission bits.
         mode: u32,
     },
     /// It exists already.
-    #[error("there is a state at this path already")]
+    #[error("there is a state at this path already; open it, or choose another path")]
     Exists,
     /// There is none.
-    #[error("there is no state at this path")]
+    #[error("there is no state at this path; check the path, or create one")]
     Missing,
     /// It is a business's where a person's was asked for, or the other way round.
-    #[error("this state belongs to {found}, not to {expected}")]
+    #[error("this state belongs to {found}, not to {expected}; open it as what it is")]
     OtherOwner {
         /// Whose was asked for.
         expected: Owner,
@@ -62,7 +64,7 @@ pub enum OpenError {
         found: Owner,
     },
     /// It was written by a later version.
-    #[error("the state has schema version {found}; this program knows {known}")]
+    #[error("the state has version {found} and this program knows {known}; update this program")]
     Version {
         /// The version in the file.
         found: u32,
@@ -70,7 +72,7 @@ pub enum OpenError {
         known: u32,
     },
     /// The file could not be opened.
-    #[error("the state cannot be opened: {0}")]
+    #[error("the state's file cannot be opened ({0}); check its path and rights")]
     Io(#[from] io::Error),
     /// The database or a row in it cannot be used.
     #[error(transparent)]
@@ -81,16 +83,18 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// SQLite failed.
-    #[error("the state's database failed: {0}")]
+    #[error("the state's file cannot be read or written ({0}); check the disk, then open it again")]
     Database(#[from] rusqlite::Error),
     /// A row does not open: it was altered, moved or damaged.
-    #[error("a row of table `{table}` was altered or damaged")]
+    #[error("the state is damaged or was altered (in `{table}`); restore it from a backup")]
     Corrupt {
         /// Which table.
         table: &'static str,
     },
     /// A row opens, but does not hold what this version writes.
-    #[error("a row of table `{table}` cannot be read: {error}")]
+    #[error(
+        "the state holds what this version cannot read (in `{table}`: {error}); update this program"
+    )]
     Unreadable {
         /// Which table.
         table: &'static str,
