@@ -7,6 +7,10 @@
 //! it and opens it again, in process: what the journal holds whole is there again, a torn tail is
 //! cut off. Readers go on with the poisoned one until there is room.
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -150,13 +154,10 @@ impl Reader for FjallReader<'_> {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let start = prefix.max(from).to_vec();
+        let Some(range) = range_of(prefix, from) else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
-        for row in self.snapshot.range(self.keyspace(table)?, start..).take(limit) {
+        for row in self.snapshot.range(self.keyspace(table)?, range).take(limit) {
             let (key, value) = row.into_inner().map_err(read_error)?;
-            if !key.starts_with(prefix) {
-                break;
-            }
             let (key, value) = (Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value));
             entries.push(Entry { key, value });
         }
@@ -168,6 +169,28 @@ impl core::fmt::Debug for Fjall {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Fjall").finish_non_exhaustive()
     }
+}
+
+type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// The keys that begin with `prefix` and are not below `from`; none if there can be none. The end
+/// matters: without it a scan that finds little steps over every removed row of the prefixes after
+/// its own (measured: 144 ms after 100,000 removals).
+fn range_of(prefix: &[u8], from: &[u8]) -> Option<KeyRange> {
+    let start = prefix.max(from).to_vec();
+    match successor(prefix) {
+        Some(end) if end <= start => None,
+        Some(end) => Some((Bound::Included(start), Bound::Excluded(end))),
+        None => Some((Bound::Included(start), Bound::Unbounded)),
+    }
+}
+
+/// The first key after all that begin with `prefix`; none where no key is.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let (at, last) = prefix.iter().enumerate().rfind(|(_, byte)| **byte != u8::MAX)?;
+    let mut end = prefix.get(..at)?.to_vec();
+    end.push(last.saturating_add(1));
+    Some(end)
 }
 
 /// Envelopes are ciphertext: compressing them costs time and saves nothing. For the same reason the

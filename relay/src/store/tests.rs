@@ -99,6 +99,22 @@ fn a_scan_is_ordered_bounded_and_keeps_to_its_prefix_and_table() {
 }
 
 #[test]
+fn a_scan_ends_where_its_prefix_does() {
+    check(|medium| {
+        let store = medium.open().unwrap();
+        let rows: [&[u8]; 6] = [b"a\xfe", b"a\xff", b"a\xff\xff", b"b", b"\xff", b"\xff\xff1"];
+        let changes: Vec<Change> = rows.iter().map(|key| put(Table::Queues, key, b"v")).collect();
+        store.commit(&changes).unwrap();
+        assert_eq!(keys(&*store, b"a\xff", b"", 10), rows[1..3]);
+        assert_eq!(keys(&*store, b"a", b"a\xff", 10), rows[1..3]);
+        assert_eq!(keys(&*store, b"\xff", b"", 10), rows[4..]);
+        assert_eq!(keys(&*store, b"\xff\xff", b"", 10), rows[5..]);
+        assert_eq!(keys(&*store, b"a", b"d", 10), [b""; 0]);
+        assert_eq!(keys(&*store, b"", b"b", 10), rows[3..]);
+    });
+}
+
+#[test]
 fn a_second_opening_is_refused_and_says_what_to_do() {
     check(|medium| {
         let store = medium.open().unwrap();
