@@ -2,7 +2,16 @@
 //!
 //! A store knows tables, keys and bytes; what they mean, how they are named and sealed is
 //! [`crate::rows`]' business. [`Memory`] is the reference and serves simulations, [`Fjall`] is the
-//! embedded default; one conformance suite runs over both. Nothing here assumes that one process
+//! embedded default; one conformance suite runs over both.
+//!
+//! Committed means on the medium, and what a store shows was synced since the last failure: after a
+//! failed sync the bytes read back may be in memory alone, and a later sync proves nothing of them.
+//! So a store that opens, at the start or after a failure, writes and syncs anew whatever it
+//! replays, before it shows any of it. A batch that was refused may then be there, durable like any
+//! other; one that was answered always is. Opening needs disk space for that and fails as full
+//! without it.
+//!
+//! Nothing here assumes that one process
 //! alone reads and writes, beyond the lock each implementation takes for itself.
 
 mod fjall;
@@ -116,19 +125,20 @@ pub trait Store: Send + Sync {
     /// the next start.
     fn commit(&self, changes: &[Change]) -> Result<(), CommitError>;
 
-    /// Everything committed so far, unmoved by later commits.
+    /// Everything committed so far, unmoved by later commits. Never waits for the store to open.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] while the store is not open.
+    /// [`ReadError::Closed`] while the store is not open.
     fn reader(&self) -> Result<Box<dyn Reader + '_>, ReadError>;
 
-    /// After [`CommitError::Full`]: makes the store take commits again, if there is room.
+    /// After [`CommitError::Full`]: makes the store take commits again, if there is room. What is
+    /// there afterwards is durable, the batch that did not fit included if it is there.
     ///
     /// # Errors
     ///
-    /// [`CommitError::Full`] as long as there is not; the store can still be read if it could be
-    /// before.
+    /// [`CommitError::Full`] as long as there is no room; the store can still be read if it could
+    /// be before, unless the room ended in the middle of opening.
     fn recover(&self) -> Result<(), CommitError>;
 }
 
@@ -160,7 +170,7 @@ pub trait Reader {
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// No space left on the medium.
-    #[error("the disk is full")]
+    #[error("the disk is full; free some space")]
     Full,
     /// Anything else: nothing may be answered, the process must end.
     #[error("the store failed to commit: {0}")]

@@ -7,9 +7,11 @@
 //!
 //! A failed sync is fatal: nobody is answered and the process ends, because what the medium holds
 //! is no longer known (after a failed fsync a second one may succeed without having written
-//! anything). A full disk is no such failure: the batch is refused as `storage_full`, and the
-//! store is opened again in process once there is room, connections kept. A client repeats its
-//! submission under the same id and is answered once.
+//! anything). The next start makes durable anew whatever it finds of the batch. A full disk is no
+//! such failure: the batch is refused as `storage_full`, and the store is opened again in process
+//! once there is room, connections kept, with the same care. A client repeats its submission under
+//! the same id and is answered once. Nor is a failure of the store's background work, if opening
+//! it again, once, mends it.
 
 mod commit;
 #[cfg(test)]
