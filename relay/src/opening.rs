@@ -99,7 +99,8 @@ pub(crate) fn open(
     wake: Arc<dyn Wake>,
 ) -> Result<Opened, OpeningError> {
     let mut rng = UnwrapErr(SysRng);
-    // The store first: its lock is what keeps two processes from making keys at one time.
+    // Each directory is locked as it is opened. The data directory is first: to whoever starts a
+    // second relay on the same two it is the one to name.
     make_directory(&config.data_dir)?;
     let store = match &options.store {
         Some(store) => store.clone(),

@@ -12,6 +12,7 @@ use plico_protocol::signature::{AuthoritySecret, is_usable_key};
 use zeroize::Zeroizing;
 
 use super::file::{self, KeyFileError};
+use super::lock::lock;
 
 /// Why an authority file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +54,22 @@ pub enum AuthorityFileError {
 ///
 /// # Errors
 ///
-/// [`AuthorityFileError::Exists`] and what writing fails with.
+/// [`AuthorityFileError::Exists`], [`KeyFileError::InUse`] while a relay has the directory, and
+/// what writing fails with.
 pub fn create_authority(
     dir: &Path,
     rng: &mut dyn CryptoRng,
 ) -> Result<AuthorityKey, AuthorityFileError> {
     file::ensure_directory(dir)?;
+    let _lock = lock(dir)?;
+    make_authority(dir, rng)
+}
+
+/// The same in a directory that is there, for whoever holds its lock.
+pub(super) fn make_authority(
+    dir: &Path,
+    rng: &mut dyn CryptoRng,
+) -> Result<AuthorityKey, AuthorityFileError> {
     for path in [public_path(dir), secret_path(dir)] {
         if file::read_private(&path)?.is_some() {
             return Err(AuthorityFileError::Exists { path });

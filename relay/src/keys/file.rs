@@ -39,6 +39,14 @@ pub enum KeyFileError {
         /// What happened.
         error: io::Error,
     },
+    /// Another process, or this one, has the directory.
+    #[error(
+        "the key directory {path} is in use by another plico-relay, and two would destroy each other's keys; stop that one first, or set `keys_dir` to a directory of this one's own"
+    )]
+    InUse {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// Others may read or write it.
     #[error("{path} has mode {mode:04o}, others may read it; run: chmod {expected:04o} {path}")]
     Exposed {
@@ -232,14 +240,14 @@ pub(super) fn unhex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     Some(bytes)
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> KeyFileError {
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeyFileError {
     let path = path.to_owned();
     move |error| KeyFileError::Io { path: path.clone(), error }
 }
 
 const FILE: &str = "relay.keys";
 const HEADER: &str = "plico-relay-keys 1";
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 /// `ticket 255 4294967295 ` and 64 digits, rounded up.
 const LINE_BYTES_MAX: usize = 96;

@@ -1,7 +1,8 @@
 //! The relay's secret keys: a directory apart from the data, so that a stolen disk of one says
 //! nothing without the other.
 //!
-//! The directory has mode 0700, its files 0600; a file that others may read is refused. What each
+//! The directory has mode 0700, its files 0600; a file that others may read is refused. A process
+//! that uses it holds a lock on its `keys.lock`, which is empty and stays. What each
 //! key is for, what a thief of it gets, how it is renewed and what breaks when it is lost:
 //!
 //! | key | used for | a thief gets | renewed | lost or replaced: what breaks |
@@ -21,21 +22,25 @@
 
 mod authority;
 mod file;
+mod lock;
 mod ring;
 #[cfg(test)]
 mod tests;
 
+use authority::make_authority;
 pub use authority::{AuthorityFileError, create_authority, read_authority, read_authority_secret};
 pub use file::KeyFileError;
 pub(crate) use file::{read_private, replace};
 pub use ring::{Ring, SealKey};
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::id::AuthorityKey;
 use plico_protocol::time::Timestamp;
+
+use self::lock::{DirectoryLock, lock};
 
 /// The relay's keys, shared by all its threads. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,9 +51,19 @@ pub struct Keys {
 #[derive(Debug)]
 struct Shared {
     /// Where `relay.keys` is; none for simulations.
-    dir: Option<PathBuf>,
+    place: Option<Place>,
     authority: AuthorityKey,
+    /// Locked for writing only to put the next one in its place.
     ring: RwLock<Arc<Ring>>,
+    /// Held over a whole rotation, so that two callers cannot each add a key of the same day.
+    rotating: Mutex<()>,
+}
+
+/// A key directory, and this process's hold on it.
+#[derive(Debug)]
+struct Place {
+    dir: PathBuf,
+    _lock: DirectoryLock,
 }
 
 /// Why the keys cannot be used.
@@ -64,17 +79,18 @@ pub enum KeysError {
 
 impl Keys {
     /// Reads the key directory, or makes one with fresh keys, an authority included; then
-    /// [rotates](Self::rotate).
+    /// [rotates](Self::rotate). The directory is this process's until the last clone is dropped.
     ///
     /// # Errors
     ///
-    /// [`KeysError`].
+    /// [`KeysError`]; [`KeyFileError::InUse`] while another process has the directory.
     pub fn open_or_create(
         dir: &Path,
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, KeysError> {
         file::ensure_directory(dir)?;
+        let place = Place { dir: dir.to_owned(), _lock: lock(dir)? };
         let ring = match file::read(dir)? {
             Some(ring) => ring,
             None => {
@@ -85,18 +101,22 @@ impl Keys {
         };
         let authority = match read_authority(dir)? {
             Some(authority) => authority,
-            None => create_authority(dir, rng)?,
+            None => make_authority(dir, rng)?,
         };
-        let shared = Shared { dir: Some(dir.to_owned()), authority, ring: lock(ring) };
-        let keys = Self { shared: Arc::new(shared) };
+        let keys = Self::new(Some(place), authority, ring);
         keys.rotate(now, rng)?;
         Ok(keys)
     }
 
     /// Fresh keys that live in memory only, for simulations and tests.
     pub fn in_memory(authority: AuthorityKey, now: Timestamp, rng: &mut dyn CryptoRng) -> Self {
-        let ring = lock(Ring::generate(now, rng));
-        Self { shared: Arc::new(Shared { dir: None, authority, ring }) }
+        Self::new(None, authority, Ring::generate(now, rng))
+    }
+
+    fn new(place: Option<Place>, authority: AuthorityKey, ring: Ring) -> Self {
+        let ring = RwLock::new(Arc::new(ring));
+        let shared = Shared { place, authority, ring, rotating: Mutex::new(()) };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The key certificates are checked with.
@@ -121,17 +141,13 @@ impl Keys {
         if !self.ring().is_due(now) {
             return Ok(());
         }
-        // Held throughout, so that two callers cannot each add a key of the same day.
-        let mut current = self.shared.ring.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(next) = current.rotated(now, rng) else { return Ok(()) };
-        if let Some(dir) = &self.shared.dir {
-            file::write(dir, &next)?;
+        let _rotating = self.shared.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = self.ring().rotated(now, rng) else { return Ok(()) };
+        // Two syncs, during which everyone goes on with the present keys.
+        if let Some(place) = &self.shared.place {
+            file::write(&place.dir, &next)?;
         }
-        *current = Arc::new(next);
+        *self.shared.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(())
     }
-}
-
-fn lock(ring: Ring) -> RwLock<Arc<Ring>> {
-    RwLock::new(Arc::new(ring))
 }

@@ -1,9 +1,11 @@
 //! What is on disk, who may read it, and when keys come and go.
 
+use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use getrandom::rand_core::{TryCryptoRng, TryRng};
 use plico_protocol::ticket::TicketKeyId;
 use plico_protocol::time::Day;
 
@@ -33,14 +35,16 @@ fn keys_are_made_for_the_owner_alone_and_found_again() {
     let (_parent, dir) = fresh();
     let keys = open(&dir, 0).unwrap();
     assert_eq!(mode(&dir), 0o700);
-    for file in ["relay.keys", "authority.key", "authority.pub"] {
+    for file in ["relay.keys", "authority.key", "authority.pub", "keys.lock"] {
         assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
     }
+    let (authority, ring) = (*keys.authority(), keys.ring());
+    drop(keys);
     let again = open(&dir, 0).unwrap();
-    assert_eq!(again.authority(), keys.authority());
-    assert_eq!(again.ring().row().expose_secret(), keys.ring().row().expose_secret());
-    assert_eq!(again.ring().seal().expose_secret(), keys.ring().seal().expose_secret());
-    assert_eq!(read_authority_secret(&dir).unwrap().public(), *keys.authority());
+    assert_eq!(*again.authority(), authority);
+    assert_eq!(again.ring().row().expose_secret(), ring.row().expose_secret());
+    assert_eq!(again.ring().seal().expose_secret(), ring.seal().expose_secret());
+    assert_eq!(read_authority_secret(&dir).unwrap().public(), authority);
 }
 
 #[test]
@@ -98,6 +102,7 @@ fn a_file_left_by_a_crash_before_the_rename_is_passed_over() {
     let keys = open(&dir, 0).unwrap();
     fs::write(dir.join("relay.new"), "half a fi").unwrap();
     keys.rotate(later(1), &mut Seeded(1)).unwrap();
+    drop(keys);
     let again = open(&dir, 1).unwrap();
     assert!(again.ring().stamp(later(1).day()).is_some());
 }
@@ -114,6 +119,7 @@ fn every_day_has_a_stamp_key_for_62_days() {
     keys.rotate(later(63), &mut Seeded(63)).unwrap();
     assert!(keys.ring().stamp(first).is_none());
     assert!(keys.ring().stamp(Day(first.0 + 1)).is_some());
+    drop(keys);
     let reread = open(&dir, 63).unwrap();
     assert!(reread.ring().stamp(first).is_none(), "destroyed on disk as well");
     assert!(reread.ring().stamp(later(63).day()).is_some());
@@ -161,13 +167,58 @@ fn a_key_that_cannot_be_made_durable_does_not_exist() {
 }
 
 #[test]
-fn an_authority_may_live_elsewhere_and_is_never_replaced() {
+fn a_key_directory_has_one_user_at_a_time() {
     let (_parent, dir) = fresh();
     let keys = open(&dir, 0).unwrap();
+    let clone = keys.clone();
+    drop(keys);
+    let error = open(&dir, 1).unwrap_err();
+    assert!(matches!(error, KeysError::File(KeyFileError::InUse { .. })), "{error}");
+    assert!(error.to_string().contains("stop that one first"), "{error}");
+    let error = create_authority(&dir, &mut Seeded(2)).unwrap_err();
+    assert!(matches!(error, AuthorityFileError::File(KeyFileError::InUse { .. })), "{error}");
+    drop(clone);
+    open(&dir, 1).unwrap();
+}
+
+/// Looks at the keys whenever it is asked for randomness, as another thread would.
+struct Watching(Keys, Seeded);
+
+impl TryRng for Watching {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.1.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.1.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        assert!(self.0.ring().stamp(START.day()).is_some());
+        self.1.try_fill_bytes(bytes)
+    }
+}
+
+impl TryCryptoRng for Watching {}
+
+#[test]
+fn nobody_waits_for_a_rotation() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    keys.rotate(later(1), &mut Watching(keys.clone(), Seeded(1))).unwrap();
+    assert!(keys.ring().stamp(later(1).day()).is_some());
+}
+
+#[test]
+fn an_authority_may_live_elsewhere_and_is_never_replaced() {
+    let (_parent, dir) = fresh();
+    let authority = *open(&dir, 0).unwrap().authority();
     let error = create_authority(&dir, &mut Seeded(2)).unwrap_err();
     assert!(matches!(error, AuthorityFileError::Exists { .. }));
     fs::remove_file(dir.join("authority.key")).unwrap();
-    assert_eq!(open(&dir, 0).unwrap().authority(), keys.authority());
+    assert_eq!(*open(&dir, 0).unwrap().authority(), authority);
     let error = read_authority_secret(&dir).unwrap_err();
     assert!(matches!(error, AuthorityFileError::Absent { .. }));
     let other = tempfile::tempdir().unwrap();
