@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use plico_client::{BusinessEvent, BusinessTrouble, ConnectError, LookUpError, Trouble};
+use plico_client::{BusinessEvent, BusinessTrouble, ConnectError, LinkError, LookUpError, Trouble};
 use plico_protocol::limits;
 use plico_protocol::link::Pin;
 use plico_protocol::refusal::Code;
@@ -46,6 +46,23 @@ async fn a_link_with_a_wrong_pin_is_believed_in_nothing() {
     person.close().await.unwrap();
     relay.stop().await;
     other.stop().await;
+}
+
+#[tokio::test]
+async fn a_reference_no_content_carries_is_refused_or_left_out() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, mut link) = desk.certified(&relay, "bank").await;
+    let refused = bank.link(Some(&"r".repeat(257))).await.unwrap_err();
+    assert!(matches!(refused, LinkError::Reference), "{refused}");
+    link.reference = Some("r".repeat(257));
+    let person = desk.person("anna").await;
+    person.conversation(&link).await.unwrap().send("hello").await.unwrap();
+    assert_eq!(next_asked(&mut bank).await.content.reference, None);
+    person.close().await.unwrap();
+    desk.person("anna").await.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
 }
 
 #[tokio::test]

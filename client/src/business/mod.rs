@@ -19,6 +19,7 @@ use std::path::Path;
 use plico_endpoint::content::BadContent;
 use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{CertificateRequest, Handle as BusinessHandle};
+use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
 use plico_protocol::link::{Link, RelayLink};
 use plico_protocol::ticket::{Category, TicketFields};
 use plico_protocol::wire::DecodeError;
@@ -99,6 +100,9 @@ pub enum LinkError {
     /// `connect` was never called with a relay's link.
     #[error("there is no link yet, because it names the relay; connect to one first")]
     NoRelay,
+    /// The reference is longer than content carries.
+    #[error("a link's reference has at most {LINK_REFERENCE_BYTES_MAX} bytes; shorten it")]
+    Reference,
     /// The agent has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -208,7 +212,10 @@ impl Business {
     ///
     /// [`LinkError`].
     pub async fn link(&self, reference: Option<&str>) -> Result<Link, LinkError> {
-        let reference = reference.map(str::to_owned);
+        if reference.is_some_and(|text| LINK_REFERENCE_BYTES_MAX < text.len()) {
+            return Err(LinkError::Reference);
+        }
+        let reference = reference.filter(|text| !text.is_empty()).map(str::to_owned);
         let link = self.agent.ask(|answer| Command::Link { reference, answer }).await?;
         link.ok_or(LinkError::NoRelay)
     }

@@ -21,6 +21,7 @@ use std::path::Path;
 
 use plico_endpoint::content::{BadContent, Body};
 use plico_endpoint::id::ContentId;
+use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
 use plico_protocol::link::Link;
 use plico_protocol::ticket::BadTerms;
 
@@ -110,7 +111,10 @@ impl Person {
     ///
     /// [`Stopped`].
     pub async fn conversation(&self, link: &Link) -> Result<Conversation, Stopped> {
-        let link = Box::new(link.clone());
+        let mut link = Box::new(link.clone());
+        // Only a link made by hand has one that no content carries; it says nothing then.
+        let carried = 1..=LINK_REFERENCE_BYTES_MAX;
+        link.reference = link.reference.take().filter(|text| carried.contains(&text.len()));
         let id = self.agent.ask(|answer| Command::Converse { link, answer }).await?;
         Ok(Conversation { agent: self.agent.clone(), id })
     }
