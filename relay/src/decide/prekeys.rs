@@ -1,5 +1,6 @@
 //! Taking prekeys in and handing them out.
 
+use bytes::Bytes;
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::{AccountKey, DhKey};
 use plico_protocol::limits::{ONE_TIME_PREKEYS_LOW, ONE_TIME_PREKEYS_STORED_MAX};
@@ -16,7 +17,7 @@ impl Draft<'_> {
     /// Ids up to the highest ever taken in are passed over, so that a repeated upload adds nothing
     /// and a key that was handed out never comes back; signed prekeys with a lower id than the
     /// present one do not replace it. Once as many are stored as may be, the rest is left for
-    /// another upload.
+    /// another upload; expired ones do not count.
     pub(super) fn publish(
         &mut self,
         account: &AccountKey,
@@ -41,6 +42,7 @@ impl Draft<'_> {
                 one_time: 0,
             },
         };
+        self.first_one_time(&name, &mut row)?;
         for prekey in one_time {
             if prekey.id <= row.highest {
                 continue;
@@ -65,8 +67,10 @@ impl Draft<'_> {
         if row.signed.not_after <= now || row.kem.not_after <= now {
             return Err(Code::NoPrekeys.into());
         }
+        let stored = row.one_time;
         let one_time = self.take_one_time(&name, &mut row)?;
-        if one_time.is_some() && row.one_time <= LOW {
+        // Also where the last ones had expired, and none was left to take.
+        if row.one_time != stored && row.one_time <= LOW {
             self.wake(Event::PrekeysLow { account: *account, one_time: row.one_time });
         }
         let PrekeysRow { signed, kem, .. } = row;
@@ -74,35 +78,56 @@ impl Draft<'_> {
         Ok(RelayFrame::Prekeys(Box::new(bundle)))
     }
 
-    /// Expired ones go on the way, a bounded number at a time.
     fn take_one_time(
         &mut self,
         name: &RowName,
         row: &mut PrekeysRow,
     ) -> Result<Option<SignedPrekey<DhKey>>, FactError> {
-        let table = Table::OneTimePrekeys;
-        let entries = self.facts.scan(table, name.as_bytes(), &[], EXPIRED_PER_BUNDLE_MAX)?;
-        let (mut taken, mut changed) = (None, false);
-        for Entry { key, value } in entries {
-            let prekey = SignedPrekey::<DhKey>::decode(value)
-                .map_err(|error| BadRow::Form { table: table.name(), error })?;
-            self.remove(table, key);
+        let stored = row.one_time;
+        let first = self.first_one_time(name, row)?;
+        let taken = first.map(|(key, prekey)| {
+            self.remove(Table::OneTimePrekeys, key);
             row.one_time = row.one_time.saturating_sub(1);
-            changed = true;
-            if self.now.hour() < prekey.not_after {
-                taken = Some(prekey);
-                break;
-            }
-        }
+            prekey
+        });
         // Where none are left, asking writes nothing.
-        if changed {
+        if row.one_time != stored {
             self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
         }
         Ok(taken)
+    }
+
+    /// The oldest that has not expired, left where it is. Expired ones before it are removed and
+    /// counted off; writing the row is the caller's. Bounded by what an account may store, and no
+    /// one is removed twice.
+    fn first_one_time(
+        &mut self,
+        name: &RowName,
+        row: &mut PrekeysRow,
+    ) -> Result<Option<(Bytes, SignedPrekey<DhKey>)>, FactError> {
+        let table = Table::OneTimePrekeys;
+        let mut from = Vec::new();
+        loop {
+            let page = self.facts.scan(table, name.as_bytes(), &from, PAGE_ROWS)?;
+            let is_last = page.len() < PAGE_ROWS;
+            for Entry { key, value } in page {
+                let prekey = SignedPrekey::<DhKey>::decode(value)
+                    .map_err(|error| BadRow::Form { table: table.name(), error })?;
+                if self.now.hour() < prekey.not_after {
+                    return Ok(Some((key, prekey)));
+                }
+                from = [&key, [0].as_slice()].concat();
+                self.remove(table, key);
+                row.one_time = row.one_time.saturating_sub(1);
+            }
+            if is_last {
+                return Ok(None);
+            }
+        }
     }
 }
 
 const STORED_MAX: u32 = ONE_TIME_PREKEYS_STORED_MAX as u32;
 const LOW: u32 = ONE_TIME_PREKEYS_LOW as u32;
-/// One-time prekeys looked at for one bundle.
-const EXPIRED_PER_BUNDLE_MAX: usize = 16;
+/// One-time prekeys read at a time: mostly the first one is taken.
+const PAGE_ROWS: usize = 16;

@@ -1,13 +1,12 @@
 //! Each rule as a table, with no store at all: facts are what earlier decisions wrote.
 
+mod prekeys;
+
 use bytes::Bytes;
 use plico_protocol::certificate::Serial;
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::EndReason;
-use plico_protocol::id::{Address, DhKey, SubmitId};
-use plico_protocol::prekey::{
-    KEM_KEY_BYTES, KemKey, PrekeyId, PrekeyType, Publication, SignedPrekey,
-};
+use plico_protocol::id::{Address, SubmitId};
 use plico_protocol::ticket::{Category, Ticket, TicketUse, Zone};
 use plico_protocol::time::{Hour, Minute};
 
@@ -399,85 +398,6 @@ fn what_needs_a_key_that_is_not_there_is_refused_and_the_rest_is_not() {
         assert_eq!(refusal.code, Code::Busy);
         assert!(0 < refusal.retry_after_ms);
         desk.call(Request::Open { address: person(2) }).unwrap();
-    });
-}
-
-fn publication(ids: impl IntoIterator<Item = u32>, signed: u32, end: Hour) -> Box<Publication> {
-    let by = bank_account();
-    let one_time =
-        |id| SignedPrekey::sign(PrekeyType::OneTime, PrekeyId(id), end, DhKey::new([1; 32]), &by);
-    let kem = KemKey::new(Box::new([2; KEM_KEY_BYTES]));
-    Box::new(Publication {
-        signed: SignedPrekey::sign(
-            PrekeyType::Signed,
-            PrekeyId(signed),
-            end,
-            DhKey::new([3; 32]),
-            &by,
-        ),
-        kem: SignedPrekey::sign(PrekeyType::Kem, PrekeyId(signed), end, kem, &by),
-        one_time: ids.into_iter().map(one_time).collect(),
-    })
-}
-
-fn publish(desk: &mut Desk<'_>, publication: Box<Publication>) -> (u32, u32) {
-    let account = bank().account;
-    match desk.call(Request::PublishPrekeys { account, publication }) {
-        Ok(RelayFrame::Stock(stock)) => (stock.signed.0, stock.one_time),
-        other => panic!("no stock: {other:?}"),
-    }
-}
-
-fn taken(desk: &mut Desk<'_>) -> Option<u32> {
-    match desk.call(Request::TakeBundle { account: bank().account }) {
-        Ok(RelayFrame::Prekeys(bundle)) => bundle.one_time.map(|prekey| prekey.id.0),
-        other => panic!("no bundle: {other:?}"),
-    }
-}
-
-#[test]
-fn a_one_time_prekey_is_handed_out_once_oldest_first_and_never_comes_back() {
-    scenario(|desk| {
-        let take = Request::TakeBundle { account: bank().account };
-        assert_eq!(code(desk.call(take.clone())), Code::NoPrekeys);
-        let end = desk.now.hour().plus(48);
-        assert_eq!(publish(desk, publication([3, 5, 9], 7, end)), (7, 3));
-        assert_eq!(taken(desk), Some(3));
-        assert!(matches!(desk.events[..], [Event::PrekeysLow { one_time: 2, .. }]));
-        assert_eq!(publish(desk, publication([3, 5, 9], 6, end)), (7, 2), "repeated and older");
-        assert_eq!(taken(desk), Some(5));
-        assert_eq!(taken(desk), Some(9));
-        assert_eq!(taken(desk), None, "a bundle is valid without one");
-        assert_eq!(publish(desk, publication([9, 10], 8, end)), (8, 1));
-        assert_eq!(taken(desk), Some(10));
-        desk.pass_hours(48);
-        assert_eq!(code(desk.call(take)), Code::NoPrekeys, "the signed ones ended");
-    });
-}
-
-#[test]
-fn expired_one_time_prekeys_are_passed_over() {
-    scenario(|desk| {
-        let soon = desk.now.hour().plus(1);
-        publish(desk, publication([1, 2], 1, soon));
-        desk.pass_hours(1);
-        let end = desk.now.hour().plus(48);
-        assert_eq!(publish(desk, publication([3], 2, end)), (2, 3));
-        assert_eq!(taken(desk), Some(3));
-        assert_eq!(taken(desk), None);
-    });
-}
-
-#[test]
-fn a_thousand_one_time_prekeys_are_stored_and_the_rest_can_come_later() {
-    scenario(|desk| {
-        let end = desk.now.hour().plus(48);
-        for block in 0..10 {
-            publish(desk, publication(block * 100 + 1..=block * 100 + 100, 1, end));
-        }
-        assert_eq!(publish(desk, publication([1_001, 1_002], 1, end)), (1, 1_000));
-        assert_eq!(taken(desk), Some(1));
-        assert_eq!(publish(desk, publication([1_001, 1_002], 1, end)), (1, 1_000));
     });
 }
 
