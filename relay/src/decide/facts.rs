@@ -92,10 +92,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn prekeys(&self, account: &RowName) -> Result<Option<PrekeysRow>, FactError> {
-        let table = Table::Prekeys.name();
-        let value = self.get(Table::Prekeys, account.as_bytes())?;
-        let row = value.map(PrekeysRow::decode).transpose();
-        Ok(row.map_err(|error| BadRow::Form { table, error })?)
+        self.sealed(account.as_bytes())
     }
 
     pub(super) fn certificate(&self, serial: Serial) -> Result<Option<Certificate>, FactError> {

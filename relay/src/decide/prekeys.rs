@@ -6,10 +6,9 @@ use plico_protocol::id::{AccountKey, DhKey};
 use plico_protocol::limits::{ONE_TIME_PREKEYS_LOW, ONE_TIME_PREKEYS_STORED_MAX};
 use plico_protocol::prekey::{Bundle, PrekeyId, Publication, SignedPrekey};
 use plico_protocol::refusal::Code;
-use plico_protocol::wire::Wire;
 
 use crate::decide::{Denied, Draft, FactError};
-use crate::rows::{BadRow, PrekeysRow, RowName};
+use crate::rows::{OneTimeRow, PrekeysRow, RowName};
 use crate::store::{Entry, Table};
 use crate::writer::Event;
 
@@ -50,11 +49,11 @@ impl Draft<'_> {
             if STORED_MAX <= row.one_time {
                 break;
             }
-            self.put_clear(Table::OneTimePrekeys, name.one_time(prekey.id), prekey.encode());
+            self.put(name.one_time(prekey.id), &OneTimeRow(prekey.clone()));
             row.highest = prekey.id;
             row.one_time += 1;
         }
-        self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
+        self.put(*name.as_bytes(), &row);
         Ok(RelayFrame::Stock(row.stock()))
     }
 
@@ -92,7 +91,7 @@ impl Draft<'_> {
         });
         // Where none are left, asking writes nothing.
         if row.one_time != stored {
-            self.put_clear(Table::Prekeys, *name.as_bytes(), row.encode());
+            self.put(*name.as_bytes(), row);
         }
         Ok(taken)
     }
@@ -111,8 +110,7 @@ impl Draft<'_> {
             let page = self.facts.scan(table, name.as_bytes(), &from, PAGE_ROWS)?;
             let is_last = page.len() < PAGE_ROWS;
             for Entry { key, value } in page {
-                let prekey = SignedPrekey::<DhKey>::decode(value)
-                    .map_err(|error| BadRow::Form { table: table.name(), error })?;
+                let OneTimeRow(prekey) = self.facts.rows.open(&key, &value)?;
                 if self.now.hour() < prekey.not_after {
                     return Ok(Some((key, prekey)));
                 }

@@ -18,8 +18,8 @@
 //! | `forgets` | bucket(hour) ‖ name(submit_id) | empty | | the same, from the outcome on |
 //! | `certificates` | `u64` serial | certificate | no: public | always |
 //! | `revocations` | `u64` serial | empty | no: public | always |
-//! | `prekeys` | name(account) | signed prekeys, counters | no: public | until replaced |
-//! | `one_time_prekeys` | name(account) ‖ `u32` id | prekey | no: public | until handed out or expired |
+//! | `prekeys` | name(account) | signed prekeys, counters | yes | until replaced |
+//! | `one_time_prekeys` | name(account) ‖ `u32` id | prekey | yes | until handed out or expired |
 //!
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
@@ -31,7 +31,7 @@ mod tests;
 mod view;
 
 pub(crate) use record::{
-    Fate, OriginRow, PrekeysRow, QueueKind, QueueRow, SubmissionRow, SweptRow,
+    Fate, OneTimeRow, OriginRow, PrekeysRow, QueueKind, QueueRow, SubmissionRow, SweptRow,
 };
 pub use seal::BadRow;
 pub(crate) use seal::Sealed;

@@ -4,7 +4,7 @@ use plico_protocol::envelope::SizeClass;
 use plico_protocol::frame::{PrekeyStock, Sequence, SubmissionState};
 use plico_protocol::id::{AccountKey, AddressTag, DhKey, Stamp, TicketId};
 use plico_protocol::limits::SUBMISSION_MEMORY_HOURS;
-use plico_protocol::prekey::{KemKey, PrekeyId, SignedPrekey};
+use plico_protocol::prekey::{KEM_KEY_BYTES, KemKey, PrekeyId, SignedPrekey};
 use plico_protocol::stamp::{Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::{Hour, Minute};
@@ -83,7 +83,8 @@ pub(crate) struct SubmissionRow {
     pub(crate) ended: Hour,
 }
 
-/// The signed prekeys of an account. Not sealed: they are handed to anyone.
+/// The signed prekeys of an account. Anyone is handed them, and still they are sealed: their
+/// signatures would name the business beside the row of a mailbox opened a moment before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PrekeysRow {
     pub(crate) signed: SignedPrekey<DhKey>,
@@ -93,6 +94,10 @@ pub(crate) struct PrekeysRow {
     /// One-time prekeys there now.
     pub(crate) one_time: u32,
 }
+
+/// A one-time prekey of an account, sealed for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OneTimeRow(pub(crate) SignedPrekey<DhKey>);
 
 /// How far the sweeps came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +187,16 @@ impl Sealed for OriginRow {
 impl Sealed for SubmissionRow {
     const TABLE: Table = Table::Submissions;
     const BYTES: usize = 32 + 1 + 1 + 4 * 3 + 1 + 4;
+}
+
+impl Sealed for PrekeysRow {
+    const TABLE: Table = Table::Prekeys;
+    const BYTES: usize = 2 * (4 + 4 + 64) + DhKey::BYTES + KEM_KEY_BYTES + 4 + 4;
+}
+
+impl Sealed for OneTimeRow {
+    const TABLE: Table = Table::OneTimePrekeys;
+    const BYTES: usize = 4 + 4 + 64 + DhKey::BYTES;
 }
 
 impl Sealed for SweptRow {
@@ -314,6 +329,16 @@ impl Wire for PrekeysRow {
             highest: Wire::read(reader)?,
             one_time: reader.u32()?,
         })
+    }
+}
+
+impl Wire for OneTimeRow {
+    fn write(&self, out: &mut Writer) {
+        self.0.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Wire::read(reader).map(Self)
     }
 }
 

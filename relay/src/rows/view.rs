@@ -9,7 +9,6 @@ use plico_protocol::prekey::PrekeyId;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::Timestamp;
-use plico_protocol::wire::Wire;
 
 use crate::keys::Keys;
 use crate::rows::{
@@ -150,8 +149,7 @@ impl View {
             let none = PrekeyId(0);
             return Ok(PrekeyStock { signed: none, kem: none, one_time: 0, highest: none });
         };
-        let table = Table::Prekeys.name();
-        let row = PrekeysRow::decode(value).map_err(|error| BadRow::Form { table, error })?;
+        let row: PrekeysRow = self.rows.open(key.as_bytes(), &value)?;
         Ok(row.stock())
     }
 

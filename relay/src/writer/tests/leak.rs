@@ -25,7 +25,7 @@ fn no_row_shows_an_address_an_id_or_an_account_beside_a_message() {
     world.call(request).unwrap();
     let hour = world.now().hour().0.to_be_bytes();
     let bucket_hours = [hour, (world.now().hour().0 + 720).to_be_bytes()];
-    let public = [Table::Certificates, Table::Revocations, Table::Prekeys, Table::OneTimePrekeys];
+    let public = [Table::Certificates, Table::Revocations];
     let rows = disk.rows();
     assert!(20 < rows.len());
     for (table, key, value) in rows {
