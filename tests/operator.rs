@@ -35,6 +35,7 @@ fn check_refused(output: &Output, status: i32, why: &str) {
 #[tokio::test]
 async fn businesses_are_verified_listed_and_revoked_whether_the_relay_runs_or_not() {
     let home = Home::new();
+    home.begin();
     let one = request(&home, &Bank::new(1), "bank-one", "Bank One");
     let two = request(&home, &Bank::new(2), "bank-two", "Second Bank");
 
@@ -62,6 +63,7 @@ fn an_authority_kept_elsewhere_signs_and_the_relay_installs() {
     let home = Home::new();
     let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
     home.run(&["authority", "init"]);
+    home.begin();
     home.run(&["business", "verify", &file, "--checked", "document", "--offline"]);
     // The relay's machine has the public half alone.
     std::fs::rename(home.path().join("plico-keys/authority.key"), home.path().join("away"))
@@ -75,6 +77,7 @@ fn an_authority_kept_elsewhere_signs_and_the_relay_installs() {
 #[test]
 fn a_handle_or_name_that_is_anothers_is_not_certified() {
     let home = Home::new();
+    home.begin();
     let verify = |file: &str| home.output(&["business", "verify", file, "--checked", "dns"]);
     assert!(verify(&request(&home, &Bank::new(1), "paypal", "Paypal")).status.success());
     let same_handle = request(&home, &Bank::new(2), "paypal", "Other");
@@ -88,6 +91,7 @@ fn a_handle_or_name_that_is_anothers_is_not_certified() {
 #[test]
 fn mistakes_are_explained_with_their_exit_status() {
     let home = Home::new();
+    home.begin();
     check_refused(&home.output(&["business", "revoke", "9"]), 3, "9");
     std::fs::write(home.path().join("bad.toml"), "conections_max = 5\n").unwrap();
     let misspelt = home.output(&["serve", "--config", "bad.toml"]);
@@ -109,10 +113,32 @@ async fn a_second_relay_on_the_same_data_is_refused() {
 }
 
 #[test]
+fn no_command_begins_a_relay_that_nobody_meant() {
+    let home = Home::new();
+    let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    for command in [&["business", "list"][..], &["business", "verify", &file, "--checked", "dns"]] {
+        check_refused(&home.output(command), 2, "there is no relay's data in plico-data");
+    }
+    assert!(!home.path().join("plico-keys").exists() && !home.path().join("plico-data").exists());
+}
+
+#[test]
+fn a_lost_key_is_not_replaced_by_another() {
+    for file in ["relay.keys", "tls.key", "authority.pub"] {
+        let home = Home::new();
+        home.begin();
+        std::fs::remove_file(home.path().join("plico-keys").join(file)).unwrap();
+        let refused = home.output(&["serve", "--listen", "127.0.0.1:0"]);
+        check_refused(&refused, 1, "restore it from the backup");
+        assert!(!home.path().join("plico-keys").join(file).exists(), "{file}");
+    }
+}
+
+#[test]
 fn keys_that_others_may_read_are_refused() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
-    home.run(&["business", "list"]);
+    home.begin();
     let keys = home.path().join("plico-keys");
     for file in std::fs::read_dir(&keys).unwrap() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode() & 0o777;
@@ -126,6 +152,7 @@ fn keys_that_others_may_read_are_refused() {
 #[test]
 fn every_setting_is_printed_and_reads_back() {
     let home = Home::new();
+    home.begin();
     let printed = home.run(&["config"]);
     std::fs::write(home.path().join("all.toml"), &printed).unwrap();
     home.run(&["business", "list", "--config", "all.toml"]);

@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use plico_client::{Link, Person, PersonEvent, Protection};
+//! use plico_client::{Body, Link, Person, PersonEvent, Protection};
 //!
 //! let mut person = Person::open("person.plico", Protection::key_file("person.key")).await?;
 //! let link: Link = std::fs::read_to_string("bank.link")?.parse()?;
@@ -12,7 +12,10 @@
 //! chat.send("Did I pay 420 euros in Lisbon?").await?;
 //! while let Ok(event) = person.next_event().await {
 //!     match event {
-//!         PersonEvent::Message(m) => println!("{}: {:?}", m.from.display_name, m.content.body),
+//!         PersonEvent::Message(m) => match m.content.body {
+//!             Body::Text(text) => println!("{}: {text}", m.from.display_name),
+//!             other => println!("{}: {other:?}", m.from.display_name),
+//!         },
 //!         PersonEvent::Sent { state, .. } => println!("your message is {state:?}"),
 //!         other => println!("{other:?}"),
 //!     }
@@ -20,22 +23,39 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A business answers, free of charge for 24 hours, and sends what the person allowed:
+//! A business makes its keys once and hands the request to the relay's operator, who sends back a
+//! certificate (no private key leaves this machine):
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use plico_client::{Business, Protection};
+//!
+//! let key = Protection::key_file("bank.key");
+//! let request = Business::create("bank.plico", key, "bank", "My Bank", "bank.example").await?;
+//! std::fs::write("bank.request", request)?;
+//! # Ok(()) }
+//! ```
+//!
+//! Then it answers, free of charge for 24 hours, and sends what the person allowed:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use plico_client::{Business, BusinessEvent, Category, Message, Protection};
 //!
-//! let passphrase = Protection::passphrase("correct horse battery staple");
-//! let mut bank = Business::open("bank.plico", passphrase).await?;
+//! let mut bank = Business::open("bank.plico", Protection::key_file("bank.key")).await?;
+//! bank.install_certificate(&std::fs::read_to_string("bank.certificate")?).await?;
 //! bank.connect(&std::fs::read_to_string("relay.link")?.parse()?).await?;
 //! println!("share {}", bank.link(Some("counter 3")).await?);
-//! while let BusinessEvent::Message(asked) = bank.next_event().await? {
-//!     let question = Message::choices("Was this you?", [("yes", "Yes"), ("no", "No")]);
-//!     bank.send(asked.customer, question, Category::Service).await?;
+//! loop {
+//!     if let BusinessEvent::Message(asked) = bank.next_event().await? {
+//!         let question = Message::choices("Was this you?", [("yes", "Yes"), ("no", "No")]);
+//!         bank.send(asked.customer, question, Category::Service).await?;
+//!     }
 //! }
-//! # Ok(()) }
+//! # }
 //! ```
+//!
+//! `Debug` of content prints no words, so that a log does not either; match a [`Body`] to show it.
 //!
 //! # What holds
 //!

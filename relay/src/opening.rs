@@ -11,12 +11,13 @@ use getrandom::rand_core::UnwrapErr;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::decide::SWEPT_KEY;
 use crate::directory::Directory;
-use crate::keys::{Keys, KeysError};
+use crate::keys::{self, Keys, KeysError};
 use crate::rows::View;
 use crate::space::SpaceProbe;
-use crate::store::{Fjall, OpenError, Store};
-use crate::tls::{Identity, TlsError};
+use crate::store::{Fjall, OpenError, Store, Table};
+use crate::tls::{self, Identity, TlsError};
 use crate::writer::{
     self, Core, CoreError, Fatal, NoProbe, Probe, Running, Setup, Wake, Writer, exit_process,
 };
@@ -46,6 +47,15 @@ pub enum OpeningError {
         path: PathBuf,
         /// What the operating system said.
         error: std::io::Error,
+    },
+    /// A key of a relay that has data is not there.
+    #[error(
+        "{path} is missing, but the data directory belongs to a relay that had it; restore it \
+         from the backup, or set `keys_dir` to where it is"
+    )]
+    KeyMissing {
+        /// Which file.
+        path: PathBuf,
     },
     /// The keys.
     #[error(transparent)]
@@ -106,6 +116,9 @@ pub(crate) fn open(
         Some(store) => store.clone(),
         None => Arc::new(Fjall::open(&config.data_dir.join(STORE_DIRECTORY))?),
     };
+    if has_keys_elsewhere(&*store)? {
+        check_keys_are_there(&config.keys_dir)?;
+    }
     let keys = Keys::open_or_create(&config.keys_dir, options.clock.now(), &mut rng)?;
     let identity = Identity::open_or_create(&config.keys_dir)?;
     let core = Core::open(Setup {
@@ -122,6 +135,24 @@ pub(crate) fn open(
     let on_fatal = Box::new(move |fatal: &Fatal| on_fatal(fatal));
     let (writer, running) = writer::start(core, on_fatal).map_err(OpeningError::Thread)?;
     Ok(Opened { keys, identity, directory, view, writer, running })
+}
+
+/// Whether a relay has its data here: the directory of the store is there.
+pub(crate) fn holds_a_relay(data_dir: &Path) -> bool {
+    data_dir.join(STORE_DIRECTORY).is_dir()
+}
+
+/// Whether the store was written under keys: then they are somewhere, and not to be made anew.
+fn has_keys_elsewhere(store: &dyn Store) -> Result<bool, CoreError> {
+    Ok(store.reader()?.get(Table::Meta, SWEPT_KEY)?.is_some())
+}
+
+fn check_keys_are_there(keys_dir: &Path) -> Result<(), OpeningError> {
+    let files = [keys::KEYS_FILE, keys::AUTHORITY_FILE, tls::KEY_FILE];
+    match files.iter().map(|file| keys_dir.join(file)).find(|path| !path.exists()) {
+        Some(path) => Err(OpeningError::KeyMissing { path }),
+        None => Ok(()),
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), OpeningError> {

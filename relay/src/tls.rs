@@ -177,7 +177,7 @@ fn transport() -> TransportConfig {
     transport
 }
 
-const KEY_FILE: &str = "tls.key";
+pub(crate) const KEY_FILE: &str = "tls.key";
 /// A name for the certificate's one field that must have one; clients pin the key instead.
 const CERTIFICATE_NAME: &str = "plico-relay";
 /// Arrivals that wait for a decision.

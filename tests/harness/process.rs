@@ -56,12 +56,20 @@ impl Home {
 
     /// The same for a request file's text; gives the certificate's path.
     pub(crate) fn certify_request(&self, request: &str, name: &str) -> PathBuf {
+        if !self.path().join("plico-data").exists() {
+            self.begin();
+        }
         let file = self.path().join(format!("{name}.request"));
         let certificate = self.path().join(format!("{name}.certificate"));
         std::fs::write(&file, request).unwrap();
         let (file, out) = (file.to_str().unwrap(), certificate.to_str().unwrap());
         self.run(&["business", "verify", file, "--checked", "dns", "--out", out]);
         certificate
+    }
+
+    /// Begins a relay here: keys, data, nothing else.
+    pub(crate) fn begin(&self) {
+        self.start().terminate();
     }
 
     pub(crate) fn start(&self) -> RelayProcess {

@@ -26,7 +26,8 @@ pub enum MessageState {
     Queued,
     /// Stored by the relay.
     Accepted,
-    /// The recipient stored it.
+    /// The recipient stored it. Of what businesses send the relay tells this only after the end of
+    /// the UTC day: when a person reads is theirs.
     Delivered,
     /// The recipient could not open it: its session is lost. Send it again.
     Unreadable,

@@ -60,6 +60,14 @@ impl<'a> Registrar<'a> {
 impl Directory {
     fn open(config: &Config, options: &Options) -> Result<Self, Failure> {
         config.check().map_err(|error| Failure::Usage(error.to_string()))?;
+        // Only `serve` begins a relay: here it would be one that nobody meant.
+        if !opening::holds_a_relay(&config.data_dir) {
+            return Err(Failure::Usage(format!(
+                "there is no relay's data in {}; run this where the relay runs or pass its \
+                 --config, --data and --keys; a new relay begins with: plico-relay serve",
+                config.data_dir.display()
+            )));
+        }
         let runtime = Runtime::new().map_err(Failure::failed)?;
         let opened = opening::open(config, options, Arc::new(NoWake)).map_err(Failure::failed)?;
         let link = relay::link(config, config.listen.port(), &opened.identity, &opened.keys);

@@ -141,12 +141,14 @@ fn read_line(
 }
 
 fn public_path(dir: &Path) -> PathBuf {
-    dir.join("authority.pub")
+    dir.join(AUTHORITY_FILE)
 }
 
 fn secret_path(dir: &Path) -> PathBuf {
     dir.join("authority.key")
 }
 
+/// The public half of the authority.
+pub(crate) const AUTHORITY_FILE: &str = "authority.pub";
 const SECRET: &str = "plico-authority-key 1";
 const PUBLIC: &str = "plico-authority-pub 1";

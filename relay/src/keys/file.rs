@@ -89,14 +89,14 @@ pub(super) fn ensure_directory(dir: &Path) -> Result<(), KeyFileError> {
 
 /// The keys in a directory; none if it has no key file yet.
 pub(super) fn read(dir: &Path) -> Result<Option<Ring>, KeyFileError> {
-    let path = dir.join(FILE);
+    let path = dir.join(KEYS_FILE);
     let Some(text) = read_private(&path)? else { return Ok(None) };
     parse(&path, &text).map(Some)
 }
 
 /// Replaces the key file durably.
 pub(super) fn write(dir: &Path, ring: &Ring) -> Result<(), KeyFileError> {
-    replace(&dir.join(FILE), format(ring).as_bytes())
+    replace(&dir.join(KEYS_FILE), format(ring).as_bytes())
 }
 
 /// Reads a file that nobody else may read; none if there is no such file.
@@ -245,7 +245,8 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeyFileError {
     move |error| KeyFileError::Io { path: path.clone(), error }
 }
 
-const FILE: &str = "relay.keys";
+/// The keys that only this relay has.
+pub(crate) const KEYS_FILE: &str = "relay.keys";
 const HEADER: &str = "plico-relay-keys 1";
 pub(super) const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;

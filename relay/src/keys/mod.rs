@@ -27,10 +27,11 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use authority::AUTHORITY_FILE;
 use authority::make_authority;
 pub use authority::{AuthorityFileError, create_authority, read_authority, read_authority_secret};
 pub use file::KeyFileError;
-pub(crate) use file::{read_private, replace};
+pub(crate) use file::{KEYS_FILE, read_private, replace};
 pub use ring::{Ring, SealKey};
 
 use std::path::{Path, PathBuf};
