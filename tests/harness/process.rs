@@ -172,11 +172,17 @@ impl RelayProcess {
 
     fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, mut lines) = watch::channel(Vec::new());
+        let (sender, lines) = watch::channel(Vec::new());
+        let (ready, is_ready) = std::sync::mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
+                let says_ready = line == "ready";
                 sender.send_modify(|lines| lines.push(line));
+                if says_ready {
+                    // Nobody waits for it twice.
+                    let _ = ready.send(());
+                }
             }
         });
         let errors = Arc::new(Mutex::new(String::new()));
@@ -187,16 +193,12 @@ impl RelayProcess {
                 log.lock().unwrap().push_str(&format!("{line}\n"));
             }
         });
-        let address = loop {
-            let ready = lines.borrow_and_update().clone();
-            if ready.iter().any(|line| line.starts_with("ready")) {
-                break address_in(&ready);
-            }
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("the relay ended with {status}: {}", errors.lock().unwrap());
-            }
-            std::thread::yield_now();
-        };
+        // Ends with an error once the process has closed its output.
+        if is_ready.recv().is_err() {
+            let status = child.wait().unwrap();
+            panic!("the relay ended with {status}: {}", errors.lock().unwrap());
+        }
+        let address = address_in(&lines.borrow());
         Self { child, address, lines, errors }
     }
 }
