@@ -102,9 +102,9 @@ pub use agent::Stopped;
 pub use agent::journal::EventId;
 pub use agent::outgoing::MessageState;
 pub use business::{
-    Business, BusinessConnectError, CreateError, Customer, CustomerId, CustomerMessage,
-    Event as BusinessEvent, InstallError, LinkError, SendError as BusinessSendError,
-    Trouble as BusinessTrouble,
+    AnswerError, Business, BusinessConnectError, CreateError, Customer, CustomerId,
+    CustomerMessage, Event as BusinessEvent, InstallError, LinkError,
+    SendError as BusinessSendError, Trouble as BusinessTrouble,
 };
 pub use clock::{Clock, SystemClock};
 pub use connection::{ConnectError, Options};

@@ -33,6 +33,8 @@ pub(crate) struct Stored {
 pub(crate) enum News {
     /// Content came, as its sender encoded it; `category` as the relay saw it.
     Message { content: Bytes, category: Option<Category> },
+    /// A customer's first message.
+    First { content: Bytes },
     /// A message that was sent is in another state.
     State { id: ContentId, state: MessageState },
     /// The window ends at this minute.
@@ -61,7 +63,14 @@ pub(crate) fn push(rows: &Rows<'_>, event: &Stored) -> Result<(), StateError> {
 
 /// Forgets an event the application handled.
 pub(crate) fn handled(state: &mut State, id: EventId) -> Result<(), StateError> {
-    state.write(|rows| rows.delete(Table::Event, Name::Number(id.0)))
+    state.write(|rows| forget(rows, id)).map(drop)
+}
+
+/// The same within a transaction; whether the event was still there.
+pub(crate) fn forget(rows: &Rows<'_>, id: EventId) -> Result<bool, StateError> {
+    let waits = rows.has(Table::Event, Name::Number(id.0))?;
+    rows.delete(Table::Event, Name::Number(id.0))?;
+    Ok(waits)
 }
 
 impl<E> Default for Journal<E> {
@@ -130,6 +139,10 @@ impl Wire for Stored {
                 out.sized(content);
                 out.optional(category.as_ref());
             }
+            News::First { content } => {
+                out.u8(7);
+                out.sized(content);
+            }
             News::State { id, state } => {
                 out.u8(2);
                 id.write(out);
@@ -161,6 +174,7 @@ impl Wire for Stored {
             4 => News::KeyChanged,
             5 => News::SessionLost,
             6 => News::Trouble { code: reader.u16()?, text: reader.text("text", TEXT_BYTES_MAX)? },
+            7 => News::First { content: reader.sized("content", CONTENT_BYTES_MAX)? },
             _ => return Err(DecodeError::BadValue { field: "news" }),
         };
         Ok(Self { peer, at, news })

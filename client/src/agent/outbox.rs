@@ -91,12 +91,15 @@ impl Outbox {
         outgoing: &Outgoing,
         now: Timestamp,
     ) -> Result<u64, StateError> {
-        let number = state.write::<_, StateError>(|rows| {
-            let number = rows.next_number(Table::Outgoing)?;
-            rows.put(Table::Outgoing, Name::Number(number), outgoing)?;
-            Ok(number)
-        })?;
+        let number = state.write(|rows| Self::add(rows, outgoing))?;
         self.note(number, outgoing, now);
+        Ok(number)
+    }
+
+    /// The same within a transaction; [`Self::note`] follows the commit.
+    pub(crate) fn add(rows: &Rows<'_>, outgoing: &Outgoing) -> Result<u64, StateError> {
+        let number = rows.next_number(Table::Outgoing)?;
+        Self::put(rows, number, outgoing)?;
         Ok(number)
     }
 

@@ -1,15 +1,15 @@
 //! Staying connected: prove, subscribe, compare the certificate, and say when it is of use.
 
-use plico_protocol::certificate::Certificate;
+use plico_protocol::certificate::{Certificate, CertificateBody};
 use plico_protocol::frame::{Channel, ClientFrame, EndReason, Notice, RelayFrame};
 use plico_protocol::id::AuthorityKey;
 use plico_protocol::link::{Pin, RelayLink};
 use plico_protocol::refusal::Code;
 use plico_protocol::time::Timestamp;
 
-use super::BusinessConnectError;
 use super::core::{BusinessCore, Connecting, Job, Proven};
 use super::event::{Event, Trouble};
+use super::{BusinessConnectError, InstallError};
 use crate::agent::lines::Lines;
 use crate::connection::{Ask, ConnectError, LineId, Proving};
 use crate::state::StateError;
@@ -35,6 +35,27 @@ impl BusinessCore {
         self.certificate_checked = false;
         self.identity.relay = Some(relay);
         self.identity.store(&mut self.state)
+    }
+
+    /// Keeps a certificate of these keys, and the names the operator gave.
+    pub(super) fn install(
+        &mut self,
+        certificate: Certificate,
+    ) -> Result<Result<CertificateBody, InstallError>, StateError> {
+        let claims = match certificate.claims() {
+            Ok(claims) => claims,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        if claims.keys != self.identity.keys() {
+            return Ok(Err(InstallError::OtherKeys { handle: claims.handle }));
+        }
+        self.identity.handle = claims.handle.clone();
+        self.identity.display_name.clone_from(&claims.display_name);
+        self.identity.domain.clone_from(&claims.domain);
+        self.identity.certificate = Some(certificate);
+        self.identity.store(&mut self.state)?;
+        (self.certificate_checked, self.retry_at) = (false, Timestamp(0));
+        Ok(Ok(claims))
     }
 
     /// Forgets what held on one connection only.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
-use plico_protocol::certificate::{Certificate, CertificateRequest};
+use plico_protocol::certificate::{Certificate, CertificateBody, CertificateRequest};
 use plico_protocol::frame::{Channel, RelayFrame};
 use plico_protocol::link::{Link, Pin, RelayLink};
 use plico_protocol::ticket::Category;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::event::{CustomerMessage, Event, Trouble};
 use super::record::{CustomerRecord, Identity};
-use super::{BusinessConnectError, Customer, CustomerId, SendError};
+use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
 use crate::agent::jobs::Jobs;
@@ -33,7 +33,7 @@ pub(super) enum Command {
     },
     Install {
         certificate: Certificate,
-        answer: oneshot::Sender<()>,
+        answer: oneshot::Sender<Result<CertificateBody, InstallError>>,
     },
     Connect {
         relay: Box<RelayLink>,
@@ -49,9 +49,21 @@ pub(super) enum Command {
         category: Category,
         answer: oneshot::Sender<Result<ContentId, SendError>>,
     },
+    Answer {
+        event: EventId,
+        answers: Vec<(CustomerId, Message, Category)>,
+        answer: oneshot::Sender<Result<Vec<ContentId>, AnswerError>>,
+    },
     State {
         id: ContentId,
         answer: oneshot::Sender<Option<MessageState>>,
+    },
+    Left {
+        id: ContentId,
+        answer: oneshot::Sender<Option<MessageState>>,
+    },
+    Certificate {
+        answer: oneshot::Sender<Option<CertificateBody>>,
     },
     Customers {
         answer: oneshot::Sender<Vec<Customer>>,
@@ -103,6 +115,8 @@ pub(super) struct BusinessCore {
     pub(super) publish_wanted: Option<usize>,
     pub(super) trouble: Option<Trouble>,
     pub(super) connecting: Vec<Connecting>,
+    /// Who waits until a message left this machine.
+    pub(super) waiting: Vec<(ContentId, oneshot::Sender<Option<MessageState>>)>,
     pub(super) told_up: Option<bool>,
     pub(super) retry_at: Timestamp,
 }
@@ -141,6 +155,7 @@ impl BusinessCore {
             publish_wanted: None,
             trouble: None,
             connecting: Vec::new(),
+            waiting: Vec::new(),
             told_up: None,
             retry_at: Timestamp(0),
         })
@@ -216,10 +231,7 @@ impl Core for BusinessCore {
                 let _ = answer.send(self.identity.request());
             }
             Command::Install { certificate, answer } => {
-                self.identity.certificate = Some(certificate);
-                self.identity.store(&mut self.state)?;
-                (self.certificate_checked, self.retry_at) = (false, Timestamp(0));
-                let _ = answer.send(());
+                let _ = answer.send(self.install(certificate)?);
             }
             Command::Connect { relay, answer } => {
                 self.retry_at = Timestamp(0);
@@ -231,6 +243,14 @@ impl Core for BusinessCore {
             }
             Command::Send { customer, message, category, answer } => {
                 let _ = answer.send(self.send(customer, *message, category)?);
+            }
+            Command::Answer { event, answers, answer } => {
+                let _ = answer.send(self.answer_event(event, answers)?);
+            }
+            Command::Left { id, answer } => self.waiting.push((id, answer)),
+            Command::Certificate { answer } => {
+                let installed = self.identity.certificate.as_ref();
+                let _ = answer.send(installed.and_then(|installed| installed.claims().ok()));
             }
             Command::State { id, answer } => {
                 let _ = answer.send(self.outbox.state_of(id));
@@ -307,6 +327,7 @@ impl Core for BusinessCore {
         self.publish(lines)?;
         self.seal_waiting(lines)?;
         self.submit_sealed(lines)?;
+        self.tell_waiting();
         self.journal.hand_out(&mut self.state, show)?;
         let due = [self.retry_at, self.prekeys_due].into_iter().filter(|at| now < *at);
         Ok(due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min())
@@ -321,13 +342,14 @@ impl Core for BusinessCore {
 fn show(event: EventId, stored: Stored) -> Option<Event> {
     let Stored { peer, at, news } = stored;
     let customer = CustomerId(peer);
+    let first = matches!(news, News::First { .. });
     Some(match news {
-        News::Message { content, category: _ } => {
+        News::Message { content, category: _ } | News::First { content } => {
             let content = Content::decode(&content).ok()?;
             if content.body == Body::Renewal {
                 return None;
             }
-            Event::Message(Box::new(CustomerMessage { event, customer, content, at }))
+            Event::Message(Box::new(CustomerMessage { event, customer, first, content, at }))
         }
         News::State { id, state } => Event::Sent { event, customer, id, state },
         News::Window { until } => {

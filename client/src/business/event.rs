@@ -57,6 +57,8 @@ pub struct CustomerMessage {
     pub event: EventId,
     /// Who wrote.
     pub customer: CustomerId,
+    /// Whether it is the first this customer wrote.
+    pub first: bool,
     /// What it says; `reference` tells the link the person came by.
     pub content: Content,
     /// When this machine received it.

@@ -18,7 +18,9 @@ use std::path::Path;
 
 use plico_endpoint::content::BadContent;
 use plico_endpoint::id::ContentId;
-use plico_protocol::certificate::{CertificateRequest, Handle as BusinessHandle};
+use plico_protocol::certificate::{
+    CertificateBody, CertificateRequest, Handle as BusinessHandle, check_display_name, check_domain,
+};
 use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
 use plico_protocol::link::{Link, RelayLink};
 use plico_protocol::ticket::{Category, TicketFields};
@@ -53,6 +55,12 @@ pub enum CreateError {
     /// The handle is none.
     #[error(transparent)]
     Handle(#[from] plico_protocol::certificate::BadHandle),
+    /// No certificate can state this name.
+    #[error(transparent)]
+    Name(#[from] plico_protocol::certificate::BadName),
+    /// No certificate can state this domain.
+    #[error(transparent)]
+    Domain(#[from] plico_protocol::certificate::BadDomain),
 }
 
 /// Why a certificate was not installed.
@@ -61,6 +69,14 @@ pub enum InstallError {
     /// The text is no certificate file.
     #[error("this text is no certificate ({0}); copy the operator's file whole")]
     Malformed(#[from] DecodeError),
+    /// It was issued for another request.
+    #[error(
+        "this certificate of `{handle}` was issued for other keys than this business has; install the one the operator made from this business's request"
+    )]
+    OtherKeys {
+        /// Whose it claims to be.
+        handle: BusinessHandle,
+    },
     /// The agent has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -92,6 +108,17 @@ pub enum SendError {
     /// The agent has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+}
+
+/// Why answers were not taken. None of them was, and the event is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// One of them cannot be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// It is no event, or was handled before.
+    #[error("this event was handled before; what answered it then is on its way")]
+    Handled,
 }
 
 /// Why there is no link to share.
@@ -135,6 +162,8 @@ impl Business {
         display_name: &str,
         domain: &str,
     ) -> Result<String, CreateError> {
+        check_display_name(display_name)?;
+        check_domain(domain)?;
         let identity = Identity::new(BusinessHandle::new(handle)?, display_name, domain);
         let request = identity.request().to_text();
         let path = path.as_ref().to_owned();
@@ -183,15 +212,25 @@ impl Business {
         self.agent.ask(|answer| Command::Request { answer }).await
     }
 
-    /// Keeps the certificate the operator issued. Whether its authority is the one in the relay's
-    /// link shows when connecting, where the relay tells the authority's key.
+    /// Keeps the certificate the operator issued, takes the names it gives this business, and says
+    /// what it claims. Whether its authority is the one in the relay's link shows when connecting,
+    /// where the relay tells the authority's key.
     ///
     /// # Errors
     ///
     /// [`InstallError`].
-    pub async fn install_certificate(&self, text: &str) -> Result<(), InstallError> {
+    pub async fn install_certificate(&self, text: &str) -> Result<CertificateBody, InstallError> {
         let certificate = plico_protocol::certificate::Certificate::from_text(text)?;
-        Ok(self.agent.ask(|answer| Command::Install { certificate, answer }).await?)
+        self.agent.ask(|answer| Command::Install { certificate, answer }).await?
+    }
+
+    /// What the installed certificate claims; none before there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn certificate(&self) -> Result<Option<CertificateBody>, Stopped> {
+        self.agent.ask(|answer| Command::Certificate { answer }).await
     }
 
     /// Connects to a relay, from now on and after every opening, and waits until it can be used or
@@ -257,6 +296,33 @@ impl Business {
     ) -> Result<ContentId, SendError> {
         let message = Box::new(message.into());
         self.agent.ask(|answer| Command::Send { customer, message, category, answer }).await?
+    }
+
+    /// Stores the answers to an event and says that it was handled, in one transaction: an
+    /// application that is killed has either answered or is shown the event again, never both.
+    ///
+    /// # Errors
+    ///
+    /// [`AnswerError`]; then nothing was stored.
+    pub async fn answer(
+        &mut self,
+        event: EventId,
+        answers: Vec<(CustomerId, Message, Category)>,
+    ) -> Result<Vec<ContentId>, AnswerError> {
+        let answered = self.agent.ask(|answer| Command::Answer { event, answers, answer }).await;
+        let ids = answered.map_err(SendError::from)??;
+        self.shown = self.shown.filter(|shown| *shown != event);
+        Ok(ids)
+    }
+
+    /// Waits until a message left this machine, accepted by the relay or come to its end.
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn left(&self, id: ContentId) -> Result<Option<MessageState>, Stopped> {
+        self.agent.ask(|answer| Command::Left { id, answer }).await
     }
 
     /// What became of a message; none if it was never sent here, or two days after its end.

@@ -4,7 +4,7 @@ use plico_endpoint::content::{Body, Content, Reply};
 use plico_endpoint::handshake::ResponderKeys;
 use plico_endpoint::hint::{FirstMessage, Hint};
 use plico_endpoint::id::SessionId;
-use plico_endpoint::session::{BusinessSession, OpenError, Opened};
+use plico_endpoint::session::{BusinessSession, OpenError};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::Delivery;
 use plico_protocol::id::{Address, Commitment, DhKey};
@@ -81,7 +81,7 @@ impl BusinessCore {
             // What comes on a session speaks for its own mailbox only.
             let reply = content.reply.clone().filter(|reply| reply.address == customer.address);
             customer.session = id;
-            put_content(rows, found.customer, customer, reply, &content, &opened, now)
+            put_content(rows, found.customer, customer, reply, &content, opened.content(), now)
         })?;
         Ok(outcome)
     }
@@ -139,7 +139,7 @@ impl BusinessCore {
             let (id, customer) = join(rows, identity, reply.address, &session)?;
             put_session(rows, id, &session, now)?;
             Inbound::remember(rows, &envelope.commitment(), Outcome::Read, now.hour())?;
-            put_content(rows, id, customer, Some(reply), &content, &opened, now)
+            put_content(rows, id, customer, Some(reply), &content, opened.content(), now)
         })?;
         Ok(Outcome::Read)
     }
@@ -201,13 +201,13 @@ fn put_session(
 }
 
 /// Stores what content brings, unless it is known: tickets and names to the customer, and events.
-fn put_content(
+pub(super) fn put_content(
     rows: &Rows<'_>,
     id: u64,
     mut customer: CustomerRecord,
     reply: Option<Reply>,
     content: &Content,
-    opened: &Opened,
+    opened: &[u8],
     now: Timestamp,
 ) -> Result<(), StateError> {
     if !Inbound::is_new(rows, content.id, now.hour())? {
@@ -226,9 +226,14 @@ fn put_content(
         let news = News::Window { until };
         journal::push(rows, &Stored { peer: id, at: now, news })?;
     }
+    // A customer is stored with its first message.
+    let first = !rows.has(Table::Customer, Name::Number(id))?;
     customer.put(rows, id)?;
-    let content = opened.content().to_vec().into();
-    let news = News::Message { content, category: None::<Category> };
+    let content = opened.to_vec().into();
+    let news = match first {
+        true => News::First { content },
+        false => News::Message { content, category: None::<Category> },
+    };
     journal::push(rows, &Stored { peer: id, at: now, news })
 }
 

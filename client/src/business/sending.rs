@@ -12,7 +12,8 @@ use plico_protocol::time::Timestamp;
 
 use super::core::{BusinessCore, Job};
 use super::record::{CustomerRecord, SessionRecord};
-use super::{CustomerId, SendError};
+use super::{AnswerError, CustomerId, SendError};
+use crate::agent::journal::{self, EventId};
 use crate::agent::lines::Lines;
 use crate::agent::outbox::{Outbox, Settled};
 use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
@@ -29,6 +30,50 @@ impl BusinessCore {
         category: Category,
     ) -> Result<Result<ContentId, SendError>, StateError> {
         let now = self.now();
+        let outgoing = match self.outgoing(customer, message, category, now)? {
+            Ok(outgoing) => outgoing,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.outbox.push(&mut self.state, &outgoing, now)?;
+        Ok(Ok(outgoing.id))
+    }
+
+    /// Stores what answers an event and forgets the event, in one transaction.
+    pub(super) fn answer_event(
+        &mut self,
+        event: EventId,
+        answers: Vec<(CustomerId, Message, Category)>,
+    ) -> Result<Result<Vec<ContentId>, AnswerError>, StateError> {
+        let now = self.now();
+        let mut outgoing = Vec::with_capacity(answers.len());
+        for (customer, message, category) in answers {
+            match self.outgoing(customer, message, category, now)? {
+                Ok(message) => outgoing.push(message),
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+        let stored = self.state.write::<_, StateError>(|rows| {
+            if !journal::forget(rows, event)? {
+                return Ok(None);
+            }
+            let numbers = outgoing.iter().map(|message| Outbox::add(rows, message));
+            numbers.collect::<Result<Vec<_>, _>>().map(Some)
+        })?;
+        let Some(numbers) = stored else { return Ok(Err(AnswerError::Handled)) };
+        for (number, message) in numbers.into_iter().zip(&outgoing) {
+            self.outbox.note(number, message, now);
+        }
+        Ok(Ok(outgoing.iter().map(|message| message.id).collect()))
+    }
+
+    /// A message as it will be stored.
+    fn outgoing(
+        &mut self,
+        customer: CustomerId,
+        message: Message,
+        category: Category,
+        now: Timestamp,
+    ) -> Result<Result<Outgoing, SendError>, StateError> {
         if self.state.read(|rows| CustomerRecord::get(rows, customer.0))?.is_none() {
             return Ok(Err(SendError::UnknownCustomer));
         }
@@ -37,16 +82,25 @@ impl BusinessCore {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error.into())),
         };
-        let outgoing = Outgoing {
+        Ok(Ok(Outgoing {
             peer: customer.0,
             id: content.id,
             not_before: now,
             kind: category.byte(),
             content: bytes.into(),
             stage: Stage::Waiting,
-        };
-        self.outbox.push(&mut self.state, &outgoing, now)?;
-        Ok(Ok(content.id))
+        }))
+    }
+
+    /// Answers those who wait until a message left this machine.
+    pub(super) fn tell_waiting(&mut self) {
+        let outbox = &self.outbox;
+        let left = |id: &ContentId| outbox.state_of(*id) != Some(MessageState::Queued);
+        for (id, answer) in
+            self.waiting.extract_if(.., |(id, answer)| answer.is_closed() || left(id))
+        {
+            let _ = answer.send(outbox.state_of(id));
+        }
     }
 
     /// Seals what waits, while there is a connection: a ticket that comes meanwhile is used.

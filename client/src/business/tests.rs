@@ -11,11 +11,12 @@ use plico_protocol::id::{Address, AddressTag, TicketCommitment, TicketId, Ticket
 use plico_protocol::mac::MacKey;
 use plico_protocol::prekey::{Bundle, PrekeyId};
 use plico_protocol::ticket::{Categories, Epoch, Ticket, TicketKeyId, Zone};
-use plico_protocol::time::Minute;
+use plico_protocol::time::{Minute, Timestamp};
 
 use super::record::{CustomerRecord, SessionRecord};
 use super::*;
 use crate::agent::inbound::Outcome;
+use crate::agent::journal::{News, Stored};
 use crate::agent::outgoing::{Outgoing, Stage};
 use crate::random;
 use crate::state::{Name, StateError, Table};
@@ -81,7 +82,7 @@ fn ticket(opened_at: u32, epoch: u32, window: bool) -> Ticket {
 }
 
 fn hello(ticket: Ticket) -> Content {
-    let now = plico_protocol::time::Timestamp(0);
+    let now = Timestamp(0);
     let mut content = Message::from(Body::Text("hello".to_owned())).into_content(now);
     let opening = TicketOpening::new([4; 32]);
     content.reply = Some(Reply { address: Address::new([5; 32]), ticket, opening });
@@ -204,4 +205,83 @@ fn a_session_that_is_damaged_stops_the_agent_and_not_the_message_alone() {
     place.core.send(CustomerId(1), message, Category::Service).unwrap().unwrap();
     let number = place.core.outbox.waiting(place.core.now())[0].0;
     assert!(matches!(place.core.seal(number), Err(StateError::Unreadable { .. })));
+}
+
+/// The events that wait, as (id, whether it is a customer's first message).
+fn waiting_events(place: &mut Place) -> Vec<(EventId, bool)> {
+    let read = |rows: &crate::state::Rows<'_>| rows.ordered::<Stored>(Table::Event);
+    let events = place.core.state.read(read).unwrap().into_iter();
+    let messages = events.filter_map(|(id, stored)| match stored.news {
+        News::First { .. } => Some((EventId(id), true)),
+        News::Message { .. } => Some((EventId(id), false)),
+        _ => None,
+    });
+    messages.collect()
+}
+
+#[test]
+fn the_first_message_of_a_customer_is_told_apart() {
+    let mut place = Place::new();
+    for minute in [10, 20] {
+        let envelope = place.first(&hello(ticket(minute, 1, true)));
+        place.core.take(&envelope).unwrap();
+    }
+    // The envelopes were sealed by two devices that name one mailbox: two customers.
+    let first: Vec<_> = waiting_events(&mut place).into_iter().map(|(_, first)| first).collect();
+    assert_eq!(first, [true, true]);
+    let customer = place.customer(1);
+    let again = hello(ticket(30, 1, true));
+    let opened = place.core.state.write::<_, StateError>(|rows| {
+        receiving::put_content(
+            rows,
+            1,
+            customer,
+            None,
+            &again,
+            &again.encode().unwrap(),
+            Timestamp(0),
+        )
+    });
+    opened.unwrap();
+    assert!(!waiting_events(&mut place)[2].1);
+}
+
+#[test]
+fn answers_are_stored_with_the_end_of_their_event_or_not_at_all() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    place.core.take(&envelope).unwrap();
+    let event = waiting_events(&mut place)[0].0;
+    let answer = |text: &str| (CustomerId(1), Message::from(text), Category::Service);
+    let mut check = |answers: Vec<_>| {
+        let answered = place.core.answer_event(event, answers).unwrap();
+        let queued = place.core.outbox.waiting(place.core.now()).len();
+        (answered.map(|ids| ids.len()), queued, waiting_events(&mut place).len())
+    };
+    let empty =
+        SendError::Content(BadContent::Bound { field: "text", value: 0, min: 1, max: 32 * 1024 });
+    assert_eq!(check(vec![answer("one"), answer("")]), (Err(empty.into()), 0, 1));
+    let stranger = (CustomerId(9), Message::from("one"), Category::Service);
+    let unknown = AnswerError::Send(SendError::UnknownCustomer);
+    assert_eq!(check(vec![answer("one"), stranger]), (Err(unknown), 0, 1));
+    // Of one customer, one message at a time is to be sealed.
+    assert_eq!(check(vec![answer("one"), answer("two")]), (Ok(2), 1, 0));
+    assert_eq!(check(vec![answer("one")]), (Err(AnswerError::Handled), 1, 0));
+}
+
+#[tokio::test]
+async fn names_that_no_certificate_states_are_refused_before_keys_are_made() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("state");
+    let create = async |handle, name, domain| {
+        let protection = Protection::key_file(folder.path().join("key"));
+        Business::create(&path, protection, handle, name, domain).await
+    };
+    let handle = create("My Bank", "My Bank", "bank.example").await;
+    assert!(matches!(handle, Err(CreateError::Handle(_))));
+    assert!(matches!(create("bank", " ", "bank.example").await, Err(CreateError::Name(_))));
+    let domain = create("bank", "My Bank", "https://bank.example/").await;
+    assert!(matches!(domain, Err(CreateError::Domain(_))));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(create("bank", "My Bank", "bank.example").await.is_ok());
 }

@@ -382,6 +382,8 @@ fn show(talks: &BTreeMap<u64, Talk>, event: EventId, stored: Stored) -> Option<E
         }
         News::State { id, state } => Event::Sent { event, conversation, id, state },
         News::Window { until } => Event::Window { event, conversation, until },
+        // A business's.
+        News::First { .. } => return None,
         News::KeyChanged => {
             let offered = talk.record.offered.as_ref();
             let offered = offered.map(|known| Profile::of(known.certificate.body()));

@@ -33,6 +33,20 @@ pub struct Handle(String);
 #[error("a handle is 3 to 32 lower-case ASCII letters, digits and inner hyphens")]
 pub struct BadHandle;
 
+/// The text is no display name of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a display name is 1 to 96 bytes of text without control characters, in Unicode normalisation form C"
+)]
+pub struct BadName;
+
+/// The text is no domain of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a domain is 1 to 253 lower-case ASCII letters, digits, hyphens and dots, like `bank.example`; an international one is written in its `xn--` form"
+)]
+pub struct BadDomain;
+
 wire_byte!(
     /// How the operator checked that the business controls its domain.
     DomainCheck, "domain_check" {
@@ -112,6 +126,28 @@ pub enum BadCertificate {
     Expired,
 }
 
+/// Checks a display name as every reader of a certificate does. An operator asks for more.
+///
+/// # Errors
+///
+/// [`BadName`].
+pub fn check_display_name(name: &str) -> Result<(), BadName> {
+    let shown = !name.trim().is_empty() && !name.chars().any(char::is_control);
+    let bounded = name.len() <= DISPLAY_NAME_BYTES_MAX;
+    if shown && bounded && is_nfc(name) { Ok(()) } else { Err(BadName) }
+}
+
+/// Checks a domain as every reader of a certificate does.
+///
+/// # Errors
+///
+/// [`BadDomain`].
+pub fn check_domain(domain: &str) -> Result<(), BadDomain> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    let bounded = (1..=DOMAIN_BYTES_MAX).contains(&domain.len());
+    if bounded && domain.bytes().all(allowed) { Ok(()) } else { Err(BadDomain) }
+}
+
 impl Handle {
     /// Checks and takes a handle.
     ///
@@ -188,6 +224,15 @@ impl Certificate {
         let certificate = Self { bytes: bytes.into() };
         certificate.split()?;
         Ok(certificate)
+    }
+
+    /// What the certificate claims. Nobody vouches for it before [`Certificate::verify`].
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`].
+    pub fn claims(&self) -> Result<CertificateBody, DecodeError> {
+        self.split().map(|(body, ..)| body)
     }
 
     /// The bytes, as received.
@@ -316,13 +361,10 @@ impl CertificateBody {
     /// What every reader checks beside the signature, so that no certificate means two things.
     fn check_fields(&self) -> Result<(), DecodeError> {
         let bad = |field| Err(DecodeError::BadValue { field });
-        let name = &self.display_name;
-        if name.trim().is_empty() || !is_nfc(name) || name.chars().any(char::is_control) {
+        if check_display_name(&self.display_name).is_err() {
             return bad("display_name");
         }
-        let in_domain =
-            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-        if self.domain.is_empty() || !self.domain.bytes().all(in_domain) {
+        if check_domain(&self.domain).is_err() {
             return bad("domain");
         }
         let end_max = self.valid_from.plus(CERTIFICATE_HOURS_MAX);
