@@ -1,7 +1,8 @@
 //! A person and a business talk through a relay, as applications do it.
 
 use plico_client::{
-    Body, BusinessEvent, Categories, Category, ConsentTerms, Message, MessageState, PersonEvent,
+    Body, BusinessEvent, Categories, Category, ConsentTerms, Direction, Message, MessageState,
+    PersonEvent,
 };
 use plico_protocol::refusal::Code;
 
@@ -42,6 +43,44 @@ async fn a_person_writes_and_is_answered() {
     person.close().await.unwrap();
     bank.close().await.unwrap();
     relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_conversation_is_kept_in_order_and_each_message_once() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    bank.send(asked.customer, "welcome", Category::Service).await.unwrap();
+    let received = next_received(&mut person).await;
+    // Neither tickets nor marks are words.
+    chat.allow_notifications(ConsentTerms::default()).await.unwrap();
+    chat.mark_read(received.content.id).await.unwrap();
+    person.close().await.unwrap();
+    let relay = relay.suspend().await;
+
+    let person = desk.person("anna").await;
+    let chat = person.conversations().await.unwrap().remove(0);
+    let queued = chat.send("still there?").await.unwrap();
+    let said = chat.history(None, 10).await.unwrap();
+    let lines: Vec<_> = said.iter().map(|said| words(&said.content.body)).collect();
+    assert_eq!(lines, ["hello", "welcome", "still there?"]);
+    assert!(said.iter().all(|said| said.content.reply.is_none()));
+    let sent = |state| Direction::Sent { state };
+    assert!(
+        matches!(said[0].direction, Direction::Sent { state } if state != MessageState::Queued)
+    );
+    assert_eq!(said[1].direction, Direction::Received { category: Some(Category::Service) });
+    assert_eq!((said[1].content.id, said[1].at), (received.content.id, received.at));
+    assert_eq!((said[2].content.id, said[2].direction), (queued, sent(MessageState::Queued)));
+    let earlier = chat.history(Some(said[2].place), 1).await.unwrap();
+    assert_eq!(words(&earlier[0].content.body), "welcome");
+    assert_eq!(earlier.len(), 1);
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.resume().await.stop().await;
 }
 
 #[tokio::test]

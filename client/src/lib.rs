@@ -99,6 +99,7 @@ mod business;
 mod person;
 
 pub use agent::Stopped;
+pub use agent::history::Direction;
 pub use agent::journal::EventId;
 pub use agent::outgoing::MessageState;
 pub use business::{
@@ -111,7 +112,7 @@ pub use connection::{ConnectError, Options};
 pub use message::Message;
 pub use person::{
     ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent, LookUpError,
-    Person, Profile, Received, SendError, Trouble,
+    Person, Profile, Received, Said, SendError, Trouble,
 };
 pub use state::{OpenError, Owner, Protection, StateError};
 

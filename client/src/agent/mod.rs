@@ -7,8 +7,9 @@
 //!
 //! Shared by both cores: [`lines`] and [`jobs`] (who asked what where), [`outgoing`] and
 //! [`outbox`] (messages on their way out), [`inbound`] (envelopes dealt with and not yet acknowledged), [`journal`] (events
-//! the application has not handled).
+//! the application has not handled), [`history`] (what was said).
 
+pub(crate) mod history;
 pub(crate) mod inbound;
 pub(crate) mod jobs;
 pub(crate) mod journal;

@@ -10,6 +10,7 @@ use plico_protocol::limits::SUBMISSION_MEMORY_HOURS;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Timestamp;
 
+use super::history;
 use super::journal::{self, News, Stored};
 use super::outgoing::{MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict};
 use crate::state::{Name, Rows, State, StateError, Table};
@@ -356,6 +357,9 @@ impl Outbox {
                 return Ok(None);
             }
             Self::put(rows, number, &outgoing)?;
+            if let Some(place) = outgoing.place {
+                history::became(rows, outgoing.peer, place, became)?;
+            }
             if became != MessageState::Queued {
                 let news = News::State { id: outgoing.id, state: became };
                 journal::push(rows, &Stored { peer: outgoing.peer, at: now, news })?;

@@ -50,6 +50,8 @@ pub(crate) struct Outgoing {
     pub(crate) kind: u8,
     /// Content as it will be sealed, but for what is known only then.
     pub(crate) content: Bytes,
+    /// Its place in the conversation's history, if it has one.
+    pub(crate) place: Option<u64>,
     pub(crate) stage: Stage,
 }
 
@@ -161,12 +163,13 @@ impl Wire for MessageState {
 
 impl Wire for Outgoing {
     fn write(&self, out: &mut Writer) {
-        let Self { peer, id, not_before, kind, content, stage } = self;
+        let Self { peer, id, not_before, kind, content, place, stage } = self;
         out.u64(*peer);
         id.write(out);
         out.u64(not_before.0);
         out.u8(*kind);
         out.sized(content);
+        out.u64(place.unwrap_or(0));
         stage.write(out);
     }
 
@@ -177,6 +180,7 @@ impl Wire for Outgoing {
             not_before: Timestamp(reader.u64()?),
             kind: reader.u8()?,
             content: reader.sized("content", CONTENT_BYTES_MAX)?,
+            place: Some(reader.u64()?).filter(|place| *place != 0),
             stage: Wire::read(reader)?,
         })
     }

@@ -88,6 +88,7 @@ impl BusinessCore {
             not_before: now,
             kind: category.byte(),
             content: bytes.into(),
+            place: None,
             stage: Stage::Waiting,
         }))
     }

@@ -156,6 +156,7 @@ fn what_cannot_be_sealed_ends_and_holds_nothing_up() {
         not_before: now,
         kind: Category::Service.byte(),
         content: vec![1; 65_500].into(),
+        place: None,
         stage: Stage::Waiting,
     };
     let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();

@@ -12,7 +12,6 @@ use super::event::Trouble;
 use super::record::{ConsentTerms, Minted, Standing, Started, Wish};
 use super::talk::{Asked, Subscribing, Talk};
 use crate::agent::lines::Lines;
-use crate::agent::outgoing::{Outgoing, Stage};
 use crate::connection::{Ask, LineId, Proving};
 use crate::message::Message;
 use crate::random;
@@ -239,15 +238,7 @@ impl PersonCore {
         if record.started == Started::No {
             return Ok(());
         }
-        let outgoing = Outgoing {
-            peer,
-            id: content.id,
-            not_before: now,
-            kind: super::sending::BY_ITSELF,
-            content: bytes.into(),
-            stage: Stage::Waiting,
-        };
-        self.outbox.push(&mut self.state, &outgoing, now).map(drop)
+        self.queue(peer, content.id, super::sending::BY_ITSELF, bytes.into())
     }
 
     /// The mailbox is closed: nothing of this conversation comes or goes any more.

@@ -7,13 +7,13 @@ use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::link::Link;
-use plico_protocol::time::Timestamp;
+use plico_protocol::time::{Hour, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
-use super::record::{Minted, Record, Standing, WISHES_MAX, Wish};
+use super::record::{Record, Standing, WISHES_MAX, Wish};
 use super::talk::{Relay, Talk};
-use super::{ConversationId, SendError};
+use super::{ConversationId, Said, SendError};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
 use crate::agent::jobs::Jobs;
@@ -36,6 +36,7 @@ pub(super) enum Command {
     Wish { peer: u64, wish: Wish, answer: SendAnswer<()> },
     Agree { peer: u64, answer: oneshot::Sender<()> },
     State { id: ContentId, answer: oneshot::Sender<Option<MessageState>> },
+    History { peer: u64, before: Option<u64>, most: usize, answer: oneshot::Sender<Vec<Said>> },
     NextEvent { handled: Option<EventId>, answer: oneshot::Sender<Event> },
     Handled { id: EventId, answer: oneshot::Sender<()> },
 }
@@ -71,6 +72,8 @@ pub(super) struct PersonCore {
     pub(super) outbox: Outbox,
     pub(super) inbound: Inbound,
     pub(super) journal: Journal<Event>,
+    /// When what is too old was last deleted.
+    pub(super) tidied: Hour,
     pub(super) jobs: Jobs<Job>,
 }
 
@@ -80,15 +83,9 @@ impl PersonCore {
         let clock = options.clock;
         let now = clock.now();
         let outbox = Outbox::load(&mut state, now)?;
-        let records = state.write::<_, StateError>(|rows| {
-            let old = now.hour().minus(plico_protocol::limits::RETENTION_HOURS);
-            Inbound::forget(rows, now.hour())?;
-            rows.delete_where::<Minted>(Table::Ticket, |minted| minted.valid_until < old)?;
-            super::receiving::forget_franking(rows, now.hour())?;
-            rows.ordered::<Record>(Table::Conversation)
-        })?;
+        let records = state.read(|rows| rows.ordered::<Record>(Table::Conversation))?;
         let talks = records.into_iter().map(|(number, record)| (number, Talk::new(record)));
-        Ok(Self {
+        let mut core = Self {
             state,
             clock,
             talks: talks.collect(),
@@ -96,8 +93,11 @@ impl PersonCore {
             outbox,
             inbound: Inbound::default(),
             journal: Journal::default(),
+            tidied: Hour(0),
             jobs: Jobs::default(),
-        })
+        };
+        core.tidy(now)?;
+        Ok(core)
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -295,6 +295,9 @@ impl Core for PersonCore {
             Command::State { id, answer } => {
                 let _ = answer.send(self.outbox.state_of(id));
             }
+            Command::History { peer, before, most, answer } => {
+                let _ = answer.send(self.history(peer, before, most)?);
+            }
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {
                     journal::handled(&mut self.state, id)?;
@@ -344,6 +347,7 @@ impl Core for PersonCore {
 
     fn advance(&mut self, lines: &mut Lines) -> Result<Option<Timestamp>, StateError> {
         let now = self.now();
+        self.tidy(now)?;
         self.inbound.send(lines, now);
         self.keep_subscribed(lines);
         self.carry_wishes(lines)?;

@@ -2,11 +2,13 @@
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
-//! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`], [`lost`] (sessions begun again).
+//! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
+//! begun again).
 
 mod consent;
 mod core;
 mod event;
+mod history;
 mod lost;
 mod receiving;
 mod record;
@@ -15,6 +17,7 @@ mod talk;
 mod trust;
 
 pub use event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
+pub use history::Said;
 pub use record::ConsentTerms;
 
 use std::path::Path;
@@ -245,6 +248,19 @@ impl Conversation {
     /// [`Stopped`].
     pub async fn state(&self, id: ContentId) -> Result<Option<MessageState>, Stopped> {
         self.agent.ask(|answer| Command::State { id, answer }).await
+    }
+
+    /// What was said: the newest messages before a place, oldest first, at most `most` and never
+    /// more than 256. Without a place, the newest of all. A message is in it as soon as `send`
+    /// returned or its event is handed out, for 30 days and as long as fewer than a thousand came
+    /// after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn history(&self, before: Option<u64>, most: usize) -> Result<Vec<Said>, Stopped> {
+        let peer = self.id.0;
+        self.agent.ask(|answer| Command::History { peer, before, most, answer }).await
     }
 
     /// Ends every ticket the business holds and deletes what it sent and this device did not

@@ -13,6 +13,7 @@ use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use super::core::PersonCore;
 use super::lost::Replaced;
 use super::record::Minted;
+use crate::agent::history::{self, Direction, Kept};
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
 use crate::connection::LineId;
@@ -81,8 +82,13 @@ impl PersonCore {
             let id = Name::Hidden(content.id.as_bytes());
             rows.put(Table::Franking, id, &Franking::of(&opened, origin, now.hour()))?;
             let category = Some(origin.origin.category);
-            let content = opened.content().to_vec().into();
-            let news = News::Message { content, category };
+            let bytes = bytes::Bytes::copy_from_slice(opened.content());
+            if history::is_kept(&content.body) {
+                let direction = Direction::Received { category };
+                let kept = Kept { at: now, content: bytes.clone(), direction };
+                history::keep(rows, peer, &kept)?;
+            }
+            let news = News::Message { content: bytes, category };
             journal::push(rows, &Stored { peer, at: now, news })
         })?;
         if let Some(talk) = self.talks.get_mut(&peer) {

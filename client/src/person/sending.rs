@@ -15,6 +15,7 @@ use super::consent::{is_fresh, remember_ticket};
 use super::core::{Job, PersonCore, put_record};
 use super::event::Trouble;
 use super::record::{Standing, Started};
+use crate::agent::history::{self, Direction, Kept};
 use crate::agent::journal::{self, News, Stored};
 use crate::agent::lines::Lines;
 use crate::agent::outbox::{Outbox, Settled};
@@ -47,20 +48,34 @@ impl PersonCore {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error.into())),
         };
-        let outgoing = Outgoing {
-            peer,
-            id: content.id,
-            not_before: now,
-            kind,
-            content: bytes.into(),
-            stage: Stage::Waiting,
-        };
-        self.outbox.push(&mut self.state, &outgoing, now)?;
+        self.queue(peer, content.id, kind, bytes.into())?;
         if let (Some(name), Some(talk)) = (name, self.talks.get_mut(&peer)) {
             talk.record.profile_name = Some(name);
             self.store(peer)?;
         }
         Ok(Ok(content.id))
+    }
+
+    /// Queues content, with its place in the history in the same transaction.
+    pub(super) fn queue(
+        &mut self,
+        peer: u64,
+        id: ContentId,
+        kind: u8,
+        content: bytes::Bytes,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let direction = Direction::Sent { state: MessageState::Queued };
+        let kept = Kept { at: now, content: content.clone(), direction };
+        let stage = Stage::Waiting;
+        let mut outgoing =
+            Outgoing { peer, id, not_before: now, kind, content, place: None, stage };
+        let number = self.state.write(|rows| {
+            outgoing.place = Some(history::keep(rows, peer, &kept)?);
+            Outbox::add(rows, &outgoing)
+        })?;
+        self.outbox.note(number, &outgoing, now);
+        Ok(())
     }
 
     /// Adds a mark to those that wait, or begins to wait.
@@ -98,6 +113,7 @@ impl PersonCore {
             not_before: Timestamp(now.0.saturating_add(delay_ms)),
             kind: BY_ITSELF,
             content: bytes.into(),
+            place: None,
             stage: Stage::Waiting,
         };
         let number = self.outbox.push(&mut self.state, &outgoing, now)?;
@@ -229,6 +245,9 @@ impl PersonCore {
             rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())?;
             put_record(rows, peer, record)?;
             Outbox::put(rows, number, &outgoing)?;
+            if let Some(place) = outgoing.place {
+                history::sealed(rows, peer, place, bytes::Bytes::copy_from_slice(&bytes))?;
+            }
             let Some((ticket, _)) = ticket else { return Ok(()) };
             remember_ticket(rows, peer, &ticket)?;
             let until = ticket.fields().ok().and_then(|fields| fields.free_until);

@@ -171,6 +171,7 @@ fn content_that_cannot_be_sealed_ends_and_lets_the_next_pass() {
         not_before: now,
         kind: 1,
         content: vec![0xff; 40].into(),
+        place: None,
         stage: Stage::Waiting,
     };
     let damaged = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();

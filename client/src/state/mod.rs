@@ -6,7 +6,8 @@
 //! a random nonce; its associated data is table, row name and generation, so no row can stand in
 //! for another or claim another generation. Putting the whole file back to an older copy is not
 //! noticed. In the file one sees how many rows each table has, how long they are and how often
-//! they were written, and nothing else: names are numbers that count, or keyed hashes.
+//! they were written, and nothing else: names are numbers that count, or keyed hashes. So one
+//! sees how many conversations a person has, by number, and how many messages of each are kept.
 
 mod key;
 mod lock;

@@ -128,7 +128,16 @@ impl Rows<'_> {
 
     /// A number no row of this table ever had.
     pub(crate) fn next_number(&self, table: Table) -> Result<u64, StateError> {
-        let counter = Name::Hidden(table.label().as_bytes());
+        self.next_of(table.label().as_bytes())
+    }
+
+    /// A number no row of this table ever had within a group.
+    pub(crate) fn next_number_within(&self, table: Table, group: u64) -> Result<u64, StateError> {
+        self.next_of(&[table.label().as_bytes(), &[0], &group.to_be_bytes()].concat())
+    }
+
+    fn next_of(&self, counter: &[u8]) -> Result<u64, StateError> {
+        let counter = Name::Hidden(counter);
         let next = self.get::<Counter>(Table::Counter, counter)?.map_or(1, |counter| counter.0);
         self.put(Table::Counter, counter, &Counter(next.saturating_add(1)))?;
         Ok(next)
@@ -142,6 +151,34 @@ impl Rows<'_> {
             return Ok(());
         }
         self.put(Table::Counter, counter, &Counter(number.saturating_add(1)))
+    }
+
+    /// The last `most` rows of a group before a number, in their order.
+    pub(crate) fn last_within<T: Wire>(
+        &self,
+        table: Table,
+        group: u64,
+        before: u64,
+        most: u32,
+    ) -> Result<Vec<(u64, T)>, StateError> {
+        let corrupt = || StateError::Corrupt { table: table.label() };
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT name, generation, value FROM sealed
+             WHERE kind = ?1 AND ?2 <= name AND name < ?3 ORDER BY name DESC LIMIT ?4",
+        )?;
+        let (first, end) = (within(group, 0), within(group, before));
+        let found = statement.query_map(params![table as u8, first, end, most], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
+        })?;
+        let mut rows = Vec::new();
+        for row in found {
+            let (name, generation, value) = row?;
+            let (_, number) = name.split_last_chunk().ok_or_else(corrupt)?;
+            let plain = self.keys.open(table, &name, generation, &value)?;
+            rows.push((u64::from_be_bytes(*number), decode(table, plain)?));
+        }
+        rows.reverse();
+        Ok(rows)
     }
 
     fn numbered<T: Wire>(
@@ -189,6 +226,7 @@ impl RowKeys {
     fn name(&self, table: Table, name: Name<'_>) -> Vec<u8> {
         match name {
             Name::Number(number) => number.to_be_bytes().to_vec(),
+            Name::Within(group, number) => within(group, number).to_vec(),
             Name::Hidden(name) => first16(self.names.mac(&[&[table as u8], name])).to_vec(),
         }
     }
@@ -217,6 +255,10 @@ impl Wire for Counter {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         reader.u64().map(Self)
     }
+}
+
+fn within(group: u64, number: u64) -> [u8; 16] {
+    ((u128::from(group) << 64) | u128::from(number)).to_be_bytes()
 }
 
 fn associated_data(table: Table, row: &[u8], generation: i64) -> Vec<u8> {

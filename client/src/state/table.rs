@@ -34,6 +34,8 @@ pub(crate) enum Table {
     OneTimePrekey = 14,
     /// Handshakes a business has seen.
     Replay = 15,
+    /// What a person's conversations said, by conversation and place.
+    History = 16,
 }
 
 /// How a row is named.
@@ -41,6 +43,8 @@ pub(crate) enum Table {
 pub(crate) enum Name<'a> {
     /// By a number: the file shows it, and the table keeps its order.
     Number(u64),
+    /// By two numbers, the second counting within the first: the file shows both.
+    Within(u64, u64),
     /// By bytes that the file must not show: a keyed hash stands for them.
     Hidden(&'a [u8]),
 }
@@ -69,6 +73,7 @@ impl Table {
             Self::SignedPrekey => "signed prekey",
             Self::OneTimePrekey => "one-time prekey",
             Self::Replay => "replay",
+            Self::History => "history",
         }
     }
 }

@@ -44,6 +44,7 @@ impl Place {
             not_before,
             kind: 1,
             content: vec![id].into(),
+            place: None,
             stage: Stage::Waiting,
         };
         self.outbox.push(&mut self.state, &outgoing, NOW).unwrap()
