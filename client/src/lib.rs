@@ -88,6 +88,7 @@
 
 mod clock;
 mod message;
+pub mod probe;
 mod random;
 mod state;
 

@@ -14,6 +14,7 @@ use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
 
 use super::outgoing::MessageState;
+use crate::probe::Point;
 use crate::state::{Name, Rows, State, StateError, Table};
 
 /// Names an event for good; rises.
@@ -63,7 +64,9 @@ pub(crate) fn push(rows: &Rows<'_>, event: &Stored) -> Result<(), StateError> {
 
 /// Forgets an event the application handled.
 pub(crate) fn handled(state: &mut State, id: EventId) -> Result<(), StateError> {
-    state.write(|rows| forget(rows, id)).map(drop)
+    state.write(|rows| forget(rows, id))?;
+    state.reached(Point::AfterHandled);
+    Ok(())
 }
 
 /// The same within a transaction; whether the event was still there.
@@ -122,6 +125,7 @@ impl<E> Journal<E> {
             if let Some(waiting) = self.waiting.take() {
                 // If it stopped waiting just now, it asks again and gets the same event.
                 let _ = waiting.send(event);
+                state.reached(Point::AfterShow);
             }
         }
         Ok(())

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use plico_protocol::frame::ClientFrame;
 use plico_protocol::link::RelayLink;
 use tokio::sync::mpsc;
 
 use crate::connection::{Ask, Line, LineEvent, LineId, Options, Report};
+use crate::probe::Point;
 
 /// Every line of an agent.
 pub(crate) struct Lines {
@@ -52,9 +54,12 @@ impl Lines {
     #[must_use]
     pub(crate) fn ask(&self, id: LineId, ask: Ask) -> bool {
         let up = self.open.get(&id).and_then(|open| Some((open, open.epoch?)));
+        let point = point_after(&ask);
         let taken = up.is_some_and(|(open, epoch)| open.line.ask(epoch, ask));
-        if !taken {
-            tracing::debug!("a line has more to carry than it takes");
+        match point {
+            _ if !taken => tracing::debug!("a line has more to carry than it takes"),
+            Some(point) => self.options.probe.reached(point),
+            None => (),
         }
         taken
     }
@@ -84,6 +89,16 @@ impl Lines {
         for closed in closing.collect::<Vec<_>>() {
             let _ = closed.await;
         }
+    }
+}
+
+/// The point reached once a line took an ask.
+fn point_after(ask: &Ask) -> Option<Point> {
+    match ask {
+        Ask::Acknowledge { .. } => Some(Point::AfterAcknowledge),
+        Ask::Request(_, ClientFrame::Submit(_)) => Some(Point::AfterSend),
+        Ask::Request(_, ClientFrame::PublishPrekeys(_)) => Some(Point::AfterPublish),
+        Ask::Request(..) | Ask::Prove(..) | Ask::Subscribe(_) => None,
     }
 }
 

@@ -13,6 +13,7 @@ use plico_protocol::time::Timestamp;
 use super::history;
 use super::journal::{self, News, Stored};
 use super::outgoing::{MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict};
+use crate::probe::Point;
 use crate::state::{Name, Rows, State, StateError, Table};
 
 /// Every message that is not done, without its bytes.
@@ -93,6 +94,7 @@ impl Outbox {
         now: Timestamp,
     ) -> Result<u64, StateError> {
         let number = state.write(|rows| Self::add(rows, outgoing))?;
+        state.reached(Point::AfterQueue);
         self.note(number, outgoing, now);
         Ok(number)
     }
@@ -367,6 +369,11 @@ impl Outbox {
             Ok(Some(outgoing))
         })?;
         if let Some(outgoing) = &changed {
+            match became {
+                MessageState::Queued => (),
+                MessageState::Accepted => state.reached(Point::AfterAccepted),
+                _ => state.reached(Point::AfterDone),
+            }
             self.note(number, outgoing, now);
         }
         Ok(changed.is_some())

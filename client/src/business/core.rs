@@ -24,6 +24,7 @@ use crate::agent::outgoing::MessageState;
 use crate::clock::Clock;
 use crate::connection::{LineEvent, LineId, Options};
 use crate::message::Message;
+use crate::probe::Point;
 use crate::state::{Name, State, StateError, Table};
 
 /// A wish of the application.
@@ -129,8 +130,9 @@ pub(super) struct Proven {
 }
 
 impl BusinessCore {
-    pub(super) fn load(mut state: State, options: Options) -> Result<Self, StateError> {
-        let clock = options.clock;
+    pub(super) fn load(state: State, options: Options) -> Result<Self, StateError> {
+        let Options { clock, probe, .. } = options;
+        let mut state = state.watched_by(probe);
         let now = clock.now();
         let missing = StateError::Corrupt { table: Table::Identity.label() };
         let identity = state.read(|rows| rows.get(Table::Identity, Name::ONLY))?.ok_or(missing)?;
@@ -302,6 +304,7 @@ impl Core for BusinessCore {
             LineEvent::Acknowledged { channel, up_to } => {
                 let inbound = &mut self.inbound;
                 self.state.write(|rows| inbound.confirmed(line, channel, up_to, rows))?;
+                self.state.reached(Point::AfterConfirm);
             }
             LineEvent::NotAcknowledged { channel, refusal } => {
                 let now = self.now();

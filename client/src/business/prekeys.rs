@@ -14,6 +14,7 @@ use super::core::{BusinessCore, Job};
 use super::event::Trouble;
 use super::record::Seen;
 use crate::agent::lines::Lines;
+use crate::probe::Point;
 use crate::random;
 use crate::state::{Name, Rows, StateError, Table};
 
@@ -77,6 +78,7 @@ impl BusinessCore {
             }
             Ok(publication(&pair.signed, &pair.kem, &one_time, account))
         })?;
+        self.state.reached(Point::BeforePublish);
         let frame = ClientFrame::PublishPrekeys(Box::new(publication));
         self.jobs.ask(lines, line, Job::Publish, frame);
         Ok(())

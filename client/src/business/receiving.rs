@@ -19,6 +19,7 @@ use super::record::{CustomerRecord, Seen, SessionRecord};
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
 use crate::connection::LineId;
+use crate::probe::Point;
 use crate::state::{Name, Rows, StateError, Table};
 
 impl BusinessCore {
@@ -34,12 +35,14 @@ impl BusinessCore {
             self.inbound.dealt_with(at, delivery.sequence, c2, Outcome::Unreadable);
             return Ok(());
         };
+        self.state.reached(Point::Received);
         let c2 = envelope.commitment();
         let known = self.state.read(|rows| Inbound::known(rows, &c2))?;
         let outcome = match known {
             Some(outcome) => outcome,
             None => self.take(&envelope)?,
         };
+        self.state.reached(Point::AfterOpen);
         self.inbound.dealt_with(at, delivery.sequence, c2, outcome);
         Ok(())
     }

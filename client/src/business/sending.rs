@@ -18,6 +18,7 @@ use crate::agent::lines::Lines;
 use crate::agent::outbox::{Outbox, Settled};
 use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
 use crate::message::Message;
+use crate::probe::Point;
 use crate::random;
 use crate::state::{Name, StateError, Table};
 
@@ -168,11 +169,13 @@ impl BusinessCore {
             envelope: EnvelopeBytes(envelope.bytes().clone()),
         };
         outgoing.sealed(&submission, false);
+        self.state.reached(Point::BeforeStore);
         let bytes = bytes::Bytes::from_owner(session.to_bytes());
         self.state.write::<_, StateError>(|rows| {
             rows.put(Table::Session, name, &SessionRecord { bytes, ..found })?;
             Outbox::put(rows, number, &outgoing)
         })?;
+        self.state.reached(Point::AfterStore);
         self.outbox.note(number, &outgoing, now);
         Ok(())
     }

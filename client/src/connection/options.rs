@@ -4,18 +4,25 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
+use crate::probe::{NoProbe, Probe};
 
 /// How a client connects and which clock it reads. The default is right for everyone but tests.
 #[derive(Clone)]
 pub struct Options {
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) probe: Arc<dyn Probe>,
     pub(crate) bind: Option<IpAddr>,
     pub(crate) allow_classical: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), bind: None, allow_classical: false }
+        Self {
+            clock: Arc::new(SystemClock),
+            probe: Arc::new(NoProbe),
+            bind: None,
+            allow_classical: false,
+        }
     }
 }
 
@@ -24,6 +31,12 @@ impl Options {
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// Tells of every named point of the agent's work: for tests that crash it there.
+    #[must_use]
+    pub fn probe(self, probe: impl Probe) -> Self {
+        Self { probe: Arc::new(probe), ..self }
     }
 
     /// Sends from this local address.
@@ -42,7 +55,7 @@ impl Options {
 
 impl core::fmt::Debug for Options {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { clock: _, bind: _, allow_classical } = self;
+        let Self { clock: _, probe: _, bind: _, allow_classical } = self;
         write!(f, "Options(allow_classical: {allow_classical})")
     }
 }

@@ -24,6 +24,7 @@ use crate::agent::outgoing::MessageState;
 use crate::clock::Clock;
 use crate::connection::{ConnectError, LineEvent, LineId, Options};
 use crate::message::Message;
+use crate::probe::Point;
 use crate::state::{Name, Rows, State, StateError, Table};
 
 /// A wish of the application.
@@ -79,8 +80,9 @@ pub(super) struct PersonCore {
 
 impl PersonCore {
     /// Reads everything that is not done.
-    pub(super) fn load(mut state: State, options: Options) -> Result<Self, StateError> {
-        let clock = options.clock;
+    pub(super) fn load(state: State, options: Options) -> Result<Self, StateError> {
+        let Options { clock, probe, .. } = options;
+        let mut state = state.watched_by(probe);
         let now = clock.now();
         let outbox = Outbox::load(&mut state, now)?;
         let records = state.read(|rows| rows.ordered::<Record>(Table::Conversation))?;
@@ -337,6 +339,7 @@ impl Core for PersonCore {
             LineEvent::Acknowledged { channel, up_to } => {
                 let inbound = &mut self.inbound;
                 self.state.write(|rows| inbound.confirmed(line, channel, up_to, rows))?;
+                self.state.reached(Point::AfterConfirm);
             }
             LineEvent::Delivered(delivery) => self.delivered(line, &delivery)?,
             LineEvent::Ended { channel, reason: _ } => self.channel_ended(line, channel),

@@ -17,6 +17,7 @@ use crate::agent::history::{self, Direction, Kept};
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
 use crate::connection::LineId;
+use crate::probe::Point;
 use crate::state::{Name, Rows, StateError, Table};
 
 impl PersonCore {
@@ -37,12 +38,14 @@ impl PersonCore {
             self.inbound.dealt_with((line, channel), delivery.sequence, c2, Outcome::Unreadable);
             return Ok(());
         };
+        self.state.reached(Point::Received);
         let c2 = envelope.commitment();
         let known = self.state.read(|rows| Inbound::known(rows, &c2))?;
         let outcome = match known {
             Some(outcome) => outcome,
             None => self.take(peer, delivery.origin.as_ref(), &envelope)?,
         };
+        self.state.reached(Point::AfterOpen);
         self.inbound.dealt_with((line, channel), delivery.sequence, c2, outcome);
         Ok(())
     }

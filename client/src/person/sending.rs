@@ -21,6 +21,7 @@ use crate::agent::lines::Lines;
 use crate::agent::outbox::{Outbox, Settled};
 use crate::agent::outgoing::{MessageState, Outgoing, Stage, submit_id};
 use crate::message::Message;
+use crate::probe::Point;
 use crate::random;
 use crate::state::{Name, StateError, Table};
 
@@ -228,6 +229,7 @@ impl PersonCore {
         let envelope = EnvelopeBytes(envelope.bytes().clone());
         let submission = Submission { id: submit_id(now), to: inbox, consent: None, envelope };
         outgoing.sealed(&submission, first);
+        self.state.reached(Point::BeforeStore);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
         talk.bundle = None;
         if ticket.is_some() {
@@ -254,6 +256,7 @@ impl PersonCore {
             let Some(until) = until else { return Ok(()) };
             journal::push(rows, &Stored { peer, at: now, news: News::Window { until } })
         })?;
+        self.state.reached(Point::AfterStore);
         self.outbox.note(number, &outgoing, now);
         Ok(true)
     }

@@ -22,13 +22,17 @@ pub(crate) use table::{Name, Table};
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use plico_protocol::mac::MacKey;
 use plico_protocol::wire::{DecodeError, Wire};
 use rusqlite::{Connection, params};
 
 use key::WrappedKey;
 use lock::Lock;
 use rows::RowKeys;
+
+use crate::probe::{NoProbe, Point, Probe};
 
 /// Why a state was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +121,7 @@ pub enum Owner {
 pub(crate) struct State {
     database: Connection,
     rows: RowKeys,
+    probe: Arc<dyn Probe>,
     _lock: Lock,
 }
 
@@ -143,7 +148,7 @@ impl State {
             )
             .map_err(StateError::from)?;
         transaction.commit().map_err(StateError::from)?;
-        Ok(Self { database, rows: RowKeys::new(&key), _lock: lock })
+        Ok(Self::new(database, &key, lock))
     }
 
     /// Opens a state.
@@ -168,7 +173,21 @@ impl State {
             return Err(OpenError::OtherOwner { expected: owner, found });
         }
         let key = wrapped.unwrap(protection)?;
-        Ok(Self { database, rows: RowKeys::new(&key), _lock: lock })
+        Ok(Self::new(database, &key, lock))
+    }
+
+    fn new(database: Connection, key: &MacKey, lock: Lock) -> Self {
+        Self { database, rows: RowKeys::new(key), probe: Arc::new(NoProbe), _lock: lock }
+    }
+
+    /// Lets `probe` watch, from now on.
+    pub(crate) fn watched_by(self, probe: Arc<dyn Probe>) -> Self {
+        Self { probe, ..self }
+    }
+
+    /// Tells the probe.
+    pub(crate) fn reached(&self, point: Point) {
+        self.probe.reached(point);
     }
 
     /// Runs `change` in one transaction. If it or the commit fails, nothing happened.
@@ -179,7 +198,9 @@ impl State {
         let transaction = self.database.transaction().map_err(StateError::from)?;
         let rows = Rows { transaction, keys: &self.rows };
         let value = change(&rows)?;
+        self.probe.reached(Point::BeforeCommit);
         rows.transaction.commit().map_err(StateError::from)?;
+        self.probe.reached(Point::AfterCommit);
         Ok(value)
     }
 
@@ -188,7 +209,8 @@ impl State {
         &mut self,
         read: impl FnOnce(&Rows<'_>) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
-        self.write(read)
+        let transaction = self.database.transaction().map_err(StateError::from)?;
+        read(&Rows { transaction, keys: &self.rows })
     }
 
     /// Moves the log into the database, where `secure_delete` overwrites what was deleted.
