@@ -1,1 +1,149 @@
-//! x
+//! The command line for people and businesses: words in, words out. What it does is the SDK's.
+//!
+//! Reading order: [`failure`] (how a command ends), [`place`] (where the state is and what opens
+//! it), [`text`] (what may reach a terminal), [`progress`]; then the commands.
+
+mod failure;
+mod place;
+mod progress;
+mod text;
+
+mod conversations;
+
+mod business;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use failure::Failure;
+
+/// What a program built around this library may choose: the default is the program as shipped.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the SDK connects and which clock it reads.
+    pub client: plico_client::Options,
+}
+
+/// Talks to verified businesses, and answers for one, through a Plico relay.
+#[derive(Debug, Parser)]
+#[command(name = "plico", version, about, after_long_help = failure::exit_help())]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the conversations of this device.
+    Conversations(conversations::Conversations),
+    /// A business: its keys, its certificate, its answers.
+    #[command(subcommand)]
+    Business(business::BusinessCommand),
+    /// Prints completions for a shell, to be sourced by it.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// Runs the program: `Options::default()` is production, tests bring a clock of theirs.
+pub fn main_with(options: Options) -> ExitCode {
+    let command = CommandLine::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::no_runtime(&error).complain(),
+    };
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = run(command, &options) => done,
+            signal = interrupted() => Err(signal),
+        }
+    });
+    // A thread that waits for the terminal would be waited for.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.complain(),
+    }
+}
+
+async fn run(command: Command, options: &Options) -> Result<(), Failure> {
+    match command {
+        Command::Conversations(command) => command.run(options).await,
+        Command::Business(command) => business::run(command, options).await,
+        Command::Completions { shell } => {
+            complete(shell);
+            Ok(())
+        }
+    }
+}
+
+/// Waits for the operator's wish to end. What was stored goes out after the next start.
+async fn interrupted() -> Failure {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a handler the operating system ends the process by itself.
+            core::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            interrupt.await;
+            return Failure::interrupted();
+        };
+        tokio::select! {
+            () = interrupt => (),
+            _ = terminate.recv() => (),
+        }
+    }
+    #[cfg(not(unix))]
+    interrupt.await;
+    Failure::interrupted()
+}
+
+fn complete(shell: Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "plico", &mut script);
+    // Whoever closed the pipe wants to read no more.
+    let _ = std::io::stdout().write_all(&script);
+}
+
+/// One line, or several, to whoever typed the command.
+fn say(text: impl core::fmt::Display) {
+    // Whoever closed the pipe wants to read no more; what was asked is done all the same.
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// The same beside the output: what a script that reads the output must not meet.
+fn remark(text: impl core::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_shell_gets_completions_that_name_the_commands() {
+        use clap::ValueEnum;
+        for shell in Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut CommandLine::command(), "plico", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for command in ["conversations", "business", "completions"] {
+                assert!(script.contains(command), "{shell} lacks {command}");
+            }
+        }
+    }
+}
