@@ -14,6 +14,7 @@ mod conversation;
 mod crash;
 mod leak;
 mod operator;
+mod profile;
 mod refusals;
 mod structure;
 mod trust;

@@ -86,6 +86,7 @@
 //! `agent` is the task that owns both; `person` and `business` are what it computes. A core never
 //! waits and never reads a clock but the one it was given.
 
+mod about;
 mod clock;
 mod message;
 pub mod probe;
@@ -99,13 +100,14 @@ mod agent;
 mod business;
 mod person;
 
+pub use about::About;
 pub use agent::Stopped;
 pub use agent::history::Direction;
 pub use agent::journal::EventId;
 pub use agent::outgoing::MessageState;
 pub use business::{
     AnswerError, Business, BusinessConnectError, CreateError, Customer, CustomerId,
-    CustomerMessage, Event as BusinessEvent, InstallError, LinkError,
+    CustomerMessage, Event as BusinessEvent, InstallError, LinkError, ProfileDraft, ProfileError,
     SendError as BusinessSendError, Trouble as BusinessTrouble,
 };
 pub use clock::{Clock, SystemClock};
@@ -120,4 +122,5 @@ pub use state::{OpenError, Owner, Protection, StateError};
 pub use plico_endpoint::content::{Body, Content};
 pub use plico_endpoint::id::ContentId;
 pub use plico_protocol::link::{Link, RelayLink};
+pub use plico_protocol::profile::{BadLogo, Logo, Status};
 pub use plico_protocol::ticket::{Categories, Category};

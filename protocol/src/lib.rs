@@ -7,7 +7,7 @@
 //!
 //! Modules in reading order: the numbers and names ([`limits`], [`id`], [`time`]), the codec
 //! ([`wire`]), what travels ([`envelope`], [`frame`], [`refusal`]), and the statements that are
-//! signed or MACed ([`signature`], [`certificate`], [`prekey`], [`prove`], [`commitment`],
+//! signed or MACed ([`signature`], [`certificate`], [`profile`], [`prekey`], [`prove`], [`commitment`],
 //! [`ticket`], [`stamp`]), and the address a person scans ([`link`]).
 
 pub mod limits;
@@ -24,6 +24,7 @@ pub mod certificate;
 pub mod commitment;
 pub mod mac;
 pub mod prekey;
+pub mod profile;
 pub mod prove;
 pub mod signature;
 pub mod stamp;

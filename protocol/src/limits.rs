@@ -44,6 +44,25 @@ pub const CERTIFICATE_HOURS_MAX: u32 = 90 * 24;
 /// Hours after which a client looks a certificate up again.
 pub const CERTIFICATE_RECHECK_HOURS: u32 = 24;
 
+/// Longest profile with its signature, in bytes (8 KiB).
+pub const PROFILE_BYTES_MAX: usize = 8 * 1024;
+/// Longest description in a profile, in bytes of UTF-8.
+pub const PROFILE_DESCRIPTION_BYTES_MAX: usize = 1_536;
+/// Longest hours in a profile, in bytes of UTF-8.
+pub const PROFILE_HOURS_BYTES_MAX: usize = 512;
+/// Longest site in a profile, in bytes of ASCII.
+pub const PROFILE_SITE_BYTES_MAX: usize = 256;
+/// Longest status in a profile, in bytes of UTF-8.
+pub const PROFILE_STATUS_BYTES_MAX: usize = 512;
+/// Minutes a status is shown at most (24 hours).
+pub const PROFILE_STATUS_MINUTES_MAX: u32 = 24 * 60;
+/// Longest logo in a profile, in bytes.
+pub const PROFILE_LOGO_BYTES_MAX: usize = 5 * 1024;
+/// Pixels a logo has each way at most: a decoder then needs half a MiB for 16-bit RGBA.
+pub const PROFILE_LOGO_PIXELS_MAX: u32 = 256;
+/// Minutes a profile may be issued in the future: business and relay clocks differ.
+pub const PROFILE_EARLY_MINUTES: u32 = 60;
+
 /// Hours an envelope waits for its recipient (30 days), exact to the hour.
 pub const RETENTION_HOURS: u32 = 30 * 24;
 /// Hours an acceptance is remembered, so that a repeated submission is answered alike.
@@ -110,6 +129,18 @@ const _: () = {
     assert!(SUBMIT_ID_STALE_HOURS + SUBMIT_ID_EARLY_HOURS <= SUBMISSION_MEMORY_HOURS);
     assert!(WINDOW_MINUTES.is_multiple_of(WINDOW_ROUNDING_MINUTES));
     assert!(WINDOW_MINUTES <= TICKET_MINUTES_MAX);
+    // Every field at its bound, with its lengths and options, and the signature.
+    assert!(
+        PROFILE_DESCRIPTION_BYTES_MAX
+            + PROFILE_HOURS_BYTES_MAX
+            + PROFILE_SITE_BYTES_MAX
+            + PROFILE_STATUS_BYTES_MAX
+            + PROFILE_LOGO_BYTES_MAX
+            + (1 + 4 + 3 * 4 + 1 + 4 + 4 + 4 + 1 + 4 + 64)
+            <= PROFILE_BYTES_MAX
+    );
+    // A look-up's answer: authority, certificate and profile.
+    assert!(32 + 4 + CERTIFICATE_BYTES_MAX + 1 + 4 + PROFILE_BYTES_MAX <= FRAME_BODY_BYTES_MAX);
     assert!(KEEP_ALIVE_MS * 2 < IDLE_MS_MAX as u64);
     assert!(
         HANDLE_BYTES_MAX + DISPLAY_NAME_BYTES_MAX + DOMAIN_BYTES_MAX + 256 <= CERTIFICATE_BYTES_MAX

@@ -135,6 +135,8 @@ codes! {
     AckBeyondDelivered = 32, "ack_beyond_delivered", "an envelope that was not delivered here cannot be acknowledged";
     Busy = 33, "busy", "the relay has too much to do; try again after the time given";
     ShuttingDown = 34, "shutting_down", "the relay is stopping; connect again after the time given";
+    BadProfile = 35, "bad_profile", "the profile is not one of this account, or of the future; nothing was published";
+    ProfileReplaced = 36, "profile_replaced", "a newer profile is published; look it up, then publish one that is newer";
 }
 
 #[cfg(test)]

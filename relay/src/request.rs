@@ -9,8 +9,10 @@ use plico_protocol::certificate::{Serial, VerifiedCertificate};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Channel, RelayFrame, Sequence};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::limits::PROFILE_BYTES_MAX;
 use plico_protocol::mac::sha256;
 use plico_protocol::prekey::Publication;
+use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::refusal::Refusal;
 use plico_protocol::ticket::{Category, CheckedTicket, Terms, Zone};
 
@@ -108,6 +110,13 @@ pub enum Request {
         /// Whose.
         account: AccountKey,
     },
+    /// Replaces what a business says of itself. Answered `ProfilePublished`.
+    PublishProfile {
+        /// Whose.
+        account: AccountKey,
+        /// Signed by that account, and not in the future.
+        profile: Box<VerifiedProfile>,
+    },
     /// Makes a certificate known (operator). Answered `Certified`.
     Certify {
         /// Signed by this relay's authority.
@@ -157,6 +166,7 @@ impl Request {
             }
             Self::Close { .. } | Self::Revoke { .. } => QUEUE_END_COST_BYTES,
             Self::Acknowledge { .. } => ACKNOWLEDGE_COST_BYTES,
+            Self::PublishProfile { .. } => PROFILE_BYTES_MAX,
             _ => 0,
         }
     }

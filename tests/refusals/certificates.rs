@@ -21,7 +21,7 @@ async fn a_handle_nobody_has_is_unknown() {
     let raw = Raw::connect(relay.address()).await;
     assert_eq!(raw.refused(&look_up("bang")).await, Code::UnknownHandle);
     match raw.ask(&look_up("bank")).await {
-        RelayFrame::Certified { authority, certificate } => {
+        RelayFrame::Certified { authority, certificate, profile: _ } => {
             let verified = certificate.verify(&authority).unwrap();
             assert_eq!(verified.body().keys, Bank::new(1).keys());
         }

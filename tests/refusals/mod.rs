@@ -4,6 +4,7 @@ mod certificates;
 mod connections;
 mod delivery;
 mod frames;
+mod profiles;
 mod submissions;
 mod tickets;
 mod transport;

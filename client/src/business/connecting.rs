@@ -66,6 +66,7 @@ impl BusinessCore {
         self.drained = false;
         self.publish_wanted = None;
         self.prekeys_due = Timestamp(0);
+        self.profile.connection_lost();
     }
 
     /// Opens lines, proves, subscribes: whatever the next step to a usable connection is.
@@ -111,10 +112,10 @@ impl BusinessCore {
     /// Takes the answer to that look-up.
     pub(super) fn looked_up(&mut self, frame: RelayFrame) -> Result<(), StateError> {
         let found = match frame {
-            RelayFrame::Certified { authority, certificate } => {
+            RelayFrame::Certified { authority, certificate, profile } => {
                 let genuine = self.identity.relay.as_ref().map(|relay| relay.authority);
                 if Some(Pin::of_authority(&authority)) == genuine {
-                    self.believe(&authority, certificate)
+                    self.believe(&authority, certificate).map(|()| profile)
                 } else {
                     Err(Trouble::WrongAuthority)
                 }
@@ -123,9 +124,9 @@ impl BusinessCore {
             _ => Err(Trouble::BadCertificate),
         };
         match found {
-            Ok(()) => {
+            Ok(profile) => {
                 self.certificate_checked = true;
-                Ok(())
+                self.compare_profile(profile)
             }
             Err(trouble) => self.trouble(trouble),
         }
@@ -144,11 +145,13 @@ impl BusinessCore {
         Ok(())
     }
 
-    /// Answers who waits for a usable connection: subscribed, prekeys published, certified.
+    /// Answers who waits for a usable connection: subscribed, prekeys and profile published,
+    /// certified.
     pub(super) fn ready(&mut self) {
         let publishing = self.jobs.has(&Job::Publish) || self.publish_wanted.is_some();
         let stocked = Timestamp(0) < self.prekeys_due && !publishing;
-        if self.certificate_checked && self.inbox_channel.is_some() && stocked {
+        let published = stocked && self.profile.is_published();
+        if self.certificate_checked && self.inbox_channel.is_some() && published {
             self.trouble = None;
             for connecting in self.connecting.drain(..) {
                 let _ = connecting.send(Ok(()));

@@ -12,8 +12,10 @@ use plico_protocol::time::{Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{CustomerMessage, Event, Trouble};
+use super::profile::{OwnProfile, ProfileDraft, ProfileError};
 use super::record::{CustomerRecord, Identity};
 use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
+use crate::about::About;
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
 use crate::agent::jobs::Jobs;
@@ -43,6 +45,17 @@ pub(super) enum Command {
     Link {
         reference: Option<String>,
         answer: oneshot::Sender<Option<Link>>,
+    },
+    PublishProfile {
+        draft: Box<ProfileDraft>,
+        answer: oneshot::Sender<Result<(), ProfileError>>,
+    },
+    SetStatus {
+        text: Option<String>,
+        answer: oneshot::Sender<Result<(), ProfileError>>,
+    },
+    Profile {
+        answer: oneshot::Sender<Option<About>>,
     },
     Send {
         customer: CustomerId,
@@ -89,8 +102,16 @@ pub(super) enum Job {
     LookUp,
     Stock,
     Publish,
-    Submit { message: u64 },
-    Status { message: u64 },
+    /// The profile issued in this minute.
+    PublishProfile {
+        issued: Minute,
+    },
+    Submit {
+        message: u64,
+    },
+    Status {
+        message: u64,
+    },
 }
 
 /// The state and lines of a business.
@@ -114,6 +135,7 @@ pub(super) struct BusinessCore {
     pub(super) prekeys_due: Timestamp,
     /// How many one-time prekeys to publish with the signed ones.
     pub(super) publish_wanted: Option<usize>,
+    pub(super) profile: OwnProfile,
     pub(super) trouble: Option<Trouble>,
     pub(super) connecting: Vec<Connecting>,
     /// Who waits until a message left this machine.
@@ -135,7 +157,10 @@ impl BusinessCore {
         let mut state = state.watched_by(probe);
         let now = clock.now();
         let missing = StateError::Corrupt { table: Table::Identity.label() };
-        let identity = state.read(|rows| rows.get(Table::Identity, Name::ONLY))?.ok_or(missing)?;
+        let identity: Option<Identity> =
+            state.read(|rows| rows.get(Table::Identity, Name::ONLY))?;
+        let identity = identity.ok_or(missing)?;
+        let profile = OwnProfile::load(&mut state, &identity.account.public())?;
         let outbox = Outbox::load(&mut state, now)?;
         state.write(|rows| Inbound::forget(rows, now.hour()))?;
         Ok(Self {
@@ -155,6 +180,7 @@ impl BusinessCore {
             certificate_checked: false,
             prekeys_due: Timestamp(0),
             publish_wanted: None,
+            profile,
             trouble: None,
             connecting: Vec::new(),
             waiting: Vec::new(),
@@ -202,6 +228,7 @@ impl BusinessCore {
             Job::LookUp => self.looked_up(frame)?,
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
+            Job::PublishProfile { issued } => self.profile_answered(issued, &frame)?,
             Job::Submit { message } => self.submitted(message, &frame)?,
             Job::Status { message } => self.status_came(message, &frame)?,
         }
@@ -242,6 +269,15 @@ impl Core for BusinessCore {
             }
             Command::Link { reference, answer } => {
                 let _ = answer.send(self.link(reference));
+            }
+            Command::PublishProfile { draft, answer } => {
+                let _ = answer.send(self.reissue_profile(|profile| draft.write_to(profile))?);
+            }
+            Command::SetStatus { text, answer } => {
+                let _ = answer.send(self.set_status(text)?);
+            }
+            Command::Profile { answer } => {
+                let _ = answer.send(self.profile.about(self.now().minute()));
             }
             Command::Send { customer, message, category, answer } => {
                 let _ = answer.send(self.send(customer, *message, category)?);
@@ -328,11 +364,13 @@ impl Core for BusinessCore {
         self.keep_connected(lines);
         self.tend_prekeys(lines);
         self.publish(lines)?;
+        self.tend_profile(lines)?;
         self.seal_waiting(lines)?;
         self.submit_sealed(lines)?;
         self.tell_waiting();
         self.journal.hand_out(&mut self.state, show)?;
-        let due = [self.retry_at, self.prekeys_due].into_iter().filter(|at| now < *at);
+        let due = [self.retry_at, self.prekeys_due].into_iter().chain(self.profile.wake());
+        let due = due.filter(|at| now < *at);
         Ok(due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min())
     }
 

@@ -1,18 +1,20 @@
 //! A business's side: one inbox, many customers.
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
-//! agent's core: [`core`] (commands, reports, what to do next), [`connecting`], [`prekeys`], [`receiving`],
-//! [`sending`].
+//! agent's core: [`core`] (commands, reports, what to do next), [`connecting`], [`prekeys`],
+//! [`profile`], [`receiving`], [`sending`].
 
 mod connecting;
 mod core;
 mod event;
 mod prekeys;
+mod profile;
 mod receiving;
 mod record;
 mod sending;
 
 pub use event::{CustomerMessage, Event, Trouble};
+pub use profile::{ProfileDraft, ProfileError};
 
 use std::path::Path;
 
@@ -27,6 +29,7 @@ use plico_protocol::ticket::{Category, TicketFields};
 use plico_protocol::wire::DecodeError;
 
 use self::core::{BusinessCore, Command};
+use crate::about::About;
 use crate::agent::journal::EventId;
 use crate::agent::outgoing::MessageState;
 use crate::agent::{Handle, Stopped};
@@ -257,6 +260,38 @@ impl Business {
         let reference = reference.filter(|text| !text.is_empty()).map(str::to_owned);
         let link = self.agent.ask(|answer| Command::Link { reference, answer }).await?;
         link.ok_or(LinkError::NoRelay)
+    }
+
+    /// Says something of itself to everyone, in place of what it said before; a status stays. Stored
+    /// here and signed; the relay hands it to whoever looks the business up, with the certificate.
+    /// It is published at once, or on the next connection; [`Business::connect`] waits for that.
+    ///
+    /// # Errors
+    ///
+    /// [`ProfileError`].
+    pub async fn publish_profile(&self, draft: ProfileDraft) -> Result<(), ProfileError> {
+        let draft = Box::new(draft);
+        self.agent.ask(|answer| Command::PublishProfile { draft, answer }).await?
+    }
+
+    /// Tells everyone one line for 24 hours from now; none takes it back. Published like the rest
+    /// of the profile.
+    ///
+    /// # Errors
+    ///
+    /// [`ProfileError`].
+    pub async fn set_status(&self, text: Option<&str>) -> Result<(), ProfileError> {
+        let text = text.map(str::to_owned);
+        self.agent.ask(|answer| Command::SetStatus { text, answer }).await?
+    }
+
+    /// What it says of itself; none if it never did.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn profile(&self) -> Result<Option<About>, Stopped> {
+        self.agent.ask(|answer| Command::Profile { answer }).await
     }
 
     /// Waits for the next event, and says that the one before was handled. Dropping the future

@@ -10,11 +10,14 @@ use plico_protocol::frame::PrekeyStock;
 use plico_protocol::id::{Address, AddressTag, TicketCommitment, TicketId, TicketOpening};
 use plico_protocol::mac::MacKey;
 use plico_protocol::prekey::{Bundle, PrekeyId};
+use plico_protocol::profile::{Profile, SignedProfile, Status};
+use plico_protocol::signature::AccountSecret;
 use plico_protocol::ticket::{Categories, Epoch, Ticket, TicketKeyId, Zone};
-use plico_protocol::time::{Minute, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 
 use super::record::{CustomerRecord, SessionRecord};
 use super::*;
+use crate::about;
 use crate::agent::inbound::Outcome;
 use crate::agent::journal::{News, Stored};
 use crate::agent::outgoing::{Outgoing, Stage};
@@ -285,4 +288,68 @@ async fn names_that_no_certificate_states_are_refused_before_keys_are_made() {
     assert!(matches!(domain, Err(CreateError::Domain(_))));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     assert!(create("bank", "My Bank", "bank.example").await.is_ok());
+}
+
+#[test]
+fn a_later_profile_at_the_relay_is_taken_over_and_an_older_one_replaced() {
+    let mut place = Place::new();
+    let now = place.core.now().minute();
+    let ours = place.core.identity.account.clone();
+    let signed = |by: &AccountSecret, description: &str, issued: Minute| -> SignedProfile {
+        let description = description.to_owned();
+        let profile = Profile { issued, description, ..Profile::default() };
+        profile.sign(by).unwrap().signed().clone()
+    };
+    let mut compare = |published: Option<SignedProfile>| {
+        place.core.compare_profile(published).unwrap();
+        let about = place.core.profile.about(now);
+        (about.map(|about| about.description), place.core.profile.is_published())
+    };
+    let (first, second) = (Some("first".to_owned()), Some("second".to_owned()));
+    assert_eq!(compare(None), (None, true), "there is nothing to publish");
+    let other = AccountSecret::from_seed(&[9; 32]);
+    assert_eq!(compare(Some(signed(&other, "forged", now))), (None, true));
+    assert_eq!(compare(Some(signed(&ours, "first", now))), (first.clone(), true));
+    assert_eq!(compare(None), (first.clone(), false));
+    assert_eq!(compare(Some(signed(&ours, "first", now))), (first.clone(), true));
+    let minute_before = Minute(now.0 - 1);
+    assert_eq!(compare(Some(signed(&ours, "older", minute_before))), (first, false));
+    // Of the same minute: people have seen the relay's.
+    assert_eq!(compare(Some(signed(&ours, "second", now))), (second, true));
+}
+
+#[test]
+fn a_profile_issued_again_is_later_keeps_the_rest_and_is_stored() {
+    let mut place = Place::new();
+    let now = place.core.now().minute();
+    let described = |p: &mut Profile| p.description = "open".to_owned();
+    place.core.reissue_profile(described).unwrap().unwrap();
+    place.core.set_status(Some("today".to_owned())).unwrap().unwrap();
+    place.core.reissue_profile(|profile| profile.restored = now_hour(now)).unwrap().unwrap();
+    let account = place.core.identity.account.public();
+    let stored = |rows: &crate::state::Rows<'_>| about::stored(rows, Name::ONLY, &account);
+    let stored = place.core.state.read(stored).unwrap().unwrap();
+    let profile = stored.profile();
+    assert!(now.plus(2) <= profile.issued, "three in one minute count on");
+    assert_eq!((profile.description.as_str(), profile.restored), ("open", now_hour(now)));
+    assert!(profile.status.is_some());
+}
+
+#[test]
+fn a_profile_of_a_clock_far_ahead_is_issued_again_at_the_present() {
+    let account = AccountSecret::from_seed(&[9; 32]);
+    let ahead = Profile {
+        issued: Minute(100_000),
+        status: Some(Status { text: "late".to_owned(), until: Minute(100_001) }),
+        restored: Hour(1_600),
+        ..Profile::default()
+    };
+    let ahead = ahead.sign(&account).unwrap();
+    let again = profile::reissued(Some(&ahead), &account, Minute(90_000), |_| ()).unwrap();
+    let expected = Profile { issued: Minute(90_000), restored: Hour(1_500), ..Profile::default() };
+    assert_eq!(*again.profile(), expected);
+}
+
+fn now_hour(now: Minute) -> Hour {
+    Hour(now.0 / 60)
 }

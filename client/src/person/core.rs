@@ -6,8 +6,9 @@ use std::sync::Arc;
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
 use plico_protocol::frame::RelayFrame;
+use plico_protocol::limits::CERTIFICATE_RECHECK_HOURS;
 use plico_protocol::link::Link;
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
@@ -86,11 +87,15 @@ impl PersonCore {
         let now = clock.now();
         let outbox = Outbox::load(&mut state, now)?;
         let records = state.read(|rows| rows.ordered::<Record>(Table::Conversation))?;
-        let talks = records.into_iter().map(|(number, record)| (number, Talk::new(record)));
+        let mut talks = BTreeMap::new();
+        for (number, record) in records {
+            let published = super::trust::published(&mut state, number, &record)?;
+            talks.insert(number, Talk { published, ..Talk::new(record) });
+        }
         let mut core = Self {
             state,
             clock,
-            talks: talks.collect(),
+            talks,
             relays: Vec::new(),
             outbox,
             inbound: Inbound::default(),
@@ -189,8 +194,8 @@ impl PersonCore {
 
     /// Gives waiting applications their event.
     fn hand_out(&mut self) -> Result<(), StateError> {
-        let talks = &self.talks;
-        self.journal.hand_out(&mut self.state, |id, stored| show(talks, id, stored))
+        let (talks, now) = (&self.talks, self.clock.now().minute());
+        self.journal.hand_out(&mut self.state, |id, stored| show((talks, now), id, stored))
     }
 
     fn connection_changed(&mut self, line: LineId, state: ConnectionState) {
@@ -211,6 +216,7 @@ impl PersonCore {
             relay.forget_connection();
         }
         let link = relay.link.clone();
+        let now = self.clock.now();
         for talk in self.talks.values_mut().filter(|talk| talk.record.link.relay == link) {
             if persons {
                 talk.asked = None;
@@ -218,8 +224,13 @@ impl PersonCore {
             }
             // A bundle may be used for a day, and nobody knows how long this will take.
             talk.bundle = None;
+            // What is known already serves meanwhile.
+            let known = talk.record.known.as_ref();
+            let holds = known.is_some_and(|k| k.holds(now.hour(), CERTIFICATE_RECHECK_HOURS));
+            let profile = talk.profile(now.minute()).filter(|_| holds);
             for asking in talk.asking.drain(..) {
-                let _ = asking.send(Err(LookUpError::Connect(error.clone())));
+                let unreachable = || LookUpError::Connect(error.clone());
+                let _ = asking.send(profile.clone().ok_or_else(unreachable));
             }
         }
         self.connection_changed(line, ConnectionState::Down(error));
@@ -373,7 +384,11 @@ pub(super) fn put_record(rows: &Rows<'_>, peer: u64, record: &Record) -> Result<
 }
 
 /// Makes a stored event the application's; none for what it need not see.
-fn show(talks: &BTreeMap<u64, Talk>, event: EventId, stored: Stored) -> Option<Event> {
+fn show(
+    (talks, now): (&BTreeMap<u64, Talk>, Minute),
+    event: EventId,
+    stored: Stored,
+) -> Option<Event> {
     let Stored { peer, at, news } = stored;
     let talk = talks.get(&peer)?;
     let conversation = ConversationId(peer);
@@ -383,7 +398,7 @@ fn show(talks: &BTreeMap<u64, Talk>, event: EventId, stored: Stored) -> Option<E
             if content.body == Body::Renewal {
                 return None;
             }
-            let from = talk.profile()?;
+            let from = talk.profile(now)?;
             let received = Received { event, conversation, from, content, category, at };
             Event::Message(Box::new(received))
         }

@@ -8,6 +8,7 @@ use plico_protocol::ticket::Category;
 use plico_protocol::time::{Minute, Timestamp};
 
 use super::ConversationId;
+use crate::about::About;
 use crate::agent::Stopped;
 use crate::agent::journal::EventId;
 use crate::agent::outgoing::MessageState;
@@ -93,7 +94,7 @@ pub struct Received {
     pub at: Timestamp,
 }
 
-/// A business as its certificate describes it.
+/// A business as its certificate describes it, and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The name to show.
@@ -102,6 +103,9 @@ pub struct Profile {
     pub domain: String,
     /// How the operator checked the domain.
     pub domain_check: DomainCheck,
+    /// What the business says of itself, which nobody checked: to be shown below the name and
+    /// domain. None if it said nothing.
+    pub about: Option<About>,
 }
 
 /// How a relay can be reached.
@@ -183,11 +187,13 @@ impl Event {
 }
 
 impl Profile {
+    /// What the certificate says.
     pub(crate) fn of(body: &CertificateBody) -> Self {
         Self {
             display_name: body.display_name.clone(),
             domain: body.domain.clone(),
             domain_check: body.domain_check,
+            about: None,
         }
     }
 }

@@ -181,7 +181,8 @@ impl Conversation {
         self.id
     }
 
-    /// Who the business is: its certificate, looked up if this device holds none or an old one.
+    /// Who the business is and what it says of itself, looked up if this device did not within the
+    /// hour. Where the relay cannot be reached, what was looked up within a day.
     ///
     /// # Errors
     ///

@@ -52,6 +52,13 @@ pub(super) struct Known {
     pub(super) fetched: Hour,
 }
 
+impl Known {
+    /// Whether it may be relied on at `now`, looked up less than so many hours ago.
+    pub(super) fn holds(&self, now: Hour, hours: u32) -> bool {
+        now < self.fetched.plus(hours) && self.certificate.valid_at(now).is_ok()
+    }
+}
+
 /// Whether the person may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {

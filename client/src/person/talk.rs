@@ -6,17 +6,21 @@ use plico_protocol::frame::Channel;
 use plico_protocol::id::TicketOpening;
 use plico_protocol::link::RelayLink;
 use plico_protocol::prekey::VerifiedBundle;
+use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::ticket::{Terms, Ticket};
-use plico_protocol::time::Timestamp;
+use plico_protocol::time::{Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{ConnectionState, LookUpError, Profile, Trouble};
 use super::record::Record;
+use crate::about::About;
 use crate::connection::LineId;
 
 /// A conversation with what is known only in memory.
 pub(super) struct Talk {
     pub(super) record: Record,
+    /// What the business says of itself, under the account key that is trusted. Stored.
+    pub(super) published: Option<VerifiedProfile>,
     /// A ticket for the next message.
     pub(super) ticket: Option<(Ticket, TicketOpening)>,
     /// A bundle for the first message.
@@ -69,6 +73,7 @@ impl Talk {
     pub(super) fn new(record: Record) -> Self {
         Self {
             record,
+            published: None,
             ticket: None,
             bundle: None,
             asked: None,
@@ -82,9 +87,11 @@ impl Talk {
         }
     }
 
-    /// The business as it was verified.
-    pub(super) fn profile(&self) -> Option<Profile> {
-        self.record.known.as_ref().map(|known| Profile::of(known.certificate.body()))
+    /// The business as it was verified, and what it says of itself at `now`.
+    pub(super) fn profile(&self, now: Minute) -> Option<Profile> {
+        let known = self.record.known.as_ref()?;
+        let about = self.published.as_ref().map(|published| About::of(published.profile(), now));
+        Some(Profile { about, ..Profile::of(known.certificate.body()) })
     }
 }
 

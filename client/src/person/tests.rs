@@ -13,12 +13,13 @@ use plico_protocol::id::{AddressTag, DhKey, TicketId};
 use plico_protocol::link::{Pin, RelayLink};
 use plico_protocol::mac::MacKey;
 use plico_protocol::prekey::{Bundle, PrekeyId};
+use plico_protocol::profile::{Profile as PublicProfile, SignedProfile};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::signature::{AccountSecret, AuthoritySecret, MailboxSecret};
 use plico_protocol::ticket::{
     Categories, Category, Epoch, Terms, Ticket, TicketFields, TicketKeyId, Zone,
 };
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 
 use super::record::{Known, Record, Started};
 use super::talk::{Asked, Talk};
@@ -109,6 +110,41 @@ impl Place {
         self.talk().ticket = None;
         self.core.minted(PEER, &RelayFrame::Minted(Box::new(ticket))).unwrap();
         self.talk().ticket.map(|(ticket, _)| ticket)
+    }
+}
+
+/// A profile as an account signs it.
+fn profile(account: u8, description: &str, issued: Minute) -> SignedProfile {
+    let description = description.to_owned();
+    let profile = PublicProfile { issued, description, ..PublicProfile::default() };
+    profile.sign(&AccountSecret::from_seed(&[account; 32])).unwrap().signed().clone()
+}
+
+#[test]
+fn words_that_are_older_forged_or_of_the_future_do_not_replace_what_was_seen() {
+    let mut place = Place::new();
+    let now = place.core.now().minute();
+    let mut look_up = |profile: Option<SignedProfile>| {
+        let known = place.talk().record.known.clone().unwrap();
+        let (authority, certificate) = (known.authority, known.certificate.certificate().clone());
+        let frame = RelayFrame::Certified { authority, certificate, profile };
+        place.core.looked_up(PEER, frame).unwrap();
+        assert_eq!(place.talk().trouble, None, "the certificate stands");
+        let profile = place.talk().profile(now).unwrap();
+        profile.about.map(|about| about.description)
+    };
+    assert_eq!(look_up(None), None);
+    assert_eq!(look_up(Some(profile(9, "forged", now))), None);
+    assert_eq!(look_up(Some(profile(2, "first", now))).as_deref(), Some("first"));
+    assert_eq!(look_up(Some(profile(2, "second", now.plus(1)))).as_deref(), Some("second"));
+    for profile in [
+        Some(profile(2, "first", now)),
+        Some(profile(2, "of the same minute", now.plus(1))),
+        Some(profile(2, "of the future", now.plus(99))),
+        Some(profile(9, "forged", now.plus(2))),
+        None,
+    ] {
+        assert_eq!(look_up(profile).as_deref(), Some("second"));
     }
 }
 

@@ -5,6 +5,7 @@ use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::id::AuthorityKey;
 use plico_protocol::limits::CERTIFICATE_RECHECK_HOURS;
 use plico_protocol::link::Pin;
+use plico_protocol::profile::{SignedProfile, VerifiedProfile};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Hour;
 use tokio::sync::oneshot;
@@ -13,19 +14,17 @@ use super::core::{Job, PersonCore};
 use super::event::{LookUpError, Profile, Trouble};
 use super::record::{Known, Record, Standing, Started, Wish};
 use super::talk::Talk;
+use crate::about;
 use crate::agent::journal::News;
 use crate::agent::lines::Lines;
-use crate::state::StateError;
+use crate::state::{Name, State, StateError, Table};
 
 impl PersonCore {
     /// Whether a conversation's certificate need not be looked up now.
     pub(super) fn is_known(&self, peer: u64) -> bool {
         let now = self.now().hour();
         let known = self.talks.get(&peer).and_then(|talk| talk.record.known.as_ref());
-        known.is_some_and(|known| {
-            now < known.fetched.plus(CERTIFICATE_RECHECK_HOURS)
-                && known.certificate.valid_at(now).is_ok()
-        })
+        known.is_some_and(|known| known.holds(now, CERTIFICATE_RECHECK_HOURS))
     }
 
     /// Looks a certificate up, unless that is under way.
@@ -50,18 +49,23 @@ impl PersonCore {
         }
     }
 
-    /// Answers applications that ask, or looks up for them.
+    /// Answers applications that ask, or looks up for them. Who asks sees the business as it shows
+    /// itself now: a status of a day must not come a day late.
     pub(super) fn answer_asking(&mut self, lines: &mut Lines) {
         let now = self.now();
         let asks = |talk: &Talk| !talk.asking.is_empty() || (talk.recheck && talk.retry_at <= now);
         let asked = self.talks.iter().filter(|(_, talk)| asks(talk));
         let asked: Vec<u64> = asked.map(|(peer, _)| *peer).collect();
         for peer in asked {
-            if !self.is_known(peer) {
+            let Some(talk) = self.talks.get_mut(&peer) else { continue };
+            let hours = match talk.asking.is_empty() {
+                true => CERTIFICATE_RECHECK_HOURS,
+                false => PROFILE_RECHECK_HOURS,
+            };
+            let known = talk.record.known.as_ref().filter(|known| known.holds(now.hour(), hours));
+            if known.is_none() {
                 self.look_up(peer, lines);
-            } else if let Some(talk) = self.talks.get_mut(&peer)
-                && let Some(profile) = talk.profile()
-            {
+            } else if let Some(profile) = talk.profile(now.minute()) {
                 talk.recheck = false;
                 for asking in talk.asking.drain(..) {
                     let _ = asking.send(Ok(profile.clone()));
@@ -75,13 +79,13 @@ impl PersonCore {
         let now = self.now().hour();
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         let known = match frame {
-            RelayFrame::Certified { authority, certificate } => {
-                believe(&talk.record, authority, certificate, now)
+            RelayFrame::Certified { authority, certificate, profile } => {
+                believe(&talk.record, authority, certificate, now).map(|known| (known, profile))
             }
             RelayFrame::Refused(refusal) => return self.refused(peer, &refusal),
             _ => Err(Trouble::BadCertificate),
         };
-        let known = match known {
+        let (known, profile) = match known {
             Ok(known) => known,
             Err(trouble) => return self.trouble(peer, trouble),
         };
@@ -97,6 +101,7 @@ impl PersonCore {
                 talk.record.standing = Standing::Active;
                 talk.record.offered = None;
             }
+            self.take_profile(peer, profile)?;
             return self.store(peer);
         }
         let news = talk.record.standing != Standing::KeyChanged;
@@ -111,21 +116,46 @@ impl PersonCore {
         if news { self.tell(peer, News::KeyChanged) } else { Ok(()) }
     }
 
+    /// Keeps what the business says of itself, unless this device has seen later words of it: a relay
+    /// must not bring an old status back. What does not verify is as if it were not there; the
+    /// certificate stands without.
+    fn take_profile(
+        &mut self,
+        peer: u64,
+        profile: Option<SignedProfile>,
+    ) -> Result<(), StateError> {
+        let now = self.now().minute();
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        let Some((known, profile)) = talk.record.known.as_ref().zip(profile) else { return Ok(()) };
+        let Ok(profile) = profile.verify(&known.certificate.body().keys.account) else {
+            return Ok(());
+        };
+        if profile.issued_by(now).is_err() || !profile.replaces(talk.published.as_ref()) {
+            return Ok(());
+        }
+        let name = Name::Number(peer);
+        self.state
+            .write::<_, StateError>(|rows| rows.put(Table::Profile, name, profile.signed()))?;
+        talk.published = Some(profile);
+        Ok(())
+    }
+
     /// Trusts the key that was offered: old tickets end, a new session begins.
     pub(super) fn agree(&mut self, peer: u64) -> Result<(), StateError> {
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         let Some(offered) = talk.record.offered.take() else { return Ok(()) };
-        let Talk { record, ticket, bundle, .. } = talk;
+        let Talk { record, published, ticket, bundle, .. } = talk;
         record.agreed = Some(offered.certificate.body().keys.account);
         record.known = Some(offered);
         record.standing = Standing::Active;
         record.started = Started::No;
         record.reply = None;
         record.wishes.insert(0, Wish::Revoke);
-        (*ticket, *bundle) = (None, None);
+        (*published, *ticket, *bundle) = (None, None, None);
         let record = record.clone();
         self.state.write(|rows| {
             super::lost::forget_sessions(rows, peer)?;
+            rows.delete(Table::Profile, Name::Number(peer))?;
             super::core::put_record(rows, peer, &record)
         })
     }
@@ -204,5 +234,18 @@ fn believe(
     Ok(Known { authority, certificate, fetched: now })
 }
 
+/// What is stored of what the business of a conversation says of itself.
+pub(super) fn published(
+    state: &mut State,
+    peer: u64,
+    record: &Record,
+) -> Result<Option<VerifiedProfile>, StateError> {
+    let Some(known) = &record.known else { return Ok(None) };
+    let account = &known.certificate.body().keys.account;
+    state.read(|rows| about::stored(rows, Name::Number(peer), account))
+}
+
+/// Hours after which who asks for a business is shown what the relay has now.
+const PROFILE_RECHECK_HOURS: u32 = 1;
 /// How long to wait after what a business or an operator must put right.
 const TROUBLE_MS: u64 = 5 * 60_000;

@@ -36,6 +36,8 @@ pub(crate) enum Table {
     Replay = 15,
     /// What a person's conversations said, by conversation and place.
     History = 16,
+    /// A business's own profile; what a person's device holds of others', by conversation.
+    Profile = 17,
 }
 
 /// How a row is named.
@@ -74,6 +76,7 @@ impl Table {
             Self::OneTimePrekey => "one-time prekey",
             Self::Replay => "replay",
             Self::History => "history",
+            Self::Profile => "profile",
         }
     }
 }

@@ -4,8 +4,11 @@ use crate::certificate::Handle;
 use crate::envelope::EnvelopeBytes;
 use crate::frame::{Channel, Frame, Sequence};
 use crate::id::{AccountKey, Address, SubmitId, TicketOpening};
-use crate::limits::{FRAME_BODY_BYTES_MAX, SIZE_CLASSES, UNACKNOWLEDGED_PER_CHANNEL_MAX};
+use crate::limits::{
+    FRAME_BODY_BYTES_MAX, PROFILE_BYTES_MAX, SIZE_CLASSES, UNACKNOWLEDGED_PER_CHANNEL_MAX,
+};
 use crate::prekey::Publication;
+use crate::profile::SignedProfile;
 use crate::prove::Proof;
 use crate::ticket::{Category, Terms, Ticket};
 use crate::wire::{DecodeError, Reader, Wire, Writer};
@@ -68,6 +71,8 @@ pub enum ClientFrame {
     PublishPrekeys(Box<Publication>),
     /// Asks how many one-time prekeys are left. Answered `Stock`.
     PrekeyStatus,
+    /// Replaces what the business says of itself. Answered `ProfilePublished`.
+    PublishProfile(SignedProfile),
     /// Delivery stream: asks for a mailbox's or an inbox's envelopes. Answered `Subscribed`.
     Subscribe {
         /// The mailbox or inbox.
@@ -123,6 +128,7 @@ impl Frame for ClientFrame {
             Self::ChangeTerms { .. } => CHANGE_TERMS,
             Self::PublishPrekeys(_) => PUBLISH_PREKEYS,
             Self::PrekeyStatus => PREKEY_STATUS,
+            Self::PublishProfile(_) => PUBLISH_PROFILE,
             Self::Subscribe { .. } => SUBSCRIBE,
             Self::Acknowledge { .. } => ACKNOWLEDGE,
         }
@@ -150,6 +156,7 @@ impl Frame for ClientFrame {
             }
             Self::PublishPrekeys(publication) => publication.write(out),
             Self::PrekeyStatus => (),
+            Self::PublishProfile(profile) => profile.write(out),
             Self::Acknowledge { channel, up_to, unreadable } => {
                 channel.write(out);
                 up_to.write(out);
@@ -175,6 +182,7 @@ impl Frame for ClientFrame {
             CHANGE_TERMS => read_change_terms(reader),
             PUBLISH_PREKEYS => Publication::read(reader).map(|p| Self::PublishPrekeys(Box::new(p))),
             PREKEY_STATUS => Ok(Self::PrekeyStatus),
+            PUBLISH_PROFILE => SignedProfile::read(reader).map(Self::PublishProfile),
             SUBSCRIBE => Address::read(reader).map(|address| Self::Subscribe { address }),
             ACKNOWLEDGE => read_acknowledge(reader),
             _ => return None,
@@ -185,6 +193,7 @@ impl Frame for ClientFrame {
         match kind {
             SUBMIT => SUBMIT_BYTES_MAX,
             PUBLISH_PREKEYS => PUBLISH_BYTES_MAX,
+            PUBLISH_PROFILE => PUBLISH_PROFILE_BYTES_MAX,
             ACKNOWLEDGE => ACKNOWLEDGE_BYTES_MAX,
             PROVE | LOOK_UP | FETCH_BUNDLE | STATUS | OPEN | CLOSE | MINT | REVOKE
             | CHANGE_TERMS | PREKEY_STATUS | SUBSCRIBE => SMALL_BYTES_MAX,
@@ -269,6 +278,7 @@ const REVOKE: u8 = 0x09;
 const CHANGE_TERMS: u8 = 0x0a;
 const PUBLISH_PREKEYS: u8 = 0x0b;
 const PREKEY_STATUS: u8 = 0x0c;
+const PUBLISH_PROFILE: u8 = 0x0d;
 const SUBSCRIBE: u8 = 0x10;
 const ACKNOWLEDGE: u8 = 0x11;
 
@@ -276,4 +286,5 @@ const SMALL_BYTES_MAX: usize = 128;
 const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 4 + SIZE_CLASSES[3];
 const PUBLISH_BYTES_MAX: usize =
     104 + 1256 + 4 + 104 * crate::limits::ONE_TIME_PREKEYS_PER_FRAME_MAX;
+const PUBLISH_PROFILE_BYTES_MAX: usize = 4 + PROFILE_BYTES_MAX;
 const ACKNOWLEDGE_BYTES_MAX: usize = 2 + 8 + 4 + 8 * UNACKNOWLEDGED_PER_CHANNEL_MAX;

@@ -6,6 +6,7 @@ use crate::frame::{Channel, Frame, Sequence};
 use crate::id::{AuthorityKey, SubmitId};
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::prekey::{Bundle, PrekeyId};
+use crate::profile::SignedProfile;
 use crate::refusal::Refusal;
 use crate::stamp::{Reason, StampedOrigin};
 use crate::ticket::Ticket;
@@ -23,6 +24,8 @@ pub enum RelayFrame {
         authority: AuthorityKey,
         /// The certificate.
         certificate: Certificate,
+        /// What the business says of itself, if it published anything.
+        profile: Option<SignedProfile>,
     },
     /// A prekey bundle; its one-time prekey was handed to nobody else.
     Prekeys(Box<Bundle>),
@@ -40,6 +43,8 @@ pub enum RelayFrame {
     Revoked,
     /// What the relay holds of an account's prekeys.
     Stock(PrekeyStock),
+    /// The profile is on disk.
+    ProfilePublished,
     /// Delivery stream: the mailbox's number on this stream.
     Subscribed {
         /// The number.
@@ -171,6 +176,7 @@ impl Frame for RelayFrame {
             Self::Minted(_) => MINTED,
             Self::Revoked => REVOKED,
             Self::Stock(_) => STOCK,
+            Self::ProfilePublished => PROFILE_PUBLISHED,
             Self::Subscribed { .. } => SUBSCRIBED,
             Self::Acknowledged { .. } => ACKNOWLEDGED,
             Self::Deliver(_) => DELIVER,
@@ -183,10 +189,13 @@ impl Frame for RelayFrame {
 
     fn write_body(&self, out: &mut Writer) {
         match self {
-            Self::Proved | Self::Opened | Self::Closed | Self::Revoked => (),
-            Self::Certified { authority, certificate } => {
+            Self::Proved | Self::Opened | Self::Closed | Self::Revoked | Self::ProfilePublished => {
+                ()
+            }
+            Self::Certified { authority, certificate, profile } => {
                 authority.write(out);
                 certificate.write(out);
+                out.optional(profile.as_ref());
             }
             Self::Prekeys(bundle) => bundle.write(out),
             Self::Accepted(acceptance) => acceptance.write(out),
@@ -220,6 +229,7 @@ impl Frame for RelayFrame {
             MINTED => Ticket::read(reader).map(|ticket| Self::Minted(Box::new(ticket))),
             REVOKED => Ok(Self::Revoked),
             STOCK => PrekeyStock::read(reader).map(Self::Stock),
+            PROFILE_PUBLISHED => Ok(Self::ProfilePublished),
             SUBSCRIBED => Channel::read(reader).map(|channel| Self::Subscribed { channel }),
             ACKNOWLEDGED => read_acknowledged(reader),
             DELIVER => Delivery::read(reader).map(|delivery| Self::Deliver(Box::new(delivery))),
@@ -312,7 +322,11 @@ impl Wire for Notice {
 }
 
 fn read_certified(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
-    Ok(RelayFrame::Certified { authority: Wire::read(reader)?, certificate: Wire::read(reader)? })
+    Ok(RelayFrame::Certified {
+        authority: Wire::read(reader)?,
+        certificate: Wire::read(reader)?,
+        profile: reader.optional("has_profile")?,
+    })
 }
 
 fn read_acknowledged(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
@@ -333,6 +347,7 @@ const CLOSED: u8 = 0x47;
 const MINTED: u8 = 0x48;
 const REVOKED: u8 = 0x49;
 const STOCK: u8 = 0x4b;
+const PROFILE_PUBLISHED: u8 = 0x4d;
 const SUBSCRIBED: u8 = 0x50;
 const ACKNOWLEDGED: u8 = 0x51;
 const DELIVER: u8 = 0x52;

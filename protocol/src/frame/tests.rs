@@ -8,9 +8,10 @@ use crate::envelope::EnvelopeBytes;
 use crate::id::TicketOpening;
 use crate::id::{AccountKey, Address, AddressTag, Stamp, SubmitId, TicketCommitment, TicketId};
 use crate::limits::SIZE_CLASSES;
+use crate::profile::{Profile, SignedProfile};
 use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
-use crate::signature::MailboxSecret;
+use crate::signature::{AccountSecret, MailboxSecret};
 use crate::stamp::{Origin, Reason, StampedOrigin};
 use crate::ticket::{Categories, Category, Terms, Ticket};
 use crate::time::{Hour, Minute};
@@ -20,6 +21,10 @@ fn parse<F: Frame>(bytes: &[u8]) -> Result<F, FrameError> {
     let header = Header::parse::<F>(header.try_into().unwrap())?;
     assert_eq!(header.length, body.len());
     F::decode_body(header, Bytes::copy_from_slice(body))
+}
+
+fn profile() -> SignedProfile {
+    Profile::default().sign(&AccountSecret::from_seed(&[9; 32])).unwrap().signed().clone()
 }
 
 fn client_frames() -> Vec<ClientFrame> {
@@ -57,6 +62,7 @@ fn client_frames() -> Vec<ClientFrame> {
         ClientFrame::Revoke { address },
         ClientFrame::ChangeTerms { address, terms },
         ClientFrame::PrekeyStatus,
+        ClientFrame::PublishProfile(profile()),
         ClientFrame::Subscribe { address },
         ClientFrame::Acknowledge {
             channel: Channel(1),
@@ -103,6 +109,7 @@ fn relay_frames() -> Vec<RelayFrame> {
             one_time: 3,
             highest: PrekeyId(4),
         }),
+        RelayFrame::ProfilePublished,
         RelayFrame::Subscribed { channel: Channel(1) },
         RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },
         delivery(None),

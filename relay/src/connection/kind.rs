@@ -150,6 +150,7 @@ fn business(inbox: Option<&Address>, request: &ClientFrame) -> Result<(), Code> 
         ClientFrame::Status { .. }
         | ClientFrame::PublishPrekeys(_)
         | ClientFrame::PrekeyStatus
+        | ClientFrame::PublishProfile(_)
         | ClientFrame::Acknowledge { .. } => Ok(()),
         ClientFrame::Submit(submission) if submission.consent.is_some() => Ok(()),
         _ => Err(Code::WrongConnection),

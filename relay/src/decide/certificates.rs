@@ -1,6 +1,6 @@
 //! The operator's word on businesses.
 
-use plico_protocol::certificate::{Serial, VerifiedCertificate};
+use plico_protocol::certificate::{BusinessKeys, Serial, VerifiedCertificate};
 use plico_protocol::frame::{EndReason, RelayFrame};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::wire::Wire;
@@ -40,11 +40,12 @@ impl Draft<'_> {
         Ok(RelayFrame::Certified {
             authority: *self.facts.authority,
             certificate: certificate.certificate().clone(),
+            profile: None,
         })
     }
 
     /// What waits in the inbox stays there until it expires: a business that is certified anew
-    /// finds it.
+    /// finds it. What it says of itself goes with the last certificate of its account.
     pub(super) fn revoke_certificate(&mut self, serial: Serial) -> Result<RelayFrame, Denied> {
         let Some(certificate) = self.facts.certificate(serial)? else {
             let text = "no certificate has this serial number";
@@ -55,12 +56,17 @@ impl Draft<'_> {
         let verified = verified.map_err(|error| Refusal::because(Code::NotCertified, error))?;
         self.put_clear(Table::Revocations, serial_key(serial), Vec::new());
         self.decision.effects.push(Effect::CertificateRevoked(serial));
-        let inbox = verified.body().keys.inbox;
+        let BusinessKeys { inbox, account, .. } = verified.body().keys;
         let newest = self.facts.directory.inbox(&inbox);
         // An older certificate's end does not end what a newer one carries.
         if newest.is_none_or(|newest| newest.certificate.body().serial <= serial) {
             self.wake(Event::Ended { address: inbox, reason: EndReason::Closed });
         }
-        Ok(RelayFrame::Certified { authority, certificate })
+        let newest = self.facts.directory.by_account(&account);
+        if newest.is_none_or(|newest| newest.certificate.body().serial <= serial) {
+            let name = self.facts.rows.profile(&account);
+            self.remove(Table::Profiles, *name.as_bytes());
+        }
+        Ok(RelayFrame::Certified { authority, certificate, profile: None })
     }
 }

@@ -13,8 +13,8 @@ use crate::decide::{FactError, Limits};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::rows::{
-    BadRow, OriginRow, PrekeysRow, QueueRow, RowName, Rows, Sealed, SubmissionRow, sequence_of,
-    serial_key,
+    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed, SubmissionRow,
+    sequence_of, serial_key,
 };
 use crate::store::{Change, Entry, Reader, Table};
 
@@ -92,6 +92,10 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn prekeys(&self, account: &RowName) -> Result<Option<PrekeysRow>, FactError> {
+        self.sealed(account.as_bytes())
+    }
+
+    pub(super) fn profile(&self, account: &RowName) -> Result<Option<ProfileRow>, FactError> {
         self.sealed(account.as_bytes())
     }
 

@@ -19,6 +19,7 @@ mod certificates;
 mod facts;
 mod mailbox;
 mod prekeys;
+mod profiles;
 mod submit;
 mod sweep;
 #[cfg(test)]
@@ -152,6 +153,7 @@ impl Draft<'_> {
             }
             Request::PublishPrekeys { account, publication } => self.publish(account, publication),
             Request::TakeBundle { account } => self.take_bundle(account),
+            Request::PublishProfile { account, profile } => self.publish_profile(account, profile),
             Request::Certify { certificate } => self.certify(certificate),
             Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),
         }

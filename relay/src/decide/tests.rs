@@ -1,6 +1,7 @@
 //! Each rule as a table, with no store at all: facts are what earlier decisions wrote.
 
 mod prekeys;
+mod profiles;
 
 use bytes::Bytes;
 use plico_protocol::certificate::Serial;

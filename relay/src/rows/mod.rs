@@ -20,6 +20,7 @@
 //! | `revocations` | `u64` serial | empty | no: public | always |
 //! | `prekeys` | name(account) | signed prekeys, counters | yes | until replaced |
 //! | `one_time_prekeys` | name(account) ‖ `u32` id | prekey | yes | until handed out or expired |
+//! | `profiles` | name(account) | profile | yes | until replaced, or the account's last certificate is revoked |
 //!
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
@@ -31,7 +32,8 @@ mod tests;
 mod view;
 
 pub(crate) use record::{
-    Fate, OneTimeRow, OriginRow, PrekeysRow, QueueKind, QueueRow, SubmissionRow, SweptRow,
+    Fate, OneTimeRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, SubmissionRow,
+    SweptRow,
 };
 pub use seal::BadRow;
 pub(crate) use seal::Sealed;
@@ -78,6 +80,11 @@ impl Rows {
     /// Of an account's prekeys.
     pub(crate) fn prekeys(&self, account: &AccountKey) -> RowName {
         self.name(Table::Prekeys, account.as_bytes())
+    }
+
+    /// Of an account's profile.
+    pub(crate) fn profile(&self, account: &AccountKey) -> RowName {
+        self.name(Table::Profiles, account.as_bytes())
     }
 
     /// Of an hour in an index: [`Table::Expiries`] or [`Table::Forgets`].

@@ -3,8 +3,9 @@
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::frame::{PrekeyStock, Sequence, SubmissionState};
 use plico_protocol::id::{AccountKey, AddressTag, DhKey, Stamp, TicketId};
-use plico_protocol::limits::SUBMISSION_MEMORY_HOURS;
+use plico_protocol::limits::{PROFILE_BYTES_MAX, SUBMISSION_MEMORY_HOURS};
 use plico_protocol::prekey::{KEM_KEY_BYTES, KemKey, PrekeyId, SignedPrekey};
+use plico_protocol::profile::SignedProfile;
 use plico_protocol::stamp::{Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::{Hour, Minute};
@@ -98,6 +99,14 @@ pub(crate) struct PrekeysRow {
 /// A one-time prekey of an account, sealed for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OneTimeRow(pub(crate) SignedPrekey<DhKey>);
+
+/// What a business says of itself, sealed for the same reason, and as long whatever it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProfileRow {
+    /// As the profile states it.
+    pub(crate) issued: Minute,
+    pub(crate) profile: SignedProfile,
+}
 
 /// How far the sweeps came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +206,11 @@ impl Sealed for PrekeysRow {
 impl Sealed for OneTimeRow {
     const TABLE: Table = Table::OneTimePrekeys;
     const BYTES: usize = 4 + 4 + 64 + DhKey::BYTES;
+}
+
+impl Sealed for ProfileRow {
+    const TABLE: Table = Table::Profiles;
+    const BYTES: usize = 4 + PADDED_PROFILE_BYTES;
 }
 
 impl Sealed for SweptRow {
@@ -342,6 +356,26 @@ impl Wire for OneTimeRow {
     }
 }
 
+impl Wire for ProfileRow {
+    fn write(&self, out: &mut Writer) {
+        self.issued.write(out);
+        let start = out.len();
+        self.profile.write(out);
+        let written = out.len() - start;
+        out.bytes(&vec![0; PADDED_PROFILE_BYTES.saturating_sub(written)]);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let issued = Wire::read(reader)?;
+        let profile = SignedProfile::read(reader)?;
+        let padding = reader.take(PADDED_PROFILE_BYTES.saturating_sub(profile.encode().len()))?;
+        match padding.iter().all(|byte| *byte == 0) {
+            true => Ok(Self { issued, profile }),
+            false => Err(DecodeError::BadValue { field: "padding" }),
+        }
+    }
+}
+
 impl Wire for SweptRow {
     fn write(&self, out: &mut Writer) {
         self.expire.write(out);
@@ -353,6 +387,8 @@ impl Wire for SweptRow {
     }
 }
 
+/// The longest profile with its length.
+const PADDED_PROFILE_BYTES: usize = 4 + PROFILE_BYTES_MAX;
 /// A stamped origin: account, tag, ticket, hour, category, reason, stamp.
 const ORIGIN_BYTES: usize = AccountKey::BYTES
     + AddressTag::BYTES

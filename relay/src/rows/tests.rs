@@ -2,13 +2,14 @@
 
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::id::{AddressTag, Stamp, TicketId};
+use plico_protocol::profile::Profile;
 use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::Minute;
 
 use super::*;
 use crate::request::Digest;
-use crate::writer::fixture::{Seeded, bank, keys, person};
+use crate::writer::fixture::{Seeded, bank, bank_account, keys, person};
 
 fn rows() -> Rows {
     Rows::new(&keys().ring())
@@ -48,6 +49,12 @@ fn submission(fate: Fate) -> SubmissionRow {
     }
 }
 
+fn profile(description: &str) -> ProfileRow {
+    let profile = Profile { description: description.to_owned(), ..Profile::default() };
+    let profile = profile.sign(&bank_account()).unwrap();
+    ProfileRow { issued: Minute(4), profile: profile.signed().clone() }
+}
+
 fn check_sealed<R: Sealed + PartialEq + core::fmt::Debug>(values: &[R]) {
     let rows = rows();
     for value in values {
@@ -73,6 +80,7 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     check_sealed(&[queue()]);
     check_sealed(&[origin(true), origin(false)]);
     check_sealed(&[submission(Fate::Queued), submission(Fate::Unreadable)]);
+    check_sealed(&[profile(""), profile("open today")]);
     check_sealed(&[SweptRow { expire: Hour(1), forget: Hour(2) }]);
 }
 

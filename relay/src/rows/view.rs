@@ -6,13 +6,15 @@ use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{PrekeyStock, Sequence, SubmissionState};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::prekey::PrekeyId;
+use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::Timestamp;
 
 use crate::keys::Keys;
 use crate::rows::{
-    BadRow, OriginRow, PrekeysRow, QueueKind, QueueRow, Rows, SubmissionRow, sequence_of,
+    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, Rows, SubmissionRow,
+    sequence_of,
 };
 use crate::store::{ReadError, Reader, Store, Table};
 
@@ -151,6 +153,19 @@ impl View {
         };
         let row: PrekeysRow = self.rows.open(key.as_bytes(), &value)?;
         Ok(row.stock())
+    }
+
+    /// What an account says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub fn profile(&self, account: &AccountKey) -> Result<Option<SignedProfile>, ViewError> {
+        let key = self.rows.profile(account);
+        let sealed = self.store.reader()?.get(Table::Profiles, key.as_bytes())?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let row: ProfileRow = self.rows.open(key.as_bytes(), &sealed)?;
+        Ok(Some(row.profile))
     }
 
     fn queue(&self, address: &Address) -> Result<Option<QueueRow>, ViewError> {

@@ -14,6 +14,7 @@ use plico_protocol::certificate::Handle;
 use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::prekey::Publication;
+use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{Terms, Zone};
 use tokio::sync::mpsc;
@@ -69,6 +70,7 @@ impl Service {
             ClientFrame::ChangeTerms { address, terms } => self.mint(address, terms, None).await,
             ClientFrame::PublishPrekeys(publication) => self.publish(publication, account),
             ClientFrame::PrekeyStatus => self.prekey_status(account),
+            ClientFrame::PublishProfile(profile) => self.publish_profile(profile, account).await,
             // The connection keeps these to itself and to its delivery stream.
             ClientFrame::Prove(_)
             | ClientFrame::Subscribe { .. }
@@ -90,8 +92,10 @@ impl Service {
             let certified = service.directory.by_handle(&handle);
             let certified = certified.ok_or_else(|| Refusal::new(Code::UnknownHandle))?;
             certified.standing(service.clock.now().hour())?;
+            let authority = *service.keys.authority();
             let certificate = certified.certificate.certificate().clone();
-            Ok(RelayFrame::Certified { authority: *service.keys.authority(), certificate })
+            let profile = service.view.profile(&certified.certificate.body().keys.account)?;
+            Ok(RelayFrame::Certified { authority, certificate, profile })
         })
     }
 
@@ -154,6 +158,27 @@ impl Service {
             Ok(checked) => checked.map_err(|error| Refusal::because(Code::BadPrekey, error)),
             Err(_) => Err(Refusal::new(Code::ShuttingDown)),
         }
+    }
+
+    /// One signature: checked here, where others are served beside.
+    async fn publish_profile(&self, profile: SignedProfile, account: Option<AccountKey>) -> Answer {
+        match self.check_profile(profile, account) {
+            Ok(request) => self.hand_on(request).await,
+            Err(refusal) => Err(refusal).into(),
+        }
+    }
+
+    fn check_profile(
+        &self,
+        profile: SignedProfile,
+        account: Option<AccountKey>,
+    ) -> Result<Request, Refusal> {
+        let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+        self.standing(&account)?;
+        let bad = |error| Refusal::because(Code::BadProfile, error);
+        let profile = Box::new(profile.verify(&account).map_err(bad)?);
+        profile.issued_by(self.clock.now().minute()).map_err(bad)?;
+        Ok(Request::PublishProfile { account, profile })
     }
 
     fn prekey_status(self: &Arc<Self>, account: Option<AccountKey>) -> Answer {

@@ -52,6 +52,8 @@ pub enum Table {
     Prekeys = 10,
     /// One-time prekeys of an account.
     OneTimePrekeys = 11,
+    /// What an account says of itself.
+    Profiles = 12,
 }
 
 impl Table {
@@ -68,6 +70,7 @@ impl Table {
         Self::Revocations,
         Self::Prekeys,
         Self::OneTimePrekeys,
+        Self::Profiles,
     ];
 
     /// The number that separates names and sealed values of different tables; never reused.
@@ -89,6 +92,7 @@ impl Table {
             Self::Revocations => "revocations",
             Self::Prekeys => "prekeys",
             Self::OneTimePrekeys => "one_time_prekeys",
+            Self::Profiles => "profiles",
         }
     }
 }
