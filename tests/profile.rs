@@ -1,8 +1,11 @@
 //! What a business says of itself, from its machine to a person's screen.
 
 use plico_client::{About, Logo, LookUpError, ProfileDraft, ProfileError, Trouble};
+use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::refusal::Code;
+use plico_protocol::wire::Wire;
 
+use crate::harness::raw::Raw;
 use crate::harness::relay::TestRelay;
 use crate::harness::sdk::Desk;
 
@@ -51,6 +54,32 @@ async fn a_person_sees_what_the_business_says_and_its_status_for_a_day() {
     let about = chat.business().await.unwrap().about.unwrap();
     assert_eq!((about.status, about.hours.as_str()), (None, "Mon–Fri 9–18"));
     person.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_status_that_is_over_is_taken_from_the_relay_too() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (bank, link) = desk.certified(&relay, "bank").await;
+    bank.publish_profile(draft("Money since 1802.")).await.unwrap();
+    bank.set_status(Some("canary-status")).await.unwrap();
+    bank.connect(&relay.link()).await.unwrap();
+    // Issued in the same minute as the profile before it, the status counts as of the next.
+    relay.clock.advance_minutes(24 * 60 + 1);
+    // Whatever is asked makes the agent look at the clock; connecting waits for what follows.
+    bank.profile().await.unwrap();
+    bank.connect(&relay.link()).await.unwrap();
+    let raw = Raw::connect(relay.address()).await;
+    let RelayFrame::Certified { profile: Some(profile), .. } =
+        raw.ask(&ClientFrame::LookUp { handle: link.handle.clone() }).await
+    else {
+        panic!("the relay has no profile");
+    };
+    let bytes = profile.encode();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("Money since 1802.") && !holds("canary-status"));
+    bank.close().await.unwrap();
     relay.stop().await;
 }
 

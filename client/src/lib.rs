@@ -9,6 +9,11 @@
 //! let mut person = Person::open("person.plico", Protection::key_file("person.key")).await?;
 //! let link: Link = std::fs::read_to_string("bank.link")?.parse()?;
 //! let chat = person.conversation(&link).await?;
+//! let bank = chat.business().await?;
+//! println!("{} ({})", bank.display_name, bank.domain);
+//! if let Some(status) = bank.about.and_then(|about| about.status) {
+//!     println!("today: {}", status.text);
+//! }
 //! chat.send("Did I pay 420 euros in Lisbon?").await?;
 //! while let Ok(event) = person.next_event().await {
 //!     match event {
@@ -40,12 +45,15 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use plico_client::{Business, BusinessEvent, Category, Message, Protection};
+//! use plico_client::{Business, BusinessEvent, Category, Message, ProfileDraft, Protection};
 //!
 //! let mut bank = Business::open("bank.plico", Protection::key_file("bank.key")).await?;
 //! bank.install_certificate(&std::fs::read_to_string("bank.certificate")?).await?;
 //! bank.connect(&std::fs::read_to_string("relay.link")?.parse()?).await?;
 //! println!("share {}", bank.link(Some("counter 3")).await?);
+//! let hours = "Mon–Fri 9–18".to_owned();
+//! bank.publish_profile(ProfileDraft { hours, ..ProfileDraft::default() }).await?;
+//! bank.set_status(Some("Counter 3 is closed today.")).await?;
 //! loop {
 //!     if let BusinessEvent::Message(asked) = bank.next_event().await? {
 //!         let question = Message::choices("Was this you?", [("yes", "Yes"), ("no", "No")]);
@@ -65,6 +73,8 @@
 //!   What came is stored, with the session's step, before the relay is told to delete it.
 //! - Everything at rest is sealed; one process at a time opens a state.
 //! - A relay is whoever holds the key in its link. Classical key exchange is refused.
+//! - What a business says of itself ([`About`]) is public, signed by it, and never replaced by something
+//!   older. Nobody checked it: show it below the verified name and domain.
 //! - A business sees one person as one mailbox and one identity key, made for it alone.
 //!
 //! # Limits of this version

@@ -102,8 +102,10 @@ impl OwnProfile {
 }
 
 impl BusinessCore {
-    /// Issues the profile anew with a change, which may be a restore's: stored, and published as
-    /// soon as there is a connection.
+    /// Issues the profile anew with a change: stored, and published as soon as there is a
+    /// connection. A change that a restored state makes waits until what the relay has was compared
+    /// ([`BusinessCore::compare_profile`]): issued before, it would replace later words by the
+    /// backup's.
     pub(super) fn reissue_profile(
         &mut self,
         change: impl FnOnce(&mut Profile),
@@ -127,18 +129,21 @@ impl BusinessCore {
     }
 
     /// Publishes what the relay lacks. A status that is over is taken out, so that nobody is handed
-    /// it any longer.
+    /// it any longer. Both only once what the relay has was compared: it may be later.
     pub(super) fn tend_profile(&mut self, lines: &mut Lines) -> Result<(), StateError> {
         let now = self.now();
+        let Some(line) = self.ready_line(lines) else { return Ok(()) };
+        if !self.certificate_checked {
+            return Ok(());
+        }
         if self.profile.status_end().is_some_and(|end| end <= now) {
             // What was signed before can be signed without its status.
             let _ = self.reissue_profile(|profile| profile.status = None)?;
         }
-        let Some(line) = self.ready_line(lines) else { return Ok(()) };
         let Some(held) = &self.profile.held else { return Ok(()) };
         let job = Job::PublishProfile { issued: held.profile().issued };
         let is_due = self.profile.due.is_some_and(|due| due <= now);
-        if is_due && self.certificate_checked && !self.jobs.has(&job) {
+        if is_due && !self.jobs.has(&job) {
             let frame = ClientFrame::PublishProfile(held.signed().clone());
             self.jobs.ask(lines, line, job, frame);
         }

@@ -190,7 +190,6 @@ impl Frame for RelayFrame {
     fn write_body(&self, out: &mut Writer) {
         match self {
             Self::Proved | Self::Opened | Self::Closed | Self::Revoked | Self::ProfilePublished => {
-                ()
             }
             Self::Certified { authority, certificate, profile } => {
                 authority.write(out);

@@ -152,11 +152,11 @@ fn a_logo_is_a_small_png_without_anything_beside_the_picture() {
     }
     let trailing = [png(8, 8, &[]), vec![0]].concat();
     assert_eq!(Logo::from_png(&trailing), Err(BadLogo::NotPng));
-    let place = chunk(*b"eXIf", b"52.5 N 13.4 E");
-    let stripped = Logo::from_png(&png(8, 8, &[place.clone()])).unwrap();
+    let with_place = png(8, 8, &[chunk(*b"eXIf", b"52.5 N 13.4 E")]);
+    let stripped = Logo::from_png(&with_place).unwrap();
     assert_eq!(stripped.png()[..], png(8, 8, &[]));
     let mut on_the_wire = Writer::default();
-    on_the_wire.sized(&png(8, 8, &[place]));
+    on_the_wire.sized(&with_place);
     assert_eq!(Logo::decode(on_the_wire.into_vec()), Err(bad("logo")));
 }
 
