@@ -65,6 +65,7 @@ async fn disk_and_logs_hold_no_content_no_mailbox_and_no_ip() {
     };
     told(&mut bank, accepted).await;
     bank.close().await.unwrap();
+    home.run(&["backup", "taken.backup"]);
     let (log, printed) = (relay.log(), relay.printed());
     assert!(log.lines().count() > 10, "the relay logs at trace: {log}");
     relay.terminate();
@@ -77,13 +78,15 @@ async fn disk_and_logs_hold_no_content_no_mailbox_and_no_ip() {
         secrets.push((format!("{ip}"), ip.to_string().into_bytes()));
         secrets.push((format!("{ip} in bytes"), ip.octets().to_vec()));
     }
-    let mut public_was_found = false;
+    let mut found_in = [false; 2];
     for (what, bytes) in files(home.path()) {
-        public_was_found |= what.contains("plico-data") && contains(&bytes, b"bank.example");
+        for (found, place) in found_in.iter_mut().zip(["plico-data", "taken.backup"]) {
+            *found |= what.contains(place) && contains(&bytes, b"bank.example");
+        }
         check(&what, &bytes, &secrets);
     }
     // The certificate is public and stored in clear: where it is not found, nothing was searched.
-    assert!(public_was_found, "the relay's data was not found");
+    assert_eq!(found_in, [true; 2], "the relay's data and its backup were not found");
     check("the log", log.as_bytes(), &secrets);
     check("standard output", printed.as_bytes(), &secrets);
 }

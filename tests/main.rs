@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod backup;
 mod conversation;
 mod crash;
 mod leak;

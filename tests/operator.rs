@@ -4,7 +4,10 @@
 use std::process::Output;
 
 use plico_protocol::certificate::{Certificate, CertificateRequest};
-use plico_protocol::link::{Link, RelayLink};
+use plico_protocol::link::{Link, Pin, RelayLink};
+
+use plico_relay::store::{Change, Fjall, SCHEMA_VERSION, Store, Table};
+use serde_json::Value;
 
 use crate::harness::process::Home;
 use crate::harness::world::Bank;
@@ -53,7 +56,11 @@ async fn businesses_are_verified_listed_and_revoked_whether_the_relay_runs_or_no
     let listed = home.run(&["business", "list"]);
     assert!(listed.contains("bank-one") && listed.contains("bank-two"), "{listed}");
     home.run(&["business", "revoke", "1"]);
-    assert!(home.run(&["business", "list"]).contains("revoked"));
+    let listed: Value = serde_json::from_str(&home.run(&["business", "list", "--json"])).unwrap();
+    let standing = |row: &Value| (row["serial"].clone(), row["standing"].clone());
+    let rows: Vec<_> = listed.as_array().unwrap().iter().map(standing).collect();
+    assert_eq!(rows, [(2.into(), "valid".into()), (1.into(), "revoked".into())]);
+    check_refused(&home.output(&["business", "revoke", "1"]), 3, "revoked already");
     relay.terminate();
     home.run(&["business", "revoke", "2"]);
 }
@@ -72,6 +79,55 @@ fn an_authority_kept_elsewhere_signs_and_the_relay_installs() {
     line(&installed, "share").parse::<Link>().unwrap();
     let again = home.output(&["business", "verify", &file, "--checked", "dns"]);
     check_refused(&again, 1, "authority.key");
+}
+
+#[test]
+fn a_request_is_shown_before_it_is_signed_and_the_same_facts_after() {
+    let home = Home::new();
+    home.begin();
+    let bank = Bank::new(1);
+    let file = request(&home, &bank, "bank-one", "Bank One");
+    let shown = home.run(&["business", "show", &file]);
+    let verified = home.run(&["business", "verify", &file, "--checked", "website"]);
+    let installed = home.run(&["business", "install", "bank-one.certificate"]);
+    for printed in [&shown, &verified, &installed] {
+        assert_eq!(line(printed, "handle"), "bank-one");
+        assert!(line(printed, "name").contains("Bank One"));
+        assert!(line(printed, "domain").contains("bank-one.example"));
+        let key = Pin::of_account(&bank.account.public()).to_string();
+        assert!(line(printed, "account key").contains(&key));
+    }
+    for printed in [&verified, &installed] {
+        assert_eq!(line(printed, "serial"), "1");
+        assert_eq!(line(printed, "may send"), "service, utility, authentication");
+        assert!(line(printed, "valid").contains("Z to 2"), "{printed}");
+    }
+    let odd = request(&home, &Bank::new(2), "odd", "Odd \u{1b}[2J name");
+    let shown = home.run(&["business", "show", &odd]);
+    assert!(!shown.contains('\u{1b}') && shown.contains("problem"), "{shown:?}");
+}
+
+#[test]
+fn a_domain_no_browser_would_show_is_refused_before_anything_is_written() {
+    let home = Home::new();
+    home.begin();
+    let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    let verify = ["business", "verify", &file, "--checked", "dns", "--domain"];
+    for (domain, why) in [("https://bank.example", "contains ':'"), ("localhost", "public DNS")] {
+        check_refused(&home.output(&[&verify[..], &[domain]].concat()), 3, why);
+    }
+    assert!(!home.path().join("bank-one.certificate").exists());
+    assert_eq!(home.run(&["business", "list"]).lines().count(), 1, "the heading alone");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_written_is_not_registered() {
+    let home = Home::new();
+    home.begin();
+    let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    let verify = ["business", "verify", &file, "--checked", "dns", "--out", "nowhere/bank"];
+    check_refused(&home.output(&verify), 1, "another --out");
+    assert_eq!(home.run(&["business", "list"]).lines().count(), 1, "the heading alone");
 }
 
 #[test]
@@ -99,8 +155,25 @@ fn mistakes_are_explained_with_their_exit_status() {
     let missing = home.output(&["business", "verify", "nowhere", "--checked", "dns"]);
     check_refused(&missing, 2, "nowhere");
     std::fs::write(home.path().join("junk"), "junk").unwrap();
-    let junk = home.output(&["business", "verify", "junk", "--checked", "dns"]);
-    assert!(!junk.status.success());
+    check_refused(&home.output(&["business", "verify", "junk", "--checked", "dns"]), 3, "junk");
+    check_refused(&home.output(&["business", "install", "junk"]), 3, "no certificate file");
+    let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    check_refused(&home.output(&["business", "install", &file]), 3, "is a request");
+    assert!(home.run(&["completions", "bash"]).contains("plico-relay"));
+}
+
+#[test]
+fn what_stands_in_the_way_is_named_with_the_next_step() {
+    let home = Home::new();
+    home.begin();
+    let serve = |data: &str, keys: &str| {
+        home.output(&["serve", "--listen", "127.0.0.1:0", "--data", data, "--keys", keys])
+    };
+    std::fs::write(home.path().join("a-file"), "").unwrap();
+    check_refused(&serve("a-file", "plico-keys"), 1, "a-file");
+    check_refused(&serve("fresh-data", "a-file"), 1, "move it away or set another directory");
+    std::fs::write(home.path().join("plico-keys/tls.key"), "no key\n").unwrap();
+    check_refused(&serve("plico-data", "plico-keys"), 1, "tls.key is not the private key");
 }
 
 #[tokio::test]
@@ -147,6 +220,28 @@ fn keys_that_others_may_read_are_refused() {
     let file = keys.join("relay.keys");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     check_refused(&home.output(&["business", "list"]), 1, "relay.keys");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    // The authority's public half is public; who may write it is another matter.
+    let public = keys.join("authority.pub");
+    std::fs::set_permissions(&public, std::fs::Permissions::from_mode(0o644)).unwrap();
+    home.run(&["business", "list"]);
+    std::fs::set_permissions(&public, std::fs::Permissions::from_mode(0o666)).unwrap();
+    check_refused(&home.output(&["business", "list"]), 1, "authority.pub");
+}
+
+#[test]
+fn data_of_another_schema_is_refused_and_left_as_it_is() {
+    let home = Home::new();
+    home.begin();
+    let stamp = |version: u32| {
+        let store = Fjall::open(&home.path().join("plico-data/store")).unwrap();
+        let mark = version.to_be_bytes().to_vec();
+        store.commit(&[Change::put(Table::Meta, *b"schema", mark)]).unwrap();
+    };
+    stamp(SCHEMA_VERSION + 1);
+    let refused = home.output(&["serve", "--listen", "127.0.0.1:0"]);
+    check_refused(&refused, 1, "use the release that wrote it");
+    check_refused(&home.output(&["business", "list"]), 1, "has schema version");
 }
 
 #[test]

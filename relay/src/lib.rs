@@ -43,6 +43,7 @@ pub mod writer;
 mod delivery;
 
 pub mod admin;
+mod backup;
 mod housekeeping;
 pub mod space;
 

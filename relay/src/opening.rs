@@ -9,6 +9,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 
+use crate::backup::{self, RestoreError, Restored};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::decide::SWEPT_KEY;
@@ -41,7 +42,10 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpeningError {
     /// The data directory.
-    #[error("cannot make the data directory {path}: {error}; set `data_dir` to another place")]
+    #[error(
+        "cannot make the data directory {path}: {error}{}; or set `data_dir` to another place",
+        keys::next_step(.error)
+    )]
     Directory {
         /// Which.
         path: PathBuf,
@@ -57,6 +61,12 @@ pub enum OpeningError {
         /// Which file.
         path: PathBuf,
     },
+    /// A restore did not come to its end.
+    #[error("the restore into {path} did not come to its end; run plico-relay restore again")]
+    HalfRestored {
+        /// Which data directory.
+        path: PathBuf,
+    },
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -64,8 +74,13 @@ pub enum OpeningError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The store.
-    #[error(transparent)]
-    Store(#[from] OpenError),
+    #[error("{}", unopened(.path, .error))]
+    Store {
+        /// Its directory.
+        path: PathBuf,
+        /// What it said.
+        error: OpenError,
+    },
     /// The commit path.
     #[error(transparent)]
     Core(#[from] CoreError),
@@ -74,8 +89,34 @@ pub enum OpeningError {
     Thread(std::io::Error),
 }
 
+/// Why a backup is not restored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoringError {
+    /// Data is there already.
+    #[error(
+        "there is a relay's data in {path} already, and a restore overwrites nothing; move it away \
+         or restore to another place with --data"
+    )]
+    Occupied {
+        /// Which data directory.
+        path: PathBuf,
+    },
+    /// Keys or directories.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
+    /// The backup, or the store made from it.
+    #[error("{path} is not restored: {error}")]
+    Backup {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: RestoreError,
+    },
+}
+
 /// Keys, store and writer of one relay.
 pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Keys,
     pub(crate) identity: Identity,
     pub(crate) directory: Directory,
@@ -112,9 +153,16 @@ pub(crate) fn open(
     // Each directory is locked as it is opened. The data directory is first: to whoever starts a
     // second relay on the same two it is the one to name.
     make_directory(&config.data_dir)?;
+    if is_half_restored(&config.data_dir) {
+        return Err(OpeningError::HalfRestored { path: config.data_dir.clone() });
+    }
     let store = match &options.store {
         Some(store) => store.clone(),
-        None => Arc::new(Fjall::open(&config.data_dir.join(STORE_DIRECTORY))?),
+        None => {
+            let path = config.data_dir.join(STORE_DIRECTORY);
+            let opened = Fjall::open(&path);
+            Arc::new(opened.map_err(|error| OpeningError::Store { path, error })?)
+        }
     };
     if has_keys_elsewhere(&*store)? {
         check_keys_are_there(&config.keys_dir)?;
@@ -122,7 +170,7 @@ pub(crate) fn open(
     let keys = Keys::open_or_create(&config.keys_dir, options.clock.now(), &mut rng)?;
     let identity = Identity::open_or_create(&config.keys_dir)?;
     let core = Core::open(Setup {
-        store,
+        store: store.clone(),
         keys: keys.clone(),
         clock: options.clock.clone(),
         rng: Box::new(rng),
@@ -134,7 +182,36 @@ pub(crate) fn open(
     let on_fatal = options.on_fatal.clone();
     let on_fatal = Box::new(move |fatal: &Fatal| on_fatal(fatal));
     let (writer, running) = writer::start(core, on_fatal).map_err(OpeningError::Thread)?;
-    Ok(Opened { keys, identity, directory, view, writer, running })
+    Ok(Opened { store, keys, identity, directory, view, writer, running })
+}
+
+/// An engine's error is for its authors; this is for whoever runs it.
+fn unopened(path: &Path, error: &OpenError) -> String {
+    let path = path.display();
+    let OpenError::Failed(cause) = error else { return error.to_string() };
+    match system_error(&**cause) {
+        Some(system) => {
+            let step = keys::next_step(system);
+            format!("the database in {path} cannot be opened: {system}{step}")
+        }
+        None => format!(
+            "the database in {path} cannot be opened: {cause}; its files are damaged or were \
+             changed by hand: move it away and restore the last backup (plico-relay restore)"
+        ),
+    }
+}
+
+/// The operating system's word, if one is behind an error.
+fn system_error<'a>(error: &'a (dyn core::error::Error + 'static)) -> Option<&'a std::io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(system) = error.downcast_ref::<std::io::Error>() {
+            // An engine wraps words of its own as io::Error::other.
+            return system.raw_os_error().map(|_| system);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Whether a relay has its data here: the directory of the store is there.
@@ -145,6 +222,44 @@ pub(crate) fn holds_a_relay(data_dir: &Path) -> bool {
 /// Whether the store was written under keys: then they are somewhere, and not to be made anew.
 fn has_keys_elsewhere(store: &dyn Store) -> Result<bool, CoreError> {
     Ok(store.reader()?.get(Table::Meta, SWEPT_KEY)?.is_some())
+}
+
+/// Whether a restore began here and did not end.
+pub(crate) fn is_half_restored(data_dir: &Path) -> bool {
+    data_dir.join(RESTORING_FILE).exists()
+}
+
+/// Fills an empty data directory from a backup, under keys that are there, and ends every ticket.
+/// A mark stands in the directory until all of it is done, and no relay starts beside it.
+pub(crate) fn restore(
+    config: &Config,
+    options: &Options,
+    file: &Path,
+) -> Result<Restored, RestoringError> {
+    let mut rng = UnwrapErr(SysRng);
+    let store = config.data_dir.join(STORE_DIRECTORY);
+    if holds_a_relay(&config.data_dir) && !is_half_restored(&config.data_dir) {
+        return Err(RestoringError::Occupied { path: config.data_dir.clone() });
+    }
+    check_keys_are_there(&config.keys_dir)?;
+    let now = options.clock.now();
+    let keys = Keys::open_or_create(&config.keys_dir, now, &mut rng).map_err(OpeningError::Keys)?;
+    make_directory(&config.data_dir)?;
+    let mark = config.data_dir.join(RESTORING_FILE);
+    keys::replace(&mark, b"").map_err(KeysError::File).map_err(OpeningError::Keys)?;
+    let restored = backup::restore(file, &store, &keys, &mut rng);
+    if restored.is_err() && !store.exists() {
+        // Nothing was begun: the directory is as it was.
+        let _ = std::fs::remove_file(&mark);
+    }
+    let restored =
+        restored.map_err(|error| RestoringError::Backup { path: file.to_owned(), error })?;
+    keys.end_tickets(now, &mut rng).map_err(OpeningError::Keys)?;
+    let ended = std::fs::remove_file(&mark).and_then(|()| {
+        std::fs::File::open(&config.data_dir).and_then(|directory| directory.sync_all())
+    });
+    ended.map_err(|error| OpeningError::Directory { path: mark, error })?;
+    Ok(restored)
 }
 
 fn check_keys_are_there(keys_dir: &Path) -> Result<(), OpeningError> {
@@ -161,3 +276,5 @@ fn make_directory(path: &Path) -> Result<(), OpeningError> {
 }
 
 const STORE_DIRECTORY: &str = "store";
+/// Is there while a restore is under way.
+const RESTORING_FILE: &str = "restoring";

@@ -90,9 +90,11 @@ impl Relay {
         let watermark = Watermark::new(space, config.free_space_min_bytes);
         let commands = socket::bind(&config.data_dir)?;
 
-        let Opened { keys, identity: _, directory, view, writer, running } = opened;
+        let Opened { store, keys, identity: _, directory, view, writer, running } = opened;
         let (users, in_use) = mpsc::channel(1);
         let desk = Desk::new(Standing {
+            store,
+            user: users.clone(),
             directory: directory.clone(),
             writer: writer.clone(),
             keys: keys.clone(),

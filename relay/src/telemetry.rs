@@ -17,6 +17,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::clock::{Clock, SystemClock, rfc3339};
 use crate::config::LogLevel;
 
 /// Targets whose events are written: modules of this crate.
@@ -103,9 +104,7 @@ struct Line(String);
 
 impl Line {
     fn new(level: Level, target: &str) -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.unwrap_or_default();
-        Self(format!("{}.{:03} {level:5} {target}", now.as_secs(), now.subsec_millis()))
+        Self(format!("{} {level:5} {target}", rfc3339(SystemClock.now())))
     }
 
     fn number(&mut self, field: &Field, value: impl Debug) {

@@ -7,7 +7,7 @@
 //! What must not happen here: a key exchange that can be recorded now and broken later, early
 //! data, resumption, address tokens.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,17 @@ pub enum TlsError {
     /// The key file.
     #[error(transparent)]
     File(#[from] KeyFileError),
+    /// The key file holds something else.
+    #[error(
+        "{path} is not the private key of a relay (PKCS #8 in PEM): {error}; restore it from the \
+         backup, because with another key every link's `pin` fails"
+    )]
+    NoKey {
+        /// Which file.
+        path: PathBuf,
+        /// What the reader said.
+        error: rcgen::Error,
+    },
     /// rustls refused the configuration.
     #[error("the TLS configuration is refused: {0}")]
     Configuration(#[from] rustls::Error),
@@ -57,7 +68,10 @@ impl Identity {
     pub fn open_or_create(keys_dir: &Path) -> Result<Self, TlsError> {
         let path = keys_dir.join(KEY_FILE);
         if let Some(pem) = keys::read_private(&path)? {
-            return Self::from_pem(&pem);
+            return match KeyPair::from_pem(&pem) {
+                Ok(key) => Self::around(key),
+                Err(error) => Err(TlsError::NoKey { path, error }),
+            };
         }
         let identity = Self::generate()?;
         keys::replace(&path, identity.to_pem().as_bytes())?;

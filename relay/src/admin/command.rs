@@ -15,6 +15,8 @@ pub enum Command {
     Revoke(Serial),
     /// The newest certificates.
     List,
+    /// Everything the store holds, answered by the bytes of a backup file instead of an [`Answer`].
+    Backup,
 }
 
 /// What is answered.
@@ -48,6 +50,7 @@ impl Wire for Command {
                 serial.write(out);
             }
             Self::List => out.u8(4),
+            Self::Backup => out.u8(5),
         }
     }
 
@@ -57,6 +60,7 @@ impl Wire for Command {
             2 => Certificate::read(reader).map(Self::Install),
             3 => Serial::read(reader).map(Self::Revoke),
             4 => Ok(Self::List),
+            5 => Ok(Self::Backup),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
     }
@@ -119,7 +123,9 @@ mod tests {
 
     #[test]
     fn commands_and_answers_read_back_as_written() {
-        for command in [Command::Describe, Command::Revoke(Serial(7)), Command::List] {
+        for command in
+            [Command::Describe, Command::Revoke(Serial(7)), Command::List, Command::Backup]
+        {
             assert_eq!(Command::decode(command.encode()), Ok(command));
         }
         let described = Answer::Described { link: "plico://x".into(), next_serial: Serial(3) };

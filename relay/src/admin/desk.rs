@@ -1,19 +1,27 @@
 //! Carries an operator's commands out, with the rules for names that no certificate alone shows.
 
+use std::sync::Arc;
+
 use plico_protocol::certificate::{Certificate, CertificateBody, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::link::RelayLink;
+use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
 use super::display_name;
+use crate::backup;
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::request::Request;
+use crate::store::Store;
 use crate::writer::Writer;
 
 /// What commands act on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Standing {
+    pub(crate) store: Arc<dyn Store>,
+    /// Dropped last, as [`crate::service::Service`] has it: a backup reads the store.
+    pub(crate) user: mpsc::Sender<()>,
     pub(crate) directory: Directory,
     pub(crate) writer: Writer,
     pub(crate) keys: Keys,
@@ -33,12 +41,18 @@ impl Desk {
     pub async fn carry_out(&self, command: Command) -> Answer {
         let done = match command {
             Command::Describe => Ok(self.describe()),
+            // Answered by [`Desk::back_up`], which is no single answer.
+            Command::Backup => Err("a backup comes by the socket alone".to_owned()),
             Command::List => Ok(self.list()),
             Command::Install(certificate) => match self.check(certificate) {
                 Ok(certificate) => self.call(Request::Certify { certificate }).await,
                 Err(why) => Err(why),
             },
             Command::Revoke(serial) => match self.0.directory.by_serial(serial) {
+                Some(certified) if certified.revoked => Err(format!(
+                    "the certificate with the serial number {} is revoked already; nothing changed",
+                    serial.0
+                )),
                 Some(_) => self.call(Request::RevokeCertificate { serial }).await,
                 None => Err(format!(
                     "no certificate has the serial number {}; see: plico-relay business list",
@@ -47,6 +61,26 @@ impl Desk {
             },
         };
         done.unwrap_or_else(Answer::Refused)
+    }
+
+    /// Begins a backup of this moment. Its pieces come through the channel; where it ends early, so
+    /// does the file, which shows it.
+    pub(crate) fn back_up(&self) -> mpsc::Receiver<Vec<u8>> {
+        let (pieces, receiver) = mpsc::channel(PIECES_WAITING_MAX);
+        let Standing { store, user, .. } = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            match backup::write(&*store, |piece| pieces.blocking_send(piece).is_ok()) {
+                Ok(rows) => tracing::info!(count = rows, "backed up"),
+                Err(error) => tracing::warn!(error = %error, "a backup was not finished"),
+            }
+            drop((store, user));
+        });
+        receiver
+    }
+
+    /// What a backup reads, for a caller that has the data directory to itself.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.store
     }
 
     fn describe(&self) -> Answer {
@@ -99,3 +133,12 @@ impl Desk {
         }
     }
 }
+
+impl core::fmt::Debug for Standing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Standing").field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+/// Pages of a backup, two megabytes at most each, that wait for the socket.
+const PIECES_WAITING_MAX: usize = 2;

@@ -10,6 +10,7 @@ use plico_protocol::time::Hour;
 use plico_protocol::wire::DecodeError;
 
 use super::display_name::{self, BadDisplayName};
+use super::domain::{self, BadDomain};
 
 /// What the operator found and decided. What is none stays as the business wished.
 #[derive(Clone, Debug)]
@@ -34,6 +35,9 @@ pub enum NotIssued {
     /// The name.
     #[error("{0}; agree on another name with the business and pass it with --name")]
     DisplayName(#[from] BadDisplayName),
+    /// The domain.
+    #[error("{0}; pass the right one with --domain, or have the business ask again")]
+    Domain(#[from] BadDomain),
     /// Too short or too long.
     #[error("a certificate is valid for 1 to {DAYS_MAX} days, not {0}")]
     Days(u32),
@@ -61,6 +65,8 @@ pub fn issue(
     let Findings { handle, display_name, domain, domain_check, categories, days } = findings;
     let display_name = display_name.unwrap_or_else(|| request.display_name.clone());
     display_name::check(&display_name)?;
+    let domain = domain.unwrap_or_else(|| request.domain.clone());
+    domain::check(&domain)?;
     let hours = days.checked_mul(24).filter(|h| (24..=CERTIFICATE_HOURS_MAX).contains(h));
     let hours = hours.ok_or(NotIssued::Days(days))?;
     let keys = request.keys;
@@ -71,7 +77,7 @@ pub fn issue(
         serial,
         handle: handle.unwrap_or_else(|| request.handle.clone()),
         display_name,
-        domain: domain.unwrap_or_else(|| request.domain.clone()),
+        domain,
         domain_check,
         keys,
         categories,

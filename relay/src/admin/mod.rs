@@ -7,6 +7,7 @@
 pub mod command;
 mod desk;
 pub mod display_name;
+pub mod domain;
 pub mod issue;
 pub mod socket;
 

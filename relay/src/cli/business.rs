@@ -13,7 +13,7 @@ use plico_protocol::ticket::{Categories, Category};
 use plico_protocol::time::Hour;
 
 use super::registrar::Registrar;
-use super::{Failure, Place, say};
+use super::{Failure, Place, facts, list, say};
 use crate::admin::command::{Answer, Command};
 use crate::admin::issue::{Findings, issue};
 use crate::config::Config;
@@ -22,6 +22,11 @@ use crate::opening::Options;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BusinessCommand {
+    /// Shows what a request file asks for, before you sign anything.
+    Show {
+        /// The business's request file.
+        request: PathBuf,
+    },
     /// Certifies a business from its request file and registers it with the relay.
     Verify(Box<Verify>),
     /// Registers a certificate that was signed elsewhere, with `verify --offline`.
@@ -33,6 +38,9 @@ pub(super) enum BusinessCommand {
     },
     /// Lists the newest certificates.
     List {
+        /// As a JSON array, for scripts.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -101,11 +109,15 @@ enum Kind {
 
 pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Failure> {
     match command {
+        BusinessCommand::Show { request } => {
+            facts::say_request(&read_request(&request)?);
+            Ok(())
+        }
         BusinessCommand::Verify(verify) => verify.run(options),
         BusinessCommand::Install { certificate, place } => {
             install(&certificate, &place.settings()?, options)
         }
-        BusinessCommand::List { place } => list(&place.settings()?, options),
+        BusinessCommand::List { json, place } => list::run(json, &place.settings()?, options),
         BusinessCommand::Revoke { serial, place } => {
             revoke(Serial(serial), &place.settings()?, options)
         }
@@ -115,29 +127,30 @@ pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Fai
 impl Verify {
     fn run(self: Box<Self>, options: &Options) -> Result<(), Failure> {
         let config = self.place.settings()?;
-        let text = read(&self.request)?;
-        let request = CertificateRequest::from_text(&text).map_err(|error| {
-            Failure::Refused(format!(
-                "{}: {error}; ask the business for a new request",
-                self.request.display()
-            ))
-        })?;
+        let request = read_request(&self.request)?;
         let now = options.clock.now();
         if self.offline {
             // Without the list of certificates a number is taken that rises by itself.
             let serial = Serial(now.0 / 1000);
             let certificate = self.sign(&request, serial, &config, now.hour())?;
-            let path = self.write(&certificate)?;
+            let path = Beside::write(self.path(&certificate), &certificate)?.keep()?;
+            facts::say_certificate(certificate.body());
             say(format_args!("certificate  {}", path.display()));
-            say("next         on the relay's machine: plico-relay business install FILE");
+            say(format_args!(
+                "next         on the relay's machine: plico-relay business install {}",
+                path.display()
+            ));
             return Ok(());
         }
         let registrar = Registrar::find(&config, options)?;
         let (link, serial) = describe(&registrar)?;
         let certificate = self.sign(&request, serial, &config, now.hour())?;
+        // The file first: a business that is registered and has no certificate would need another.
+        let beside = Beside::write(self.path(&certificate), &certificate)?;
         registrar.call(Command::Install(certificate.certificate().clone()))?;
-        let path = self.write(&certificate)?;
-        say(format_args!("certificate  {}", path.display()));
+        let path = beside.keep()?;
+        facts::say_certificate(certificate.body());
+        say(format_args!("certificate  {} (send it to the business)", path.display()));
         say(format_args!("share        {}", business_link(link, &certificate)));
         Ok(())
     }
@@ -164,49 +177,66 @@ impl Verify {
         issue(request, findings, serial, &authority, now).map_err(Failure::refused)
     }
 
-    fn write(&self, certificate: &VerifiedCertificate) -> Result<PathBuf, Failure> {
+    fn path(&self, certificate: &VerifiedCertificate) -> PathBuf {
         let default = || format!("{}.certificate", certificate.body().handle).into();
-        let path = self.out.clone().unwrap_or_else(default);
-        std::fs::write(&path, certificate.certificate().to_text()).map_err(|error| {
-            Failure::Failed(format!(
-                "cannot write {}: {error}; run the command again with another --out",
-                path.display()
-            ))
-        })?;
-        Ok(path)
+        self.out.clone().unwrap_or_else(default)
+    }
+}
+
+/// A certificate file that takes its place with [`Beside::keep`] and is gone otherwise.
+struct Beside {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Beside {
+    fn write(path: PathBuf, certificate: &VerifiedCertificate) -> Result<Self, Failure> {
+        let mut beside = path.clone().into_os_string();
+        beside.push(".new");
+        let this = Self { path, beside: beside.into() };
+        std::fs::write(&this.beside, certificate.certificate().to_text())
+            .map_err(|error| this.unwritten(&error))?;
+        Ok(this)
+    }
+
+    fn keep(self) -> Result<PathBuf, Failure> {
+        std::fs::rename(&self.beside, &self.path).map_err(|error| self.unwritten(&error))?;
+        Ok(self.path.clone())
+    }
+
+    fn unwritten(&self, error: &std::io::Error) -> Failure {
+        Failure::Failed(format!(
+            "cannot write {}: {error}; run the command again with another --out",
+            self.path.display()
+        ))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Not there any more where it was kept.
+        let _ = std::fs::remove_file(&self.beside);
     }
 }
 
 fn install(path: &Path, config: &Config, options: &Options) -> Result<(), Failure> {
-    let certificate = Certificate::from_text(&read(path)?).map_err(|error| {
-        Failure::Refused(format!("{}: no certificate file: {error}", path.display()))
+    let text = read(path)?;
+    let certificate = Certificate::from_text(&text).map_err(|_| {
+        let path = path.display();
+        Failure::Refused(match CertificateRequest::from_text(&text) {
+            Ok(_) => format!("{path} is a request; sign it first: plico-relay business verify"),
+            Err(_) => format!(
+                "{path} is no certificate file, or it is cut short; `install` takes the file that \
+                 `plico-relay business verify --offline` wrote"
+            ),
+        })
     })?;
     let registrar = Registrar::find(config, options)?;
     let (link, _) = describe(&registrar)?;
     registrar.call(Command::Install(certificate.clone()))?;
     let certificate = certificate.verify(&authority(config)?).map_err(Failure::refused)?;
-    say(format_args!("share  {}", business_link(link, &certificate)));
-    Ok(())
-}
-
-fn list(config: &Config, options: &Options) -> Result<(), Failure> {
-    let registrar = Registrar::find(config, options)?;
-    let Answer::Listed(certificates) = registrar.call(Command::List)? else {
-        return Err(unexpected());
-    };
-    let authority = authority(config)?;
-    let now = options.clock.now().hour();
-    say("serial  handle  name  domain  standing");
-    for (certificate, revoked) in certificates {
-        let certificate = certificate.verify(&authority).map_err(Failure::failed)?;
-        let body = certificate.body();
-        let standing = standing(&certificate, revoked, now);
-        let (serial, handle) = (body.serial.0, &body.handle);
-        say(format_args!(
-            "{serial}  {handle}  {:?}  {}  {standing}",
-            body.display_name, body.domain
-        ));
-    }
+    facts::say_certificate(certificate.body());
+    say(format_args!("share        {}", business_link(link, &certificate)));
     Ok(())
 }
 
@@ -230,19 +260,20 @@ fn business_link(relay: RelayLink, certificate: &VerifiedCertificate) -> Link {
     Link { relay, handle: body.handle.clone(), account, reference: None }
 }
 
-fn standing(certificate: &VerifiedCertificate, revoked: bool, now: Hour) -> String {
-    let hours = certificate.body().valid_to.0.saturating_sub(now.0);
-    match (revoked, certificate.valid_at(now)) {
-        (true, _) => "revoked".to_owned(),
-        (false, Ok(())) => format!("valid for {} days", hours.div_ceil(24)),
-        (false, Err(error)) => error.to_string(),
-    }
-}
-
-fn authority(config: &Config) -> Result<AuthorityKey, Failure> {
+pub(super) fn authority(config: &Config) -> Result<AuthorityKey, Failure> {
     let authority = read_authority(&config.keys_dir).map_err(Failure::failed)?;
     let absent = || Failure::Failed(format!("no authority key in {}", config.keys_dir.display()));
     authority.ok_or_else(absent)
+}
+
+fn read_request(path: &Path) -> Result<CertificateRequest, Failure> {
+    let text = read(path)?;
+    CertificateRequest::from_text(&text).map_err(|error| {
+        Failure::Refused(match Certificate::from_text(&text) {
+            Ok(_) => format!("{} is a certificate, not a request", path.display()),
+            Err(_) => format!("{}: {error}; ask the business for a new request", path.display()),
+        })
+    })
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -250,7 +281,7 @@ fn read(path: &Path) -> Result<String, Failure> {
         .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
 }
 
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     Failure::Failed("the relay gave an unexpected answer; use the same release for both".to_owned())
 }
 

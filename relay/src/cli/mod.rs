@@ -4,7 +4,10 @@
 //! by a rule, and trying again will not help; 74 the relay could not commit to its disk.
 
 mod authority;
+mod backup;
 mod business;
+mod facts;
+mod list;
 mod registrar;
 mod serve;
 
@@ -13,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::opening::Options;
@@ -32,7 +35,7 @@ enum Command {
     Serve {
         #[command(flatten)]
         place: Place,
-        /// Where to listen: IP address and UDP port.
+        /// Where to listen: IP address and UDP port, such as 127.0.0.1:4433 or [::]:4433.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
     },
@@ -44,6 +47,25 @@ enum Command {
     /// The businesses of this relay.
     #[command(subcommand)]
     Business(business::BusinessCommand),
+    /// Writes everything the relay holds, but no key, to a file; the relay may be running.
+    Backup {
+        /// A file that is not there yet, or a directory for one named by the time.
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Fills an empty data directory from a backup; the keys must be in their directory.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Prints a script that completes this program's words in a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +119,19 @@ pub fn main_with(options: Options) -> ExitCode {
             place.settings().and_then(|config| authority::init(&config))
         }
         Command::Business(command) => business::run(command, &options),
+        Command::Backup { to, place } => {
+            place.settings().and_then(|config| backup::back_up(&to, &config, &options))
+        }
+        Command::Restore { file, place } => {
+            place.settings().and_then(|config| backup::restore(&file, &config, &options))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut words = CommandLine::command();
+            clap_complete::generate(shell, &mut words, "plico-relay", &mut script);
+            say(String::from_utf8_lossy(&script).trim_end());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -159,8 +194,6 @@ const AFTER_HELP: &str = "Exit status: 0 done; 1 failed, trying again may help; 
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use super::Failure;
 use crate::admin::command::{Answer, Command};
@@ -12,6 +13,7 @@ use crate::admin::{Desk, Standing};
 use crate::config::Config;
 use crate::opening::{self, Opened, Options};
 use crate::relay;
+use crate::store::Store;
 use crate::writer::{NoWake, Running, Writer};
 
 /// Carries commands out, one after the other.
@@ -58,6 +60,11 @@ impl<'a> Registrar<'a> {
 }
 
 impl Directory {
+    /// What a backup reads.
+    pub(super) fn store(&self) -> &dyn Store {
+        self.desk.store()
+    }
+
     fn open(config: &Config, options: &Options) -> Result<Self, Failure> {
         config.check().map_err(|error| Failure::Usage(error.to_string()))?;
         // Only `serve` begins a relay: here it would be one that nobody meant.
@@ -72,8 +79,11 @@ impl Directory {
         let opened = opening::open(config, options, Arc::new(NoWake)).map_err(Failure::failed)?;
         let link = relay::link(config, config.listen.port(), &opened.identity, &opened.keys);
         let link = link.map_err(|error| Failure::Usage(error.to_string()))?;
-        let Opened { keys, directory, writer, running, .. } = opened;
-        let desk = Desk::new(Standing { directory, writer: writer.clone(), keys, link });
+        let Opened { store, keys, directory, writer, running, .. } = opened;
+        let (user, _) = mpsc::channel(1);
+        let writer_of_desk = writer.clone();
+        let desk =
+            Desk::new(Standing { store, user, directory, writer: writer_of_desk, keys, link });
         Ok(Self { runtime, desk, writer, running: Some(running) })
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn make_authority(
     rng: &mut dyn CryptoRng,
 ) -> Result<AuthorityKey, AuthorityFileError> {
     for path in [public_path(dir), secret_path(dir)] {
-        if file::read_private(&path)?.is_some() {
+        if path.exists() {
             return Err(AuthorityFileError::Exists { path });
         }
     }
@@ -92,7 +92,8 @@ pub(super) fn make_authority(
 /// [`AuthorityFileError`].
 pub fn read_authority(dir: &Path) -> Result<Option<AuthorityKey>, AuthorityFileError> {
     let secret = read_secret(dir)?;
-    let Some(public) = read_line(&public_path(dir), PUBLIC)? else {
+    let public = file::read_public(&public_path(dir))?;
+    let Some(public) = read_line(public, &public_path(dir), PUBLIC)? else {
         let public = secret.map(|secret| secret.public());
         return match public {
             Some(public) => write_public(dir, &public).map(|()| Some(public)),
@@ -120,7 +121,9 @@ pub fn read_authority_secret(dir: &Path) -> Result<AuthoritySecret, AuthorityFil
 }
 
 fn read_secret(dir: &Path) -> Result<Option<AuthoritySecret>, AuthorityFileError> {
-    Ok(read_line(&secret_path(dir), SECRET)?.map(|seed| AuthoritySecret::from_seed(&seed)))
+    let path = secret_path(dir);
+    let seed = read_line(file::read_private(&path)?, &path, SECRET)?;
+    Ok(seed.map(|seed| AuthoritySecret::from_seed(&seed)))
 }
 
 fn write_public(dir: &Path, public: &AuthorityKey) -> Result<(), AuthorityFileError> {
@@ -129,10 +132,11 @@ fn write_public(dir: &Path, public: &AuthorityKey) -> Result<(), AuthorityFileEr
 }
 
 fn read_line(
+    text: Option<Zeroizing<String>>,
     path: &Path,
     expected: &'static str,
 ) -> Result<Option<Zeroizing<[u8; 32]>>, AuthorityFileError> {
-    let Some(text) = file::read_private(path)? else { return Ok(None) };
+    let Some(text) = text else { return Ok(None) };
     let bytes = text.trim_end().strip_prefix(expected).and_then(|rest| rest.strip_prefix(' '));
     match bytes.and_then(file::unhex) {
         Some(bytes) => Ok(Some(bytes)),

@@ -32,7 +32,7 @@ use crate::keys::{Ring, SealKey};
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The operating system's word.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}{}", next_step(.error))]
     Io {
         /// Which file.
         path: PathBuf,
@@ -48,7 +48,9 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// Others may read or write it.
-    #[error("{path} has mode {mode:04o}, others may read it; run: chmod {expected:04o} {path}")]
+    #[error(
+        "{path} has mode {mode:04o}, others may read or write it; run: chmod {expected:04o} {path}"
+    )]
     Exposed {
         /// Which file.
         path: PathBuf,
@@ -106,6 +108,19 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, Key
             let text = Zeroizing::new(text);
             check_mode(path, FILE_MODE)?;
             Ok(Some(text))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Reads a file that everybody may read and only its owner may write; none if there is no such file.
+/// Whoever could write the authority's public half could put their own in its place.
+pub(super) fn read_public(path: &Path) -> Result<Option<Zeroizing<String>>, KeyFileError> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            check_mode(path, PUBLIC_FILE_MODE)?;
+            Ok(Some(Zeroizing::new(text)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at(path)(error)),
@@ -240,6 +255,21 @@ pub(super) fn unhex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     Some(bytes)
 }
 
+/// What helps, where the operating system's word alone does not say it.
+pub(crate) fn next_step(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; run this as the user who runs the relay, or give that user the file with chown"
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "; something that is no directory is in its place: move it away or set another directory"
+        }
+        io::ErrorKind::StorageFull => "; free some disk space",
+        io::ErrorKind::ReadOnlyFilesystem => "; the file system is mounted read-only",
+        _ => "",
+    }
+}
+
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeyFileError {
     let path = path.to_owned();
     move |error| KeyFileError::Io { path: path.clone(), error }
@@ -249,6 +279,7 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeyFileError {
 pub(crate) const KEYS_FILE: &str = "relay.keys";
 const HEADER: &str = "plico-relay-keys 1";
 pub(super) const FILE_MODE: u32 = 0o600;
+const PUBLIC_FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o700;
 /// `ticket 255 4294967295 ` and 64 digits, rounded up.
 const LINE_BYTES_MAX: usize = 96;

@@ -1,7 +1,8 @@
 //! The relay's secret keys: a directory apart from the data, so that a stolen disk of one says
 //! nothing without the other.
 //!
-//! The directory has mode 0700, its files 0600; a file that others may read is refused. A process
+//! The directory has mode 0700, its files 0600; a file that others may read is refused, but for
+//! `authority.pub`, which only its owner may write. A process
 //! that uses it holds a lock on its `keys.lock`, which is empty and stays. What each
 //! key is for, what a thief of it gets, how it is renewed and what breaks when it is lost:
 //!
@@ -31,7 +32,7 @@ pub(crate) use authority::AUTHORITY_FILE;
 use authority::make_authority;
 pub use authority::{AuthorityFileError, create_authority, read_authority, read_authority_secret};
 pub use file::KeyFileError;
-pub(crate) use file::{KEYS_FILE, read_private, replace};
+pub(crate) use file::{KEYS_FILE, next_step, read_private, replace};
 pub use ring::{Ring, SealKey};
 
 use std::path::{Path, PathBuf};
@@ -131,6 +132,17 @@ impl Keys {
         Arc::clone(&ring)
     }
 
+    /// Ends every ticket: their keys are destroyed and a fresh one takes their place, durably. After
+    /// a theft of `relay.keys`, and after a restore, which takes revocations and counts back.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError::File`], and then nothing changed.
+    pub fn end_tickets(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Result<(), KeysError> {
+        let _rotating = self.shared.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(self.ring().without_tickets(now, rng))
+    }
+
     /// Adds the day's stamp key and, every 30 days, a ticket key; destroys what is past its time.
     /// New keys are durable before anyone can see them: a stamp or ticket made with a key that a
     /// crash takes away could never be checked.
@@ -144,7 +156,11 @@ impl Keys {
         }
         let _rotating = self.shared.rotating.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(next) = self.ring().rotated(now, rng) else { return Ok(()) };
-        // Two syncs, during which everyone goes on with the present keys.
+        self.replace(next)
+    }
+
+    /// Two syncs, during which everyone goes on with the present keys.
+    fn replace(&self, next: Ring) -> Result<(), KeysError> {
         if let Some(place) = &self.shared.place {
             file::write(&place.dir, &next)?;
         }

@@ -120,6 +120,13 @@ impl Ring {
         Some(next)
     }
 
+    /// The ring without any ticket key but a fresh one, under an id that no ticket names yet.
+    pub(super) fn without_tickets(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Self {
+        let id = self.newest_ticket().map_or(0, |(id, _)| id.0.wrapping_add(1));
+        let key = TicketKey { since: now.day(), key: fresh(rng) };
+        Self { tickets: BTreeMap::from([(TicketKeyId(id), key)]), ..self.clone() }
+    }
+
     fn has_outlived(&self, today: Day) -> bool {
         self.stamps.keys().any(|day| stamp_is_over(*day, today))
             || !self.outlived_tickets(today).is_empty()

@@ -200,7 +200,7 @@ pub enum OpenError {
     Locked,
     /// Written by another version.
     #[error(
-        "the data directory has schema version {found}, this program reads {expected}; use the release that fits or migrate"
+        "the data directory has schema version {found}, this program reads {expected} and nothing was changed; use the release that wrote it"
     )]
     Schema {
         /// The version on disk.

@@ -1,0 +1,114 @@
+//! `plico-relay business list`: the newest certificates, as a table or as JSON.
+
+use plico_protocol::certificate::VerifiedCertificate;
+use plico_protocol::time::Hour;
+use serde_json::{Value, json};
+
+use super::business::{authority, unexpected};
+use super::registrar::Registrar;
+use super::{Failure, facts, say};
+use crate::admin::command::{Answer, Command};
+use crate::clock::rfc3339_hour;
+use crate::config::Config;
+use crate::opening::Options;
+
+/// A certificate as the list shows it.
+struct Row {
+    certificate: VerifiedCertificate,
+    revoked: bool,
+}
+
+pub(super) fn run(json: bool, config: &Config, options: &Options) -> Result<(), Failure> {
+    let registrar = Registrar::find(config, options)?;
+    let Answer::Listed(certificates) = registrar.call(Command::List)? else {
+        return Err(unexpected());
+    };
+    let authority = authority(config)?;
+    let now = options.clock.now().hour();
+    let rows = certificates.into_iter().map(|(certificate, revoked)| {
+        let certificate = certificate.verify(&authority).map_err(Failure::failed)?;
+        Ok(Row { certificate, revoked })
+    });
+    let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
+    if json {
+        let rows: Vec<Value> = rows.iter().map(|row| row.json(now)).collect();
+        say(Value::from(rows));
+        return Ok(());
+    }
+    // The name comes last: how wide it is on a screen, only the screen knows.
+    let heading = ["serial", "handle", "domain", "from", "to", "standing", "name"];
+    let heading = heading.map(str::to_owned);
+    let lines: Vec<_> =
+        [heading].into_iter().chain(rows.iter().map(|row| row.cells(now))).collect();
+    for line in aligned(&lines) {
+        say(line);
+    }
+    Ok(())
+}
+
+impl Row {
+    fn cells(&self, now: Hour) -> [String; 7] {
+        let body = self.certificate.body();
+        [
+            body.serial.0.to_string(),
+            body.handle.to_string(),
+            body.domain.clone(),
+            rfc3339_hour(body.valid_from),
+            rfc3339_hour(body.valid_to),
+            self.standing(now).to_owned(),
+            body.display_name.clone(),
+        ]
+    }
+
+    fn json(&self, now: Hour) -> Value {
+        let body = self.certificate.body();
+        json!({
+            "serial": body.serial.0,
+            "handle": body.handle.as_str(),
+            "name": body.display_name,
+            "domain": body.domain,
+            "checked": facts::checked(body.domain_check),
+            "categories": facts::categories(body),
+            "valid_from": rfc3339_hour(body.valid_from),
+            "valid_to": rfc3339_hour(body.valid_to),
+            "standing": self.standing(now),
+        })
+    }
+
+    fn standing(&self, now: Hour) -> &'static str {
+        let body = self.certificate.body();
+        match self.revoked {
+            true => "revoked",
+            false if now < body.valid_from => "not yet",
+            false if body.valid_to <= now => "expired",
+            false => "valid",
+        }
+    }
+}
+
+/// Columns as wide as their widest cell, two spaces between.
+fn aligned<const N: usize>(lines: &[[String; N]]) -> Vec<String> {
+    let mut widths = [0; N];
+    for line in lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |cells: &[String; N]| {
+        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    lines.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_begin_one_below_the_other() {
+        let lines = [["a", "long", "x"], ["longer", "b", "y"]];
+        let lines = lines.map(|line| line.map(str::to_owned));
+        assert_eq!(aligned(&lines), ["a       long  x", "longer  b     y"]);
+    }
+}
