@@ -3,13 +3,16 @@
 
 use std::process::Output;
 
-use plico_protocol::certificate::{Certificate, CertificateRequest};
+use plico_protocol::certificate::{Certificate, CertificateRequest, Handle};
+use plico_protocol::frame::ClientFrame;
 use plico_protocol::link::{Link, Pin, RelayLink};
+use plico_protocol::refusal::Code;
 
 use plico_relay::store::{Change, Fjall, SCHEMA_VERSION, Store, Table};
 use serde_json::Value;
 
 use crate::harness::process::Home;
+use crate::harness::raw::Raw;
 use crate::harness::world::Bank;
 
 /// Writes a request file; gives its name.
@@ -242,6 +245,47 @@ fn data_of_another_schema_is_refused_and_left_as_it_is() {
     let refused = home.output(&["serve", "--listen", "127.0.0.1:0"]);
     check_refused(&refused, 1, "use the release that wrote it");
     check_refused(&home.output(&["business", "list"]), 1, "has schema version");
+}
+
+#[tokio::test]
+async fn a_certificate_is_read_again_for_new_connections_and_a_wrong_one_is_not() {
+    let home = Home::new();
+    home.begin();
+    let path = |name: &str| home.path().join(name);
+    let key =
+        rcgen::KeyPair::from_pem(&std::fs::read_to_string(path("plico-keys/tls.key")).unwrap())
+            .unwrap();
+    let certify = |name: &str, key: &rcgen::KeyPair| {
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.self_signed(key).unwrap();
+        std::fs::write(path("relay.pem"), certificate.pem()).unwrap();
+        certificate.der().to_vec()
+    };
+    let first = certify("first.example", &key);
+    let relay = home.start_set("tls_certificate = \"relay.pem\"\n");
+    let before = Raw::connect(relay.address()).await;
+    assert_eq!(before.certificate(), first);
+    let nobody = ClientFrame::LookUp { handle: Handle::new("nobody").unwrap() };
+    assert_eq!(before.refused(&nobody).await, Code::UnknownHandle);
+
+    let second = certify("second.example", &key);
+    home.run(&["reload"]);
+    assert_eq!(Raw::connect(relay.address()).await.certificate(), second);
+    let third = certify("third.example", &key);
+    relay.hang_up().await;
+    assert_eq!(Raw::connect(relay.address()).await.certificate(), third);
+
+    certify("other.example", &rcgen::KeyPair::generate().unwrap());
+    check_refused(&home.output(&["reload"]), 3, "no certificate for this relay's tls.key");
+    std::fs::write(path("relay.pem"), "junk").unwrap();
+    check_refused(&home.output(&["reload"]), 3, "relay.pem");
+    let other = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(path("plico-keys/tls.key"), other.serialize_pem()).unwrap();
+    certify("other.example", &other);
+    check_refused(&home.output(&["reload"]), 3, "another key than the one that links pin");
+    assert_eq!(Raw::connect(relay.address()).await.certificate(), third);
+    assert_eq!(before.refused(&nobody).await, Code::UnknownHandle, "connections go on");
+    check_refused(&Home::new().output(&["reload"]), 1, "no relay runs");
 }
 
 #[test]

@@ -138,6 +138,8 @@ settings! {
         "The directory of the database. Worth little to a thief without the keys.";
     keys_dir: PathBuf = "plico-keys".into(), "path",
         "The directory of the secret keys. Back it up apart from the data.";
+    tls_certificate: String = String::new(), "path",
+        "A certificate for the key in `tls.key`, with its chain, in PEM. Empty: one is made around the key at each start. Clients pin the key and check nothing else; read again by `plico-relay reload`.";
     allow_classical: bool = false, "true or false",
         "Whether clients without X25519MLKEM768 may connect. What they send can be recorded today and read by a quantum computer later.";
     connections_max: u32 = 100_000, "connections" in 1..=10_000_000,

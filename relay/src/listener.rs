@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use plico_protocol::link::Pin;
 use plico_protocol::time::Timestamp;
 use quinn::{AsyncUdpSocket, Endpoint, Incoming, Runtime, TokioRuntime};
 use tokio::time::Instant;
@@ -68,6 +69,38 @@ impl SocketWatch {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Reads the TLS key and certificate again: connections from now on get them, those there are go
+/// on. The key must be the one that links pin. On an error everything stays as it is.
+///
+/// # Errors
+///
+/// What is wrong, and what to do about it.
+pub(crate) fn reload(endpoint: &Endpoint, config: &Config, pin: &Pin) -> Result<(), ReloadError> {
+    let identity = Identity::open(&config.keys_dir)?.with_certificate(&config.tls_certificate)?;
+    if identity.pin() != *pin {
+        return Err(ReloadError::OtherKey);
+    }
+    let server = tls::server_config(&identity, config.allow_classical, connections_max(config))?;
+    endpoint.set_server_config(Some(server));
+    tracing::info!("TLS certificate read again");
+    Ok(())
+}
+
+/// Why the TLS identity stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// Key or certificate.
+    #[error("{0}; the relay goes on with what it has")]
+    Tls(#[from] TlsError),
+    /// The key is another.
+    #[error(
+        "tls.key is another key than the one that links pin, and clients would refuse this relay; \
+         it goes on with the old one: put that back, or restart the relay if you mean to end \
+         every link there is"
+    )]
+    OtherKey,
 }
 
 /// Lets connections in until the endpoint is closed.

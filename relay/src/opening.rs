@@ -169,6 +169,7 @@ pub(crate) fn open(
     }
     let keys = Keys::open_or_create(&config.keys_dir, options.clock.now(), &mut rng)?;
     let identity = Identity::open_or_create(&config.keys_dir)?;
+    let identity = identity.with_certificate(&config.tls_certificate)?;
     let core = Core::open(Setup {
         store: store.clone(),
         keys: keys.clone(),

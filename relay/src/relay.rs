@@ -99,6 +99,8 @@ impl Relay {
             writer: writer.clone(),
             keys: keys.clone(),
             link: link.clone(),
+            config: config.clone(),
+            endpoint: Some(endpoint.clone()),
         });
         let service = Arc::new(Service {
             clock: options.clock,

@@ -20,6 +20,7 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{TransportConfig, ValidationTokenConfig, VarInt};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
@@ -28,7 +29,7 @@ use crate::keys::{self, KeyFileError};
 /// The relay's TLS key with a certificate around it.
 pub struct Identity {
     key: KeyPair,
-    certificate: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
 }
 
 /// Why there is no TLS identity or configuration.
@@ -40,6 +41,12 @@ pub enum TlsError {
     /// The key file.
     #[error(transparent)]
     File(#[from] KeyFileError),
+    /// The key file is not there.
+    #[error("{path} is missing; restore it from the backup")]
+    Gone {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The key file holds something else.
     #[error(
         "{path} is not the private key of a relay (PKCS #8 in PEM): {error}; restore it from the \
@@ -50,6 +57,17 @@ pub enum TlsError {
         path: PathBuf,
         /// What the reader said.
         error: rcgen::Error,
+    },
+    /// The certificate file.
+    #[error(
+        "{path} is no certificate for this relay's tls.key: {why}; correct `tls_certificate`, or \
+         leave it empty"
+    )]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// rustls refused the configuration.
     #[error("the TLS configuration is refused: {0}")]
@@ -75,6 +93,40 @@ impl Identity {
         }
         let identity = Self::generate()?;
         keys::replace(&path, identity.to_pem().as_bytes())?;
+        Ok(identity)
+    }
+
+    /// Reads the key file of a key directory, and makes none.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`].
+    pub(crate) fn open(keys_dir: &Path) -> Result<Self, TlsError> {
+        let path = keys_dir.join(KEY_FILE);
+        match path.exists() {
+            true => Self::open_or_create(keys_dir),
+            false => Err(TlsError::Gone { path }),
+        }
+    }
+
+    /// The same key with the certificates of a PEM file, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Certificate`], also where the first of them is another key's.
+    pub(crate) fn with_certificate(self, path: &str) -> Result<Self, TlsError> {
+        if path.is_empty() {
+            return Ok(self);
+        }
+        let path = PathBuf::from(path);
+        let bad = |why: String| TlsError::Certificate { path: path.clone(), why };
+        let chain = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect);
+        let chain: Vec<_> = chain.map_err(|error| bad(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(bad("there is no certificate in it".to_owned()));
+        }
+        let identity = Self { chain, ..self };
+        server_config(&identity, false, 1).map_err(|error| bad(error.to_string()))?;
         Ok(identity)
     }
 
@@ -115,13 +167,13 @@ impl Identity {
     fn around(key: KeyPair) -> Result<Self, TlsError> {
         let params = CertificateParams::new(vec![CERTIFICATE_NAME.to_owned()])?;
         let certificate = params.self_signed(&key)?.der().clone();
-        Ok(Self { key, certificate })
+        Ok(Self { key, chain: vec![certificate] })
     }
 }
 
 impl core::fmt::Debug for Identity {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { key: _, certificate: _ } = self;
+        let Self { key: _, chain: _ } = self;
         f.write_str("Identity(…)")
     }
 }
@@ -140,7 +192,7 @@ pub fn server_config(
     let mut tls = rustls::ServerConfig::builder_with_provider(provider(allow_classical))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
-        .with_single_cert(vec![identity.certificate.clone()], key)?;
+        .with_single_cert(identity.chain.clone(), key)?;
     tls.alpn_protocols = vec![ALPN.to_vec()];
     // Early data can be replayed, and a session ticket links a person's connections.
     tls.max_early_data_size = 0;
@@ -214,6 +266,28 @@ mod tests {
         assert_eq!(identity.pin(), again.pin());
         assert_ne!(identity.pin(), Identity::generate().unwrap().pin());
         assert!(server_config(&again, false, 10).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_of_another_key_and_a_file_without_one_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let identity = Identity::generate().unwrap();
+        let certified = |key: &KeyPair| {
+            let params = CertificateParams::new(vec!["relay.example".to_owned()]).unwrap();
+            params.self_signed(key).unwrap().pem()
+        };
+        let (own, other) = (certified(&identity.key), certified(&KeyPair::generate().unwrap()));
+        let again =
+            |file: String| Identity::from_pem(&identity.to_pem()).unwrap().with_certificate(&file);
+        assert_eq!(again(write("own", &own)).unwrap().pin(), identity.pin());
+        for file in [write("other", &other), write("junk", "junk"), "nowhere".to_owned()] {
+            assert!(matches!(again(file), Err(TlsError::Certificate { .. })));
+        }
     }
 
     #[test]

@@ -80,6 +80,13 @@ impl Home {
         RelayProcess::spawn(self.serve(listen))
     }
 
+    /// The same with settings of the test's choice.
+    pub(crate) fn start_set(&self, settings: &str) -> RelayProcess {
+        let command = self.serve(own_address());
+        std::fs::write(self.path().join("relay.toml"), settings).unwrap();
+        RelayProcess::spawn(command)
+    }
+
     /// A relay that stops the `nth` time its commit path is at `point`.
     pub(crate) fn start_stopping_at(&self, point: Point, nth: u32) -> RelayProcess {
         self.start_on_stopping_at(own_address(), point, nth)
@@ -152,6 +159,15 @@ impl RelayProcess {
         }
     }
 
+    /// Has the process read its certificate again, as a service manager does, and waits for it.
+    pub(crate) async fn hang_up(&self) {
+        self.signal("-HUP");
+        let mut lines = self.lines.clone();
+        let reloaded = |lines: &Vec<String>| lines.iter().any(|line| line == "reloaded");
+        let reloaded = tokio::time::timeout(SILENCE_MAX, lines.wait_for(reloaded)).await;
+        assert!(reloaded.is_ok_and(|lines| lines.is_ok()), "the relay did not reload");
+    }
+
     /// Kills the process, which must have stopped at its point: `kill -9`.
     pub(crate) fn kill_stopped(&mut self) {
         self.kill();
@@ -164,10 +180,14 @@ impl RelayProcess {
 
     /// Ends the process as an operator does and checks that it ends well.
     pub(crate) fn terminate(mut self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("-TERM");
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     fn spawn(mut command: Command) -> Self {

@@ -102,6 +102,12 @@ impl Raw {
         code(self.ask(frame).await)
     }
 
+    /// The certificate the relay showed.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        let shown = self.connection.peer_identity().unwrap();
+        shown.downcast::<Vec<CertificateDer<'static>>>().unwrap()[0].to_vec()
+    }
+
     /// What a proof on this connection signs.
     pub(crate) fn exporter(&self) -> ExporterValue {
         let mut value = [0; 32];

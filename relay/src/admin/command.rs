@@ -17,6 +17,8 @@ pub enum Command {
     List,
     /// Everything the store holds, answered by the bytes of a backup file instead of an [`Answer`].
     Backup,
+    /// Reads the TLS certificate again. Answered [`Answer::Reloaded`].
+    Reload,
 }
 
 /// What is answered.
@@ -35,6 +37,8 @@ pub enum Answer {
     Listed(Vec<(Certificate, bool)>),
     /// Not done: what happened, why, and what to do next.
     Refused(String),
+    /// To [`Command::Reload`]: new connections get what was read.
+    Reloaded,
 }
 
 impl Wire for Command {
@@ -51,6 +55,7 @@ impl Wire for Command {
             }
             Self::List => out.u8(4),
             Self::Backup => out.u8(5),
+            Self::Reload => out.u8(6),
         }
     }
 
@@ -61,6 +66,7 @@ impl Wire for Command {
             3 => Serial::read(reader).map(Self::Revoke),
             4 => Ok(Self::List),
             5 => Ok(Self::Backup),
+            6 => Ok(Self::Reload),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
     }
@@ -90,6 +96,7 @@ impl Wire for Answer {
                 out.u8(4);
                 out.sized(text.as_bytes());
             }
+            Self::Reloaded => out.u8(5),
         }
     }
 
@@ -108,6 +115,7 @@ impl Wire for Answer {
                     .map(Self::Listed)
             }
             4 => reader.text("refused", TEXT_BYTES_MAX).map(Self::Refused),
+            5 => Ok(Self::Reloaded),
             _ => Err(DecodeError::BadValue { field: "answer" }),
         }
     }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use plico_protocol::certificate::{Certificate, CertificateBody, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::link::RelayLink;
+use quinn::Endpoint;
 use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
 use super::display_name;
 use crate::backup;
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::keys::Keys;
+use crate::listener;
 use crate::request::Request;
 use crate::store::Store;
 use crate::writer::Writer;
@@ -26,6 +29,9 @@ pub(crate) struct Standing {
     pub(crate) writer: Writer,
     pub(crate) keys: Keys,
     pub(crate) link: RelayLink,
+    pub(crate) config: Config,
+    /// Where connections come in; none where no relay runs.
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 /// Where commands arrive, by socket or by call.
@@ -41,6 +47,7 @@ impl Desk {
     pub async fn carry_out(&self, command: Command) -> Answer {
         let done = match command {
             Command::Describe => Ok(self.describe()),
+            Command::Reload => self.reload(),
             // Answered by [`Desk::back_up`], which is no single answer.
             Command::Backup => Err("a backup comes by the socket alone".to_owned()),
             Command::List => Ok(self.list()),
@@ -61,6 +68,20 @@ impl Desk {
             },
         };
         done.unwrap_or_else(Answer::Refused)
+    }
+
+    fn reload(&self) -> Result<Answer, String> {
+        let Some(endpoint) = &self.0.endpoint else {
+            return Err("no relay runs here; the next start reads the certificate".to_owned());
+        };
+        let reloaded = listener::reload(endpoint, &self.0.config, &self.0.link.relay);
+        match reloaded {
+            Ok(()) => Ok(Answer::Reloaded),
+            Err(error) => {
+                tracing::warn!(error = %error, "TLS certificate not read again");
+                Err(error.to_string())
+            }
+        }
     }
 
     /// Begins a backup of this moment. Its pieces come through the channel; where it ends early, so

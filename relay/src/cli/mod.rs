@@ -18,6 +18,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::admin::command::Answer;
+use crate::admin::{self, socket};
 use crate::config::Config;
 use crate::opening::Options;
 
@@ -47,6 +49,11 @@ enum Command {
     /// The businesses of this relay.
     #[command(subcommand)]
     Business(business::BusinessCommand),
+    /// Has the running relay read its TLS certificate again; so does SIGHUP.
+    Reload {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Writes everything the relay holds, but no key, to a file; the relay may be running.
     Backup {
         /// A file that is not there yet, or a directory for one named by the time.
@@ -119,6 +126,7 @@ pub fn main_with(options: Options) -> ExitCode {
             place.settings().and_then(|config| authority::init(&config))
         }
         Command::Business(command) => business::run(command, &options),
+        Command::Reload { place } => place.settings().and_then(|config| reload(&config)),
         Command::Backup { to, place } => {
             place.settings().and_then(|config| backup::back_up(&to, &config, &options))
         }
@@ -151,6 +159,18 @@ impl Place {
         config.data_dir = self.data.clone().unwrap_or(config.data_dir);
         config.keys_dir = self.keys.clone().unwrap_or(config.keys_dir);
         Ok(config)
+    }
+}
+
+fn reload(config: &Config) -> Result<(), Failure> {
+    match socket::call(&config.data_dir, &admin::command::Command::Reload) {
+        Ok(Answer::Reloaded) => {
+            say("reloaded  new connections get the certificate that was read");
+            Ok(())
+        }
+        Ok(Answer::Refused(why)) => Err(Failure::Refused(why)),
+        Ok(_) => Err(business::unexpected()),
+        Err(error) => Err(Failure::failed(error)),
     }
 }
 

@@ -82,8 +82,16 @@ impl Directory {
         let Opened { store, keys, directory, writer, running, .. } = opened;
         let (user, _) = mpsc::channel(1);
         let writer_of_desk = writer.clone();
-        let desk =
-            Desk::new(Standing { store, user, directory, writer: writer_of_desk, keys, link });
+        let desk = Desk::new(Standing {
+            store,
+            user,
+            directory,
+            writer: writer_of_desk,
+            keys,
+            link,
+            config: config.clone(),
+            endpoint: None,
+        });
         Ok(Self { runtime, desk, writer, running: Some(running) })
     }
 }

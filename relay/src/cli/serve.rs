@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, say};
+use crate::admin::command::{Answer, Command};
 use crate::config::Config;
 use crate::opening::Options;
 use crate::relay::{Relay, StartError};
@@ -24,9 +25,18 @@ pub(super) fn run(
         // Before the relay: a signal that comes while it starts must stop it in order, too.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::failed)?;
         let relay = Relay::start(config.clone(), options).await.map_err(failure)?;
         announce(&relay, &config);
-        told_to_stop(&mut interrupt, &mut terminate).await;
+        loop {
+            tokio::select! {
+                () = told_to_stop(&mut interrupt, &mut terminate) => break,
+                _ = hang_up.recv() => match relay.desk().carry_out(Command::Reload).await {
+                    Answer::Refused(why) => say(format_args!("not reloaded: {why}")),
+                    _ => say("reloaded"),
+                },
+            }
+        }
         say("stopping");
         tokio::select! {
             stopped = relay.shutdown() => stopped.map_err(Failure::failed)?,
