@@ -233,6 +233,24 @@ fn keys_that_others_may_read_are_refused() {
 }
 
 #[test]
+fn keys_are_shown_with_their_age_and_without_their_secrets() {
+    let home = Home::new();
+    check_refused(&home.output(&["keys"]), 2, "no relay's keys in plico-keys");
+    let relay = home.start();
+    let shown = home.run(&["keys"]);
+    assert!(line(&shown, "ticket 0").contains("signs; the next one from 20"), "{shown}");
+    assert!(line(&shown, "stamp").starts_with("1 keys"), "{shown}");
+    let link: RelayLink = relay.link().parse().unwrap();
+    assert!(line(&shown, "tls").contains(&link.relay.to_string()));
+    assert!(line(&shown, "authority").contains(&link.authority.to_string()));
+    let secrets = std::fs::read_to_string(home.path().join("plico-keys/relay.keys")).unwrap();
+    let secrets: Vec<&str> = secrets.split_whitespace().filter(|word| word.len() == 64).collect();
+    assert_eq!(secrets.len(), 5, "row, seal, tag, ticket, stamp");
+    assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
+    relay.terminate();
+}
+
+#[test]
 fn data_of_another_schema_is_refused_and_left_as_it_is() {
     let home = Home::new();
     home.begin();

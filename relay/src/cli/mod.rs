@@ -7,6 +7,7 @@ mod authority;
 mod backup;
 mod business;
 mod facts;
+mod keys;
 mod list;
 mod registrar;
 mod serve;
@@ -49,6 +50,11 @@ enum Command {
     /// The businesses of this relay.
     #[command(subcommand)]
     Business(business::BusinessCommand),
+    /// Shows which keys there are, since when and what comes next; no secret.
+    Keys {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Has the running relay read its TLS certificate again; so does SIGHUP.
     Reload {
         #[command(flatten)]
@@ -126,6 +132,7 @@ pub fn main_with(options: Options) -> ExitCode {
             place.settings().and_then(|config| authority::init(&config))
         }
         Command::Business(command) => business::run(command, &options),
+        Command::Keys { place } => place.settings().and_then(|config| keys::run(&config, &options)),
         Command::Reload { place } => place.settings().and_then(|config| reload(&config)),
         Command::Backup { to, place } => {
             place.settings().and_then(|config| backup::back_up(&to, &config, &options))

@@ -34,6 +34,7 @@ pub use authority::{AuthorityFileError, create_authority, read_authority, read_a
 pub use file::KeyFileError;
 pub(crate) use file::{KEYS_FILE, next_step, read_private, replace};
 pub use ring::{Ring, SealKey};
+pub(crate) use ring::{STAMP_KEY_DAYS_KEPT, TICKET_KEY_DAYS};
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -77,6 +78,12 @@ pub enum KeysError {
     /// `authority.key` or `authority.pub`.
     #[error(transparent)]
     Authority(#[from] AuthorityFileError),
+}
+
+/// The keys a directory holds, for showing what there is; none if there are none. It takes no lock
+/// and changes nothing, so it works beside a running relay, which replaces the file as a whole.
+pub(crate) fn read_ring(dir: &Path) -> Result<Option<Ring>, KeyFileError> {
+    file::read(dir)
 }
 
 impl Keys {

@@ -127,6 +127,18 @@ impl Ring {
         Self { tickets: BTreeMap::from([(TicketKeyId(id), key)]), ..self.clone() }
     }
 
+    /// Which ticket keys there are, and since which day: the oldest first, which only checks.
+    pub(crate) fn ticket_days(&self) -> Vec<(TicketKeyId, Day)> {
+        let mut days: Vec<_> = self.tickets.iter().map(|(id, key)| (*id, key.since)).collect();
+        days.sort_by_key(|(_, since)| *since);
+        days
+    }
+
+    /// The days that have a stamp key, in order.
+    pub(crate) fn stamp_days(&self) -> Vec<Day> {
+        self.stamps.keys().copied().collect()
+    }
+
     fn has_outlived(&self, today: Day) -> bool {
         self.stamps.keys().any(|day| stamp_is_over(*day, today))
             || !self.outlived_tickets(today).is_empty()
@@ -167,12 +179,12 @@ fn random(rng: &mut dyn CryptoRng) -> Zeroizing<[u8; 32]> {
 }
 
 /// Days a ticket key signs.
-const TICKET_KEY_DAYS: u32 = 30;
+pub(crate) const TICKET_KEY_DAYS: u32 = 30;
 /// Days a ticket key verifies after its successor came: the longest life of a ticket, and one day
 /// because days are whole.
 const TICKET_DAYS_KEPT: u32 = TICKET_MINUTES_MAX / (24 * 60) + 1;
 /// Days a stamp key is kept: 30 of retention, 30 to report, and two for clocks.
-const STAMP_KEY_DAYS_KEPT: u32 = 62;
+pub(crate) const STAMP_KEY_DAYS_KEPT: u32 = 62;
 
 // Ticket key ids are one byte and wrap; the keys alive at once must not meet.
 const _: () = assert!(TICKET_DAYS_KEPT / TICKET_KEY_DAYS + 2 < 256);
