@@ -16,6 +16,7 @@ mod crash;
 mod leak;
 mod operator;
 mod profile;
+mod programs;
 mod refusals;
 mod structure;
 mod trust;

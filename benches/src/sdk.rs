@@ -49,7 +49,7 @@ impl Couple {
         let person =
             Person::open(path("person"), key("person")).await.map_err(Failure::application)?;
         let chat = person.conversation(&link).await.map_err(Failure::application)?;
-        let mut couple = Self { person, chat, business };
+        let couple = Self { person, chat, business };
         couple.chat.send("hello").await.map_err(Failure::application)?;
         while asked(couple.business.next_event().await)?.is_none() {}
         Ok(couple)
@@ -147,7 +147,7 @@ async fn write(
 
 /// Takes messages until as many came as were sent.
 async fn read(
-    mut business: Business,
+    business: Business,
     reports: Reports,
     places: Places,
     mut sent: watch::Receiver<Option<u64>>,

@@ -47,7 +47,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use plico_client::{Business, BusinessEvent, Category, Message, ProfileDraft, Protection};
 //!
-//! let mut bank = Business::open("bank.plico", Protection::key_file("bank.key")).await?;
+//! let bank = Business::open("bank.plico", Protection::key_file("bank.key")).await?;
 //! bank.install_certificate(&std::fs::read_to_string("bank.certificate")?).await?;
 //! bank.connect(&std::fs::read_to_string("relay.link")?.parse()?).await?;
 //! println!("share {}", bank.link(Some("counter 3")).await?);
@@ -96,6 +96,19 @@
 //! `agent` is the task that owns both; `person` and `business` are what it computes. A core never
 //! waits and never reads a clock but the one it was given.
 
+/// How long what an application sends may be.
+pub mod limits {
+    pub use plico_endpoint::content::{
+        CHOICE_ID_BYTES_MAX, CHOICE_LABEL_BYTES_MAX, CHOICES_MAX, FIELD_LABEL_BYTES_MAX,
+        FIELD_VALUE_BYTES_MAX, FIELDS_MAX, NOTIFICATION_BODY_BYTES_MAX, PROFILE_NAME_BYTES_MAX,
+        QUESTION_BYTES_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
+    };
+    pub use plico_protocol::limits::{
+        LINK_REFERENCE_BYTES_MAX, PROFILE_DESCRIPTION_BYTES_MAX, PROFILE_HOURS_BYTES_MAX,
+        PROFILE_SITE_BYTES_MAX,
+    };
+}
+
 mod about;
 mod clock;
 mod message;
@@ -129,8 +142,9 @@ pub use person::{
 };
 pub use state::{OpenError, Owner, Protection, StateError};
 
-pub use plico_endpoint::content::{Body, Content};
+pub use plico_endpoint::content::{BadContent, Body, Content};
 pub use plico_endpoint::id::ContentId;
+pub use plico_protocol::certificate::{CertificateBody, DomainCheck};
 pub use plico_protocol::link::{Link, RelayLink};
 pub use plico_protocol::profile::{BadLogo, Logo, Status};
 pub use plico_protocol::ticket::{Categories, Category};

@@ -1,7 +1,7 @@
 //! What an application says, before ids, tickets and times are added.
 
 use plico_endpoint::content::{
-    Answer, Body, Choice, Choices, Content, Field, Notification, Reaction,
+    Answer, BadContent, Body, Choice, Choices, Content, Field, Notification, Reaction,
 };
 use plico_endpoint::id::ContentId;
 use plico_protocol::ticket::Category;
@@ -64,6 +64,15 @@ impl Message {
     #[must_use]
     pub fn expires_after(self, seconds: u32) -> Self {
         Self { expires_after_seconds: Some(seconds), ..self }
+    }
+
+    /// Whether it can be sent at all: every part within its bound.
+    ///
+    /// # Errors
+    ///
+    /// [`BadContent`].
+    pub fn check(&self) -> Result<(), BadContent> {
+        self.clone().into_content(Timestamp(0)).encode().map(drop)
     }
 
     /// Whether sending it opens a window: words and answers are a person's doing, while reactions

@@ -4,13 +4,15 @@
 use core::fmt;
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+
 use plico_client::{ConnectError, LookUpError, OpenError, SendError, Stopped, Trouble};
 
 use crate::remark;
 use crate::text::{clean_text, wrap};
 
 /// The exit status. The numbers are for scripts and never change their meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub(crate) enum Status {
     Failed = 1,
@@ -28,7 +30,7 @@ pub(crate) enum Status {
 }
 
 /// Why a command did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) status: Status,
     what: String,
@@ -140,7 +142,7 @@ impl Failure {
     }
 
     /// A text of the SDK of the form "what; what to do".
-    fn of_sdk(status: Status, what: &str, error: &impl fmt::Display) -> Self {
+    pub(crate) fn of_sdk(status: Status, what: &str, error: &impl fmt::Display) -> Self {
         let text = error.to_string();
         let (why, next) = text.split_once("; ").unwrap_or((&text, "Run the command again."));
         Self::new(status, what, sentence(why), sentence(next))

@@ -49,6 +49,13 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it takes the signals to stop by itself.
+    fn stops_in_order(&self) -> bool {
+        matches!(self, Self::Business(business::BusinessCommand::Serve(_)))
+    }
+}
+
 /// Runs the program: `Options::default()` is production, tests bring a clock of theirs.
 pub fn main_with(options: Options) -> ExitCode {
     let command = CommandLine::parse().command;
@@ -56,10 +63,11 @@ pub fn main_with(options: Options) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::no_runtime(&error).complain(),
     };
+    let orderly = command.stops_in_order();
     let done = runtime.block_on(async {
         tokio::select! {
             done = run(command, &options) => done,
-            signal = interrupted() => Err(signal),
+            signal = interrupted(), if !orderly => Err(signal),
         }
     });
     // A thread that waits for the terminal would be waited for.

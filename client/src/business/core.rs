@@ -79,6 +79,10 @@ pub(super) enum Command {
     Certificate {
         answer: oneshot::Sender<Option<CertificateBody>>,
     },
+    Customer {
+        id: CustomerId,
+        answer: oneshot::Sender<Option<Customer>>,
+    },
     Customers {
         answer: oneshot::Sender<Vec<Customer>>,
     },
@@ -292,6 +296,10 @@ impl Core for BusinessCore {
             }
             Command::State { id, answer } => {
                 let _ = answer.send(self.outbox.state_of(id));
+            }
+            Command::Customer { id, answer } => {
+                let found = self.state.read(|rows| CustomerRecord::get(rows, id.0))?;
+                let _ = answer.send(found.map(|record| record.to_customer(id.0)));
             }
             Command::Customers { answer } => {
                 let _ = answer.send(self.customers()?);

@@ -17,6 +17,7 @@ pub use event::{CustomerMessage, Event, Trouble};
 pub use profile::{ProfileDraft, ProfileError};
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use plico_endpoint::content::BadContent;
 use plico_endpoint::id::ContentId;
@@ -42,11 +43,14 @@ use record::Identity;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomerId(pub u64);
 
-/// A business: the keys, customers and messages of one state file.
+/// A business: the keys, customers and messages of one state file. Tasks may share it.
 #[derive(Debug)]
 pub struct Business {
     agent: Handle<Command>,
-    shown: Option<EventId>,
+    /// Held by who waits for the next event: the agent hands out one at a time.
+    turn: tokio::sync::Mutex<()>,
+    /// Handed out, and not yet said to be handled.
+    shown: Mutex<Option<EventId>>,
 }
 
 /// Why a business was not made.
@@ -203,7 +207,8 @@ impl Business {
         let state =
             crate::state::aside(move || State::open(&path, &protection, Owner::Business)).await?;
         let core = BusinessCore::load(state, options.clone())?;
-        Ok(Self { agent: Handle::start(core, options), shown: None })
+        let agent = Handle::start(core, options);
+        Ok(Self { agent, turn: tokio::sync::Mutex::default(), shown: Mutex::default() })
     }
 
     /// The certificate request again.
@@ -300,10 +305,11 @@ impl Business {
     /// # Errors
     ///
     /// [`Stopped`].
-    pub async fn next_event(&mut self) -> Result<Event, Stopped> {
-        let handled = self.shown;
+    pub async fn next_event(&self) -> Result<Event, Stopped> {
+        let _turn = self.turn.lock().await;
+        let handled = *self.shown();
         let event = self.agent.ask(|answer| Command::NextEvent { handled, answer }).await?;
-        self.shown = event.id();
+        *self.shown() = event.id();
         Ok(event)
     }
 
@@ -312,8 +318,8 @@ impl Business {
     /// # Errors
     ///
     /// [`Stopped`].
-    pub async fn handled(&mut self, id: EventId) -> Result<(), Stopped> {
-        self.shown = self.shown.filter(|shown| *shown != id);
+    pub async fn handled(&self, id: EventId) -> Result<(), Stopped> {
+        self.shown().take_if(|shown| *shown == id);
         self.agent.ask(|answer| Command::Handled { id, answer }).await
     }
 
@@ -340,13 +346,13 @@ impl Business {
     ///
     /// [`AnswerError`]; then nothing was stored.
     pub async fn answer(
-        &mut self,
+        &self,
         event: EventId,
         answers: Vec<(CustomerId, Message, Category)>,
     ) -> Result<Vec<ContentId>, AnswerError> {
         let answered = self.agent.ask(|answer| Command::Answer { event, answers, answer }).await;
         let ids = answered.map_err(SendError::from)??;
-        self.shown = self.shown.filter(|shown| *shown != event);
+        self.shown().take_if(|shown| *shown == event);
         Ok(ids)
     }
 
@@ -378,6 +384,15 @@ impl Business {
         self.agent.ask(|answer| Command::Customers { answer }).await
     }
 
+    /// One customer; none if there is none of this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn customer(&self, id: CustomerId) -> Result<Option<Customer>, Stopped> {
+        self.agent.ask(|answer| Command::Customer { id, answer }).await
+    }
+
     /// Tells the connections that the network changed, so that they take new sockets at once.
     ///
     /// # Errors
@@ -394,6 +409,10 @@ impl Business {
     /// [`Stopped::State`] if the state had failed.
     pub async fn close(self) -> Result<(), Stopped> {
         self.agent.close().await
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<EventId>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

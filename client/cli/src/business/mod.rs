@@ -1,14 +1,132 @@
-//! `plico business`: a business on its own machine.
+//! `plico business …`: what a business runs, from its keys to its first answer.
+//!
+//! Every command but `init`, `serve` and `restore` asks a running `serve` over its socket, and
+//! opens the state itself where none runs.
+
+mod begin;
+mod customers;
+mod dates;
+mod desk;
+mod kind;
+mod link;
+mod pipe;
+mod printer;
+mod profile;
+mod qr;
+mod rules;
+mod send;
+mod serve;
+mod shown;
+mod socket;
+mod start;
+mod told;
+
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use plico_client::{Business, OpenError, Owner};
 
 use crate::Options;
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
+use crate::place::Place;
+use crate::progress::waiting;
+use crate::say;
+use desk::{Answer, Request, carry_out};
+use rules::Rules;
+
+/// The commands of a business.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BusinessCommand {
+    /// Makes the business's keys and writes the request to hand to the relay's operator.
+    Init(begin::Init),
+    /// Writes the request again; it holds no private key.
+    Request(begin::Again),
+    /// Installs the certificate that the operator made from the request.
+    InstallCertificate(begin::Install),
+    /// Receives messages and answers them, until stopped by Ctrl-C or SIGTERM.
+    Serve(start::Start),
+    /// Sends a message to a customer, by its number.
+    Send(send::Send),
+    /// Lists the customers, their windows and consents.
+    Customers(customers::List),
+    /// Prints the link to share, with its QR code.
+    Link(link::Share),
+    /// Shows and changes what the business says of itself, and its status of the day.
+    Profile(profile::Profile),
+    /// The files of automatic answers that `serve --rules` takes.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+}
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum BusinessCommand {}
+pub(crate) enum RulesCommand {
+    /// Checks a file and says what is wrong, line by line; sends nothing.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
 
-#[expect(clippy::unused_async, reason = "every command to come waits for the SDK")]
-pub(crate) async fn run(command: BusinessCommand, _options: &Options) -> Result<(), Failure> {
-    match command {}
+/// Runs a command.
+pub(crate) async fn run(command: BusinessCommand, options: &Options) -> Result<(), Failure> {
+    match command {
+        BusinessCommand::Init(init) => init.run().await,
+        BusinessCommand::Request(again) => again.run(options).await,
+        BusinessCommand::InstallCertificate(install) => install.run(options).await,
+        BusinessCommand::Serve(start) => start.run(options).await,
+        BusinessCommand::Send(send) => send.run(options).await,
+        BusinessCommand::Customers(list) => list.run(options).await,
+        BusinessCommand::Link(share) => share.run(options).await,
+        BusinessCommand::Profile(profile) => profile.run(options).await,
+        BusinessCommand::Rules(RulesCommand::Check { file }) => {
+            let (rules, buttons) = read_rules(&file)?.counts();
+            say(format_args!(
+                "{}: {rules} rules and {buttons} buttons, no mistake",
+                file.display()
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// Has a request carried out: by the `serve` that runs, or here.
+async fn ask(place: &Place, request: Request, options: &Options) -> Result<Answer, Failure> {
+    if let Some(answer) = socket::ask(&place.path(Owner::Business)?, &request).await? {
+        return Ok(answer);
+    }
+    let business = open(place, options).await?;
+    let done = carry_out(&business, request).await;
+    business.close().await?;
+    done
+}
+
+/// Opens the state here.
+async fn open(place: &Place, options: &Options) -> Result<Business, Failure> {
+    let path = place.path(Owner::Business)?;
+    let protection = place.protection(Owner::Business)?;
+    let opening = Business::open_with(options.client.clone(), path, protection);
+    waiting("opening the state", opening).await.map_err(|error| match error {
+        OpenError::Missing => Failure::from(error)
+            .with_next("Name the state with --state, or make one: plico business init --help"),
+        error => error.into(),
+    })
+}
+
+/// Reads a file of rules.
+fn read_rules(path: &Path) -> Result<Rules, Failure> {
+    let text = read(path)?;
+    Rules::parse(&text).map_err(|error| {
+        let what = format!("{} is not in order.", path.display());
+        Failure::new(Status::Usage, what, error.to_string(), "Correct it; nothing was sent.")
+    })
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::file(format!("{} cannot be read.", path.display()), &error))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes)
+        .map_err(|error| Failure::file(format!("{} cannot be written.", path.display()), &error))
 }

@@ -1,0 +1,254 @@
+//! What can be asked of a business, whether this process has its state open or a running `serve`
+//! has: one list of requests, carried out in one place.
+
+use std::time::Duration;
+
+use plico_client::{
+    Business, BusinessConnectError, BusinessSendError, CertificateBody, Customer, CustomerId,
+    InstallError, LinkError, Message, MessageState,
+};
+use serde::{Deserialize, Serialize};
+
+use super::kind::Kind;
+use super::link::relay_link;
+use super::profile;
+use super::told::{hex, minute_time, state_name};
+use crate::failure::{Failure, Status};
+
+/// A request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// The certificate request's text.
+    Apply,
+    /// Installs a certificate file's text.
+    Install { certificate: String },
+    /// Connects to the relay of this link, now and from now on.
+    Connect { relay: String },
+    /// The certificate that is installed.
+    Certificate,
+    /// The link to share.
+    Link { reference: Option<String> },
+    /// Every customer.
+    Customers,
+    /// What the business says of itself, after this change.
+    Profile { change: Option<profile::Change> },
+    /// Sends a message, and waits so long for the relay to take it.
+    Send {
+        customer: u64,
+        text: String,
+        choices: Vec<(String, String)>,
+        category: Kind,
+        wait_ms: u64,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Text(String),
+    Certificate(Option<Claims>),
+    Customers(Vec<CustomerRow>),
+    Profile(profile::Shown),
+    Sent(Sent),
+}
+
+/// What a certificate claims, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub(super) handle: String,
+    pub(super) name: String,
+    pub(super) domain: String,
+    pub(super) categories: Vec<Kind>,
+    pub(super) serial: u64,
+    /// Seconds since the Unix epoch.
+    pub(super) valid_from: i64,
+    pub(super) valid_to: i64,
+}
+
+/// A customer, as tables and JSON have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CustomerRow {
+    pub(super) customer: u64,
+    pub(super) name: Option<String>,
+    /// RFC 3339; the end of the window in which service is free.
+    pub(super) free_until: Option<String>,
+    pub(super) standing: Option<Standing>,
+}
+
+/// A standing consent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    pub(super) categories: Vec<Kind>,
+    pub(super) messages_max: u16,
+    /// RFC 3339.
+    pub(super) until: Option<String>,
+}
+
+/// A message that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sent {
+    pub(super) id: String,
+    pub(super) customer: u64,
+    /// `queued`, `accepted`, `refused`…
+    pub(super) state: String,
+    pub(super) explanation: Option<String>,
+    /// RFC 3339; until then service is free.
+    pub(super) free_until: Option<String>,
+}
+
+/// Does what is asked.
+pub(super) async fn carry_out(business: &Business, request: Request) -> Result<Answer, Failure> {
+    match request {
+        Request::Apply => {
+            let request = business.request().await?;
+            Ok(Answer::Text(request.to_text()))
+        }
+        Request::Install { certificate } => {
+            let installed = business.install_certificate(&certificate).await;
+            let claims = installed.map_err(|error| match error {
+                InstallError::Stopped(error) => error.into(),
+                error => {
+                    let what = "The certificate was not installed.";
+                    let status = match error {
+                        InstallError::OtherKeys { .. } => Status::NotTrusted,
+                        _ => Status::Usage,
+                    };
+                    Failure::of_sdk(status, what, &error)
+                }
+            })?;
+            Ok(Answer::Certificate(Some(Claims::of(&claims))))
+        }
+        Request::Connect { relay } => {
+            business.connect(&relay_link(&relay)?).await.map_err(not_connected)?;
+            let link = business.link(None).await.map_err(|_| no_relay())?;
+            Ok(Answer::Text(link.to_string()))
+        }
+        Request::Certificate => {
+            let claims = business.certificate().await?;
+            Ok(Answer::Certificate(claims.as_ref().map(Claims::of)))
+        }
+        Request::Link { reference } => {
+            let link = business.link(reference.as_deref()).await;
+            let link = link.map_err(|error| match error {
+                LinkError::NoRelay => no_relay(),
+                LinkError::Stopped(error) => error.into(),
+                error => Failure::of_sdk(Status::Usage, "There is no such link.", &error),
+            })?;
+            Ok(Answer::Text(link.to_string()))
+        }
+        Request::Profile { change } => {
+            profile::carry_out(business, change).await.map(Answer::Profile)
+        }
+        Request::Customers => {
+            let customers = business.customers().await?;
+            Ok(Answer::Customers(customers.iter().map(CustomerRow::of).collect()))
+        }
+        Request::Send { customer, text, choices, category, wait_ms } => {
+            let choices = choices.iter().map(|(id, label)| (id.as_str(), label.as_str()));
+            let message = match choices.len() {
+                0 => Message::text(text),
+                _ => Message::choices(text, choices),
+            };
+            let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
+            send(business, CustomerId(customer), message, category, wait).await.map(Answer::Sent)
+        }
+    }
+}
+
+async fn send(
+    business: &Business,
+    customer: CustomerId,
+    message: Message,
+    category: Kind,
+    wait: Duration,
+) -> Result<Sent, Failure> {
+    let sent = business.send(customer, message, category.into()).await;
+    let id = sent.map_err(send_failure)?;
+    let left = tokio::time::timeout(wait, business.left(id)).await;
+    let state = match left {
+        Ok(state) => state?.unwrap_or(MessageState::Queued),
+        Err(_) => MessageState::Queued,
+    };
+    let explanation = match state {
+        MessageState::Refused(code) => Some(code.text().to_owned()),
+        _ => None,
+    };
+    let row = business.customer(customer).await?;
+    let free_until = row.as_ref().map(CustomerRow::of).and_then(|row| row.free_until);
+    let (id, state) = (hex(id.as_bytes()), state_name(state).to_owned());
+    Ok(Sent { id, customer: customer.0, state, explanation, free_until })
+}
+
+/// Why a message was not taken, with its exit status.
+fn send_failure(error: BusinessSendError) -> Failure {
+    let what = "The message was not taken.";
+    match error {
+        BusinessSendError::Stopped(error) => error.into(),
+        BusinessSendError::UnknownCustomer => Failure::new(
+            Status::Usage,
+            what,
+            "There is no customer of this number.",
+            "Take a number from `plico business customers`.",
+        ),
+        BusinessSendError::Content(error) => Failure::of_sdk(Status::Usage, what, &error),
+    }
+}
+
+/// Why the business cannot be reached, though the relay is known now.
+fn not_connected(error: BusinessConnectError) -> Failure {
+    let failure = match error {
+        BusinessConnectError::Stopped(error) => return error.into(),
+        BusinessConnectError::Connect(error) => error.into(),
+        BusinessConnectError::Trouble(trouble) => {
+            Failure::of_sdk(Status::NotTrusted, "The business cannot be reached.", &trouble)
+        }
+    };
+    failure.with_next("The relay's link is kept: `plico business serve` goes on trying.")
+}
+
+/// A business that was never told where it is.
+pub(super) fn no_relay() -> Failure {
+    Failure::new(
+        Status::Usage,
+        "It is not known at which relay this business is.",
+        "Nobody named one yet.",
+        "Pass the link that `plico-relay serve` prints, once: plico business serve --relay LINK",
+    )
+}
+
+impl Claims {
+    fn of(body: &CertificateBody) -> Self {
+        Self {
+            handle: body.handle.to_string(),
+            name: body.display_name.clone(),
+            domain: body.domain.clone(),
+            categories: kinds(body.categories),
+            serial: body.serial.0,
+            valid_from: i64::from(body.valid_from.0) * 3_600,
+            valid_to: i64::from(body.valid_to.0) * 3_600,
+        }
+    }
+}
+
+impl CustomerRow {
+    fn of(customer: &Customer) -> Self {
+        let window = customer.window.and_then(|ticket| ticket.free_until);
+        Self {
+            customer: customer.id.0,
+            name: customer.profile_name.clone(),
+            free_until: window.and_then(|until| minute_time(until.0)),
+            standing: customer.standing.map(|ticket| Standing {
+                categories: kinds(ticket.categories),
+                messages_max: ticket.messages_max,
+                until: minute_time(ticket.valid_until.0),
+            }),
+        }
+    }
+}
+
+fn kinds(categories: plico_client::Categories) -> Vec<Kind> {
+    let all = [Kind::Service, Kind::Utility, Kind::Authentication, Kind::Marketing];
+    all.into_iter().filter(|kind| categories.contains((*kind).into())).collect()
+}
+
+const WAIT_MS_MAX: u64 = 10 * 60 * 1_000;

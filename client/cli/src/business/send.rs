@@ -1,0 +1,103 @@
+//! `send`: one message to one customer.
+
+use clap::Args;
+use jiff::tz::TimeZone;
+
+use super::desk::{Answer, Request, Sent};
+use super::kind::Kind;
+use super::socket::other_release;
+use super::{ask, dates};
+use crate::Options;
+use crate::failure::{Failure, Status, sentence};
+use crate::place::Place;
+use crate::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The customer's number, as `customers` lists it and `serve` prints it.
+    customer: u64,
+    /// What to say; `-` reads it from standard input.
+    text: String,
+    /// What the message is declared to be.
+    #[arg(long, value_enum, default_value_t)]
+    category: Kind,
+    /// Buttons below the text, each ID=LABEL or only a label.
+    #[arg(long, value_name = "CHOICE", num_args = 1..)]
+    choices: Vec<String>,
+    /// Waits for the relay to take it, a minute at most, and fails if it does not.
+    #[arg(long)]
+    wait: bool,
+    /// Prints a JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Send {
+    pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
+        let text = match self.text.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin())
+                .map_err(|error| Failure::file("Standard input cannot be read.", &error))?,
+            _ => self.text,
+        };
+        let choices = self.choices.iter().map(|choice| {
+            let (id, label) = choice.split_once('=').unwrap_or((choice, choice));
+            (id.to_owned(), label.to_owned())
+        });
+        let wait_ms = if self.wait { WAIT_MS } else { GLANCE_MS };
+        let request = Request::Send {
+            customer: self.customer,
+            text: text.trim_end_matches('\n').to_owned(),
+            choices: choices.collect(),
+            category: self.category,
+            wait_ms,
+        };
+        let Answer::Sent(sent) = ask(&self.place, request, options).await? else {
+            return Err(other_release());
+        };
+        match self.json {
+            true => say(&serde_json::to_string(&sent).map_err(|_| other_release())?),
+            false => say(words(&sent, self.category)),
+        }
+        match sent.state.as_str() {
+            "accepted" | "delivered" => Ok(()),
+            "queued" if !self.wait => Ok(()),
+            "queued" => Err(Failure::new(
+                Status::TimedOut,
+                "The relay did not take the message within a minute.",
+                "It cannot be reached, or is busy.",
+                "Nothing: the message is stored here and goes out when `serve` reaches the relay.",
+            )),
+            state => Err(Failure::new(
+                Status::Refused,
+                format!("The message was {state}."),
+                sentence(&sent.explanation.unwrap_or_else(|| "It cannot be delivered.".to_owned())),
+                "The customer must write again; `plico business customers` shows who allows what.",
+            )),
+        }
+    }
+}
+
+fn words(sent: &Sent, category: Kind) -> String {
+    let state = match sent.state.as_str() {
+        "queued" => "stored here; goes out when the relay can be reached",
+        state => state,
+    };
+    let now = jiff::Timestamp::now().to_string();
+    let open = sent.free_until.as_ref().filter(|until| now.as_str() < until.as_str());
+    let window = match (open, category) {
+        (Some(until), Kind::Service) => {
+            format!(
+                "\nwindow   open until {}: answers are free",
+                dates::local(until, &TimeZone::system())
+            )
+        }
+        (Some(_), _) | (None, _) => String::new(),
+    };
+    format!("message  {}\nstate    {state}{window}", sent.id)
+}
+
+/// Long enough that one command can tell what became of a message where a relay is near.
+const GLANCE_MS: u64 = 5_000;
+const WAIT_MS: u64 = 60_000;

@@ -1,0 +1,127 @@
+//! What a business is told, as a JSON line: for `serve --json` and for programs behind `--pipe`.
+//!
+//! ```text
+//! {"type":"message","event":7,"customer":3,"id":"…","at":"2026-11-21T11:30:00Z","first":true,
+//!  "name":"Anna","ref":"counter 3","text":"Hello"}
+//! ```
+//!
+//! `event` and `id` stay the same when an event is told again after a crash.
+
+use jiff::Timestamp;
+use plico_client::{Body, BusinessEvent, Customer, CustomerMessage, MessageState};
+use serde_json::{Map, Value, json};
+
+/// An event as JSON; `customer` is who it is about, where it is about somebody.
+pub(super) fn json(event: &BusinessEvent, customer: Option<&Customer>) -> Value {
+    match event {
+        BusinessEvent::Message(message) => message_json(message, customer),
+        BusinessEvent::Consent { event, customer, free_until } => json!({
+            "type": "consent", "event": event.0, "customer": customer.0,
+            "free_until": free_until.map(|minute| minute_time(minute.0)),
+        }),
+        BusinessEvent::Sent { event, customer, id, state } => {
+            let mut value = json!({
+                "type": "sent", "event": event.0, "customer": customer.0,
+                "id": hex(id.as_bytes()), "state": state_name(*state),
+            });
+            if let MessageState::Refused(code) = state {
+                put(&mut value, "reason", code.name());
+                put(&mut value, "explanation", code.text());
+            }
+            value
+        }
+        BusinessEvent::Trouble { event, trouble } => json!({
+            "type": "trouble", "event": event.0, "explanation": trouble.to_string(),
+        }),
+        BusinessEvent::Connected => json!({"type": "connected"}),
+        BusinessEvent::Disconnected(error) => json!({
+            "type": "disconnected", "explanation": error.to_string(),
+        }),
+    }
+}
+
+fn message_json(message: &CustomerMessage, customer: Option<&Customer>) -> Value {
+    let CustomerMessage { event, customer: from, first, content, at, .. } = message;
+    let mut value = json!({
+        "type": "message", "event": event.0, "customer": from.0,
+        "id": hex(content.id.as_bytes()), "at": time(at.0), "first": first,
+    });
+    let name = customer.and_then(|customer| customer.profile_name.as_deref());
+    if let Some(name) = name {
+        put(&mut value, "name", name);
+    }
+    if let Some(reference) = &content.reference {
+        put(&mut value, "ref", reference.as_str());
+    }
+    let (key, said) = body_json(&content.body);
+    put(&mut value, key, said);
+    value
+}
+
+/// What content says: one key, named by its kind.
+fn body_json(body: &Body) -> (&'static str, Value) {
+    match body {
+        Body::Text(text) => ("text", json!(text)),
+        Body::Answer(answer) => {
+            ("chosen", json!({"question": hex(answer.content.as_bytes()), "choice": answer.choice}))
+        }
+        Body::Reaction(reaction) => {
+            ("reaction", json!({"to": hex(reaction.content.as_bytes()), "emoji": reaction.emoji}))
+        }
+        Body::Choices(choices) => ("question", json!(choices.question)),
+        Body::Notification(notification) => ("notification", json!(notification.title)),
+        Body::ProfileName(name) => ("called", json!(name)),
+        Body::Goodbye => ("goodbye", json!(true)),
+        Body::Marks(_) | Body::Renewal | Body::Unknown => ("other", json!(true)),
+    }
+}
+
+/// A state's name, as JSON and tables have it.
+pub(super) fn state_name(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Queued => "queued",
+        MessageState::Accepted => "accepted",
+        MessageState::Delivered => "delivered",
+        MessageState::Unreadable => "unreadable",
+        MessageState::Expired => "expired",
+        MessageState::Refused(_) => "refused",
+        MessageState::Failed => "failed",
+    }
+}
+
+/// Milliseconds since the epoch in RFC 3339, to the second.
+pub(super) fn time(milliseconds: u64) -> Option<String> {
+    let second = i64::try_from(milliseconds / 1_000).ok()?;
+    Some(Timestamp::from_second(second).ok()?.to_string())
+}
+
+/// Minutes since the epoch in RFC 3339.
+pub(super) fn minute_time(minutes: u32) -> Option<String> {
+    time(u64::from(minutes) * 60_000)
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn put(value: &mut Value, key: &str, entry: impl Into<Value>) {
+    value.as_object_mut().unwrap_or(&mut Map::new()).insert(key.to_owned(), entry.into());
+}
+
+/// What content says, in words for a person at the business.
+pub(super) fn body_words(body: &Body) -> String {
+    match body {
+        Body::Text(text) => text.clone(),
+        Body::Answer(answer) => format!("chose: {}", answer.choice),
+        Body::Reaction(reaction) if reaction.emoji.is_empty() => "took a reaction back".to_owned(),
+        Body::Reaction(reaction) => format!("reacted: {}", reaction.emoji),
+        Body::Choices(choices) => choices.question.clone(),
+        Body::Notification(notification) => notification.title.clone(),
+        Body::ProfileName(name) => format!("is called {name} now"),
+        Body::Goodbye => "ended the conversation".to_owned(),
+        Body::Marks(_) | Body::Renewal | Body::Unknown => {
+            "sent what this version cannot show; update it".to_owned()
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The programs that people and businesses run, as processes.
+
+mod business;
+mod shop;
