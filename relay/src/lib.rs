@@ -20,6 +20,7 @@ pub mod config;
 pub mod telemetry;
 
 mod opening;
+mod random;
 mod relay;
 
 pub mod clock;

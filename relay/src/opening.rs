@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::decide::SWEPT_KEY;
 use crate::directory::Directory;
 use crate::keys::{self, Keys, KeysError};
+use crate::random::Pool;
 use crate::rows::View;
 use crate::space::SpaceProbe;
 use crate::store::{Fjall, OpenError, Store, Table};
@@ -174,7 +175,7 @@ pub(crate) fn open(
         store: store.clone(),
         keys: keys.clone(),
         clock: options.clock.clone(),
-        rng: Box::new(rng),
+        rng: Box::new(Pool::new(rng)),
         limits: config.limits(),
         wake,
         probe: options.probe.clone(),

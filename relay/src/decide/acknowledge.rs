@@ -30,7 +30,9 @@ impl Draft<'_> {
         }
         // One more than a channel can have in flight shows that more was acknowledged.
         let limit = UNACKNOWLEDGED_PER_CHANNEL_MAX + 1;
-        let mut waiting = self.facts.origins(&name, queue.acknowledged, limit)?;
+        // Behind `up_to` nothing need be opened.
+        let asked = usize::try_from(up_to.0 - queue.acknowledged.0).unwrap_or(usize::MAX);
+        let mut waiting = self.facts.origins(&name, queue.acknowledged, limit.min(asked))?;
         waiting.retain(|(sequence, _)| *sequence <= up_to);
         let is_full = limit <= waiting.len();
         waiting.retain(|(_, origin)| self.now.hour() < origin.expires);

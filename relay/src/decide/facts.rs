@@ -1,9 +1,14 @@
 //! What a request is decided on: the store as of the last commit, and over it what the requests
 //! before it in the same batch will write.
+//!
+//! Rows of the batch stay open until it is written: a queue that fifty requests of one batch count
+//! up is sealed once, not fifty times.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
+use getrandom::rand_core::CryptoRng;
 use plico_protocol::certificate::{Certificate, Serial};
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::{Address, AuthorityKey};
@@ -16,18 +21,36 @@ use crate::rows::{
     BadRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed, SubmissionRow,
     sequence_of, serial_key,
 };
-use crate::store::{Change, Entry, Reader, Table};
+use crate::store::{Change, Reader, Table};
 
 /// Facts of one batch.
 pub(crate) struct Facts<'a> {
     reader: &'a dyn Reader,
     /// What the batch wrote (`Some`) and removed (`None`) so far.
-    pending: BTreeMap<(Table, Vec<u8>), Option<Bytes>>,
+    pending: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Value>>>,
     pub(super) rows: &'a Rows,
     pub(super) ring: &'a Ring,
     pub(super) authority: &'a AuthorityKey,
     pub(super) directory: &'a Directory,
     pub(super) limits: &'a Limits,
+}
+
+/// A row as a decision leaves it.
+#[derive(Debug)]
+pub(crate) struct RowChange {
+    pub(super) table: Table,
+    pub(super) key: Vec<u8>,
+    /// None removes it.
+    pub(super) value: Option<Value>,
+}
+
+/// What a row holds.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// As it is on disk.
+    Stored(Bytes),
+    /// An encoding that is yet to be sealed.
+    Open(Bytes),
 }
 
 /// Keys, names and bounds that do not change during a batch.
@@ -47,16 +70,25 @@ impl<'a> Facts<'a> {
     }
 
     /// Shows a decision's changes to the requests that follow.
-    pub(crate) fn apply(&mut self, changes: Vec<Change>) {
-        for Change { table, key, value } in changes {
-            self.pending.insert((table, key), value);
+    pub(crate) fn apply(&mut self, changes: Vec<RowChange>) {
+        for RowChange { table, key, value } in changes {
+            self.pending.entry(table).or_default().insert(key, value);
         }
     }
 
-    /// Everything the batch writes, each row once.
-    pub(crate) fn into_changes(self) -> Vec<Change> {
-        let change = |((table, key), value)| Change { table, key, value };
-        self.pending.into_iter().map(change).collect()
+    /// Everything the batch writes, each row once, and sealed that should be.
+    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> Vec<Change> {
+        let mut changes = Vec::with_capacity(self.pending.values().map(BTreeMap::len).sum());
+        for (table, rows) in self.pending {
+            for (key, value) in rows {
+                let value = value.map(|value| match value {
+                    Value::Stored(bytes) => bytes,
+                    Value::Open(plain) => self.rows.seal(table, &key, &plain, fresh),
+                });
+                changes.push(Change { table, key, value });
+            }
+        }
+        changes
     }
 
     pub(super) fn queue(&self, address: &Address) -> Result<Option<QueueRow>, FactError> {
@@ -83,12 +115,11 @@ impl<'a> Facts<'a> {
         limit: usize,
     ) -> Result<Vec<(Sequence, OriginRow)>, FactError> {
         let from = queue.at(Sequence(after.0.saturating_add(1)));
-        let entries = self.scan(Table::Origins, queue.as_bytes(), &from, limit)?;
-        let origin = |entry: &Entry| {
-            let row = self.rows.open(&entry.key, &entry.value)?;
-            Ok((sequence_of(&entry.key).unwrap_or_default(), row))
-        };
-        entries.iter().map(origin).collect()
+        let rows = self.scan_sealed(queue.as_bytes(), &from, limit)?;
+        Ok(rows
+            .into_iter()
+            .map(|(key, row)| (sequence_of(&key).unwrap_or_default(), row))
+            .collect())
     }
 
     pub(super) fn prekeys(&self, account: &RowName) -> Result<Option<PrekeysRow>, FactError> {
@@ -102,50 +133,87 @@ impl<'a> Facts<'a> {
     pub(super) fn certificate(&self, serial: Serial) -> Result<Option<Certificate>, FactError> {
         let table = Table::Certificates.name();
         let value = self.get(Table::Certificates, &serial_key(serial))?;
-        let row = value.map(Certificate::decode).transpose();
+        let row = value.map(|value| Certificate::decode(value.into_bytes())).transpose();
         Ok(row.map_err(|error| BadRow::Form { table, error })?)
     }
 
     pub(super) fn sealed<R: Sealed>(&self, key: &[u8]) -> Result<Option<R>, FactError> {
         let value = self.get(R::TABLE, key)?;
-        Ok(value.map(|value| self.rows.open(key, &value)).transpose()?)
+        Ok(value.map(|value| self.open(key, value)).transpose()?)
     }
 
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, FactError> {
-        match self.pending.get(&(table, key.to_vec())) {
-            Some(pending) => Ok(pending.clone()),
-            None => Ok(self.reader.get(table, key)?),
-        }
-    }
-
-    /// As [`Reader::scan`], with the batch's changes laid over it.
-    pub(super) fn scan(
+    /// The keys at or after `from` that begin with `prefix`, at most `limit`.
+    pub(super) fn scan_keys(
         &self,
         table: Table,
         prefix: &[u8],
         from: &[u8],
         limit: usize,
-    ) -> Result<Vec<Entry>, FactError> {
-        let start = (table, prefix.max(from).to_vec());
+    ) -> Result<Vec<Bytes>, FactError> {
+        Ok(self.scan(table, prefix, from, limit)?.map(|(key, _)| key).collect())
+    }
+
+    /// The rows at or after `from` whose keys begin with `prefix`, at most `limit`.
+    pub(super) fn scan_sealed<R: Sealed>(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, R)>, FactError> {
+        let rows = self.scan(R::TABLE, prefix, from, limit)?;
+        rows.map(|(key, value)| Ok((key.clone(), self.open(&key, value)?))).collect()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, FactError> {
+        match self.pending.get(&table).and_then(|rows| rows.get(key)) {
+            Some(pending) => Ok(pending.clone()),
+            None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
+        }
+    }
+
+    fn open<R: Sealed>(&self, key: &[u8], value: Value) -> Result<R, BadRow> {
+        match value {
+            Value::Stored(sealed) => self.rows.open(key, &sealed),
+            Value::Open(plain) => {
+                R::decode(plain).map_err(|error| BadRow::Form { table: R::TABLE.name(), error })
+            }
+        }
+    }
+
+    /// As [`Reader::scan`], with the batch's changes laid over it.
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<impl Iterator<Item = (Bytes, Value)>, FactError> {
+        let start = prefix.max(from);
         let pending = || {
-            let within = |key: &Vec<u8>| key.starts_with(prefix);
-            self.pending
-                .range(start.clone()..)
-                .take_while(move |((t, k), _)| *t == table && within(k))
+            let rows = self.pending.get(&table).into_iter();
+            rows.flat_map(|rows| rows.range::<[u8], _>((Bound::Included(start), Bound::Unbounded)))
+                .take_while(|(key, _)| key.starts_with(prefix))
         };
         // Each pending removal can hide one stored row; so many more are read.
         let removed = pending().filter(|(_, value)| value.is_none()).count();
         let stored = self.reader.scan(table, prefix, from, limit.saturating_add(removed))?;
-        let mut merged: BTreeMap<Bytes, Bytes> =
-            stored.into_iter().map(|entry| (entry.key, entry.value)).collect();
-        for ((_, key), value) in pending() {
+        let stored = stored.into_iter().map(|entry| (entry.key, Value::Stored(entry.value)));
+        let mut merged: BTreeMap<Bytes, Value> = stored.collect();
+        for (key, value) in pending() {
             let key = Bytes::copy_from_slice(key);
             match value {
                 Some(value) => merged.insert(key, value.clone()),
                 None => merged.remove(&key),
             };
         }
-        let entry = |(key, value)| Entry { key, value };
-        Ok(merged.into_iter().take(limit).map(entry).collect())
+        Ok(merged.into_iter().take(limit))
+    }
+}
+
+impl Value {
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Stored(bytes) | Self::Open(bytes) => bytes,
+        }
     }
 }

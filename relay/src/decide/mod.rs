@@ -25,7 +25,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use facts::{Facts, Fixed};
+pub(crate) use facts::{Facts, Fixed, RowChange};
 pub(crate) use sweep::{SWEPT_KEY, sweep};
 
 use bytes::Bytes;
@@ -35,10 +35,11 @@ use plico_protocol::frame::RelayFrame;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Timestamp;
 
+use crate::decide::facts::Value;
 use crate::decide::submit::Submitted;
 use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Sealed};
-use crate::store::{Change, ReadError, Table};
+use crate::store::{ReadError, Table};
 use crate::writer::Event;
 
 /// Bounds of queues. Whoever exceeds one is refused `mailbox_full`; nothing younger than 30 days
@@ -71,7 +72,7 @@ impl Default for Limits {
 /// What is to be written and what follows once it is.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Vec<RowChange>,
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -160,16 +161,19 @@ impl Draft<'_> {
     }
 
     fn put<R: Sealed>(&mut self, key: impl Into<Vec<u8>>, value: &R) {
-        let change = self.facts.rows.put(key, value, self.fresh);
-        self.decision.changes.push(change);
+        self.change(R::TABLE, key, Some(Value::Open(value.encode().into())));
     }
 
     fn put_clear(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {
-        self.decision.changes.push(Change::put(table, key, value));
+        self.change(table, key, Some(Value::Stored(value.into())));
     }
 
     fn remove(&mut self, table: Table, key: impl Into<Vec<u8>>) {
-        self.decision.changes.push(Change::remove(table, key));
+        self.change(table, key, None);
+    }
+
+    fn change(&mut self, table: Table, key: impl Into<Vec<u8>>, value: Option<Value>) {
+        self.decision.changes.push(RowChange { table, key: key.into(), value });
     }
 
     fn wake(&mut self, event: Event) {

@@ -9,7 +9,7 @@ use plico_protocol::refusal::Code;
 
 use crate::decide::{Denied, Draft, FactError};
 use crate::rows::{OneTimeRow, PrekeysRow, RowName};
-use crate::store::{Entry, Table};
+use crate::store::Table;
 use crate::writer::Event;
 
 impl Draft<'_> {
@@ -107,10 +107,9 @@ impl Draft<'_> {
         let table = Table::OneTimePrekeys;
         let mut from = Vec::new();
         loop {
-            let page = self.facts.scan(table, name.as_bytes(), &from, PAGE_ROWS)?;
+            let page = self.facts.scan_sealed(name.as_bytes(), &from, PAGE_ROWS)?;
             let is_last = page.len() < PAGE_ROWS;
-            for Entry { key, value } in page {
-                let OneTimeRow(prekey) = self.facts.rows.open(&key, &value)?;
+            for (key, OneTimeRow(prekey)) in page {
                 if self.now.hour() < prekey.not_after {
                     return Ok(Some((key, prekey)));
                 }

@@ -84,12 +84,12 @@ impl Draft<'_> {
         let mut hour = from.min(now);
         while hour <= now && 0 < budget.hours && 0 < budget.rows {
             let bucket = self.facts.rows.bucket(index, hour);
-            let due = self.facts.scan(index, bucket.as_bytes(), &[], budget.rows)?;
-            for entry in &due {
-                if let Some((_, entry)) = entry.key.split_first_chunk::<16>() {
+            let due = self.facts.scan_keys(index, bucket.as_bytes(), &[], budget.rows)?;
+            for key in &due {
+                if let Some((_, entry)) = key.split_first_chunk::<16>() {
                     end(self, entry)?;
                 }
-                self.remove(index, entry.key.clone());
+                self.remove(index, key.clone());
             }
             budget.rows -= due.len();
             if budget.rows == 0 {

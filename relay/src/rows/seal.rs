@@ -46,7 +46,7 @@ impl Rows {
         fresh: &mut dyn CryptoRng,
     ) -> Change {
         let key = key.into();
-        let sealed = self.seal_bytes(R::TABLE, &key, &value.encode(), fresh);
+        let sealed = self.seal(R::TABLE, &key, &value.encode(), fresh);
         Change::put(R::TABLE, key, sealed)
     }
 
@@ -61,13 +61,14 @@ impl Rows {
         R::decode(plain).map_err(|error| BadRow::Form { table, error })
     }
 
-    fn seal_bytes(
+    /// Seals an encoding for its row.
+    pub(crate) fn seal(
         &self,
         table: Table,
         key: &[u8],
         plain: &[u8],
         fresh: &mut dyn CryptoRng,
-    ) -> Vec<u8> {
+    ) -> Bytes {
         let mut nonce = [0; NONCE_BYTES];
         fresh.fill_bytes(&mut nonce);
         let cipher = XChaCha20Poly1305::new(self.seal.expose_secret().into());
@@ -78,10 +79,10 @@ impl Rows {
         // Fails for more than 256 GiB only. Nothing is then stored in clear: an empty value does
         // not open.
         if done.is_err() {
-            return Vec::new();
+            return Bytes::new();
         }
         sealed.splice(..0, nonce);
-        sealed
+        sealed.into()
     }
 
     fn open_bytes(&self, table: Table, key: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

@@ -258,7 +258,8 @@ impl Core {
             answers.push(answer);
             effects.extend(more);
         }
-        Ok(Decided { answers, effects, changes: facts.into_changes() })
+        let changes = facts.into_changes(&mut **rng);
+        Ok(Decided { answers, effects, changes })
     }
 
     /// Keeps the directory current and gives what is left for subscribers.
