@@ -38,7 +38,7 @@ enum Command {
     Serve {
         #[command(flatten)]
         place: Place,
-        /// Where to listen: IP address and UDP port, such as 127.0.0.1:4433 or [::]:4433.
+        /// Where to listen: IP address and UDP port, such as 127.0.0.1:4433.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
     },
