@@ -18,5 +18,6 @@ mod operator;
 mod profile;
 mod programs;
 mod refusals;
+mod restore;
 mod structure;
 mod trust;

@@ -79,11 +79,12 @@
 //!
 //! # Limits of this version
 //!
-//! - A session on which the business was never heard, and whose messages it cannot open, is begun
-//!   again by itself, at most once a day, and what was sent on it goes out again under its id. A
-//!   session that worked and is lost is not: the application hears [`PersonEvent::SessionLost`] or
-//!   [`MessageState::Unreadable`].
-//! - Putting the state's file back to an older copy is not detected and may lose messages.
+//! - A session that one end lost is begun again by itself, at most once a day, and what was not
+//!   delivered goes out again under its id. Where that is not enough the application hears
+//!   [`PersonEvent::SessionLost`] or [`MessageState::Unreadable`].
+//! - A business goes on from [`Business::backup`] by [`Business::restore`]; devices repeat what they
+//!   sent since and keep. Who began to write after the backup is found when they write again. A
+//!   state's file put back by hand is noticed only once newer prekeys were published.
 //! - A business's hint and identity keys stay the same when its certificate is renewed.
 //! - One device for each person; 256 conversations at one relay.
 //! - A person's anonymous and proven connections have sockets of their own, and still one IP
@@ -140,7 +141,7 @@ pub use person::{
     ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent, LookUpError,
     Person, Profile, Received, Said, SendError, Trouble,
 };
-pub use state::{OpenError, Owner, Protection, StateError};
+pub use state::{BackupError, OpenError, Owner, Protection, RestoreError, StateError};
 
 pub use plico_endpoint::content::{BadContent, Body, Content};
 pub use plico_endpoint::id::ContentId;

@@ -72,7 +72,10 @@ pub struct Publication {
     pub signed: SignedPrekey<DhKey>,
     /// The signed ML-KEM-768 prekey.
     pub kem: SignedPrekey<KemKey>,
-    /// Further one-time prekeys with rising ids, at most 100.
+    /// One-time prekeys up to this id are void: a business that was restored from a backup lost
+    /// their private halves. 0 voids none.
+    pub void: PrekeyId,
+    /// Further one-time prekeys with rising ids above those that are void, at most 100.
     pub one_time: Vec<SignedPrekey<DhKey>>,
 }
 
@@ -95,8 +98,8 @@ pub enum BadPrekey {
     /// Id 0 means "none" and cannot name a key.
     #[error("prekey id 0 is reserved")]
     ZeroId,
-    /// One-time ids must rise.
-    #[error("one-time prekey ids must rise; {} does not", .0.0)]
+    /// One-time ids must rise, above those that are void.
+    #[error("one-time prekey ids must rise above those that are void; {} does not", .0.0)]
     Order(PrekeyId),
     /// The bundle is of another account than the one asked for.
     #[error("the bundle belongs to another account")]
@@ -188,7 +191,7 @@ impl Publication {
     pub fn verify(&self, account: &AccountKey, now: Hour) -> Result<(), BadPrekey> {
         self.signed.verify(PrekeyType::Signed, account, now)?;
         self.kem.verify(PrekeyType::Kem, account, now)?;
-        let mut last = PrekeyId(0);
+        let mut last = self.void;
         for prekey in &self.one_time {
             prekey.verify(PrekeyType::OneTime, account, now)?;
             if prekey.id <= last {
@@ -290,9 +293,10 @@ impl Wire for Bundle {
 
 impl Wire for Publication {
     fn write(&self, out: &mut Writer) {
-        let Self { signed, kem, one_time } = self;
+        let Self { signed, kem, void, one_time } = self;
         signed.write(out);
         kem.write(out);
+        void.write(out);
         out.count(one_time.len());
         for prekey in one_time {
             prekey.write(out);
@@ -302,9 +306,10 @@ impl Wire for Publication {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         let signed = Wire::read(reader)?;
         let kem = Wire::read(reader)?;
+        let void = Wire::read(reader)?;
         let count = reader.count("one_time", ONE_TIME_PREKEYS_PER_FRAME_MAX)?;
         let one_time = (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?;
-        Ok(Self { signed, kem, one_time })
+        Ok(Self { signed, kem, void, one_time })
     }
 }
 
@@ -382,11 +387,16 @@ mod tests {
     fn published_one_time_ids_must_rise() {
         let (bundle, account) = bundle();
         let again = bundle.one_time.clone().unwrap();
-        let publication = Publication {
+        let mut publication = Publication {
             signed: bundle.signed,
             kem: bundle.kem,
+            void: PrekeyId(0),
             one_time: vec![again.clone(), again],
         };
+        assert_eq!(publication.verify(&account, NOW), Err(BadPrekey::Order(PrekeyId(3))));
+        publication.one_time.pop();
+        assert_eq!(publication.verify(&account, NOW), Ok(()));
+        publication.void = PrekeyId(3);
         assert_eq!(publication.verify(&account, NOW), Err(BadPrekey::Order(PrekeyId(3))));
         assert_eq!(Publication::decode(publication.encode()), Ok(publication));
     }

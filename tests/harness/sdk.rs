@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plico_client::{
     Body, Business, BusinessEvent, Clock, Conversation, CustomerMessage, Link, Options, Person,
-    PersonEvent, Protection, Received, RelayLink,
+    PersonEvent, Protection, Received, RelayLink, RestoreError,
 };
 use plico_protocol::time::Timestamp;
 use plico_relay::clock::Clock as _;
@@ -78,7 +78,21 @@ impl Desk {
         (business, link)
     }
 
-    fn key(&self, name: &str) -> Protection {
+    /// Makes a business's state, where there is none, from a backup.
+    pub(crate) async fn restore(&self, backup: &str, handle: &str) -> Result<(), RestoreError> {
+        let (backup, path, key) = (self.path(backup), self.path(handle), self.key(handle));
+        Business::restore_with(self.options.clone(), backup, path, key).await
+    }
+
+    /// Deletes a state with its log, as a lost disk does.
+    pub(crate) fn lose(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).unwrap();
+        for log in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(self.path(&format!("{name}{log}")));
+        }
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Protection {
         Protection::key_file(self.path(&format!("{name}.key")))
     }
 }

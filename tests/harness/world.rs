@@ -62,6 +62,7 @@ impl Bank {
         Publication {
             signed: sign(PrekeyType::Signed, 1),
             kem: SignedPrekey::sign(PrekeyType::Kem, PrekeyId(2), end, kem, &self.account),
+            void: PrekeyId(0),
             one_time: (first..first + count).map(|id| sign(PrekeyType::OneTime, id)).collect(),
         }
     }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use plico_endpoint::id::ContentId;
 use plico_protocol::ticket::Category;
-use plico_protocol::time::{Minute, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
 
@@ -44,6 +44,8 @@ pub(crate) enum News {
     KeyChanged,
     /// Messages no longer open.
     SessionLost,
+    /// The business was restored from a backup of this hour, and so many messages go out again.
+    Restored { since: Hour, repeated: u32 },
     /// Something the application should show; the number is the owner's.
     Trouble { code: u16, text: String },
 }
@@ -158,6 +160,11 @@ impl Wire for Stored {
             }
             News::KeyChanged => out.u8(4),
             News::SessionLost => out.u8(5),
+            News::Restored { since, repeated } => {
+                out.u8(8);
+                since.write(out);
+                out.u32(*repeated);
+            }
             News::Trouble { code, text } => {
                 out.u8(6);
                 out.u16(*code);
@@ -178,6 +185,7 @@ impl Wire for Stored {
             4 => News::KeyChanged,
             5 => News::SessionLost,
             6 => News::Trouble { code: reader.u16()?, text: reader.text("text", TEXT_BYTES_MAX)? },
+            8 => News::Restored { since: Wire::read(reader)?, repeated: reader.u32()? },
             7 => News::First { content: reader.sized("content", CONTENT_BYTES_MAX)? },
             _ => return Err(DecodeError::BadValue { field: "news" }),
         };

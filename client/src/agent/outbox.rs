@@ -183,6 +183,11 @@ impl Outbox {
         entries.map(|(number, _)| *number).collect()
     }
 
+    /// Whether a message is not done.
+    pub(crate) fn is_open(&self, id: ContentId) -> bool {
+        self.entries.values().any(|entry| entry.id == id)
+    }
+
     /// What to ask the relay about: (number, peer, id).
     pub(crate) fn to_check(&self, now: Timestamp) -> Vec<(u64, u64, SubmitId)> {
         let due = self.entries.iter().filter(|(_, entry)| entry.at <= now);
@@ -359,6 +364,9 @@ impl Outbox {
                 return Ok(None);
             }
             Self::put(rows, number, &outgoing)?;
+            if !outgoing.tells(became) {
+                return Ok(Some(outgoing));
+            }
             if let Some(place) = outgoing.place {
                 history::became(rows, outgoing.peer, place, became)?;
             }

@@ -8,7 +8,7 @@
 //! out again under the same `submit_id`, and the relay stores them once.
 
 use bytes::Bytes;
-use plico_endpoint::id::ContentId;
+use plico_endpoint::id::{ContentId, SessionId};
 use plico_protocol::frame::{Submission, SubmissionState};
 use plico_protocol::id::SubmitId;
 use plico_protocol::limits::FRAME_BODY_BYTES_MAX;
@@ -52,6 +52,11 @@ pub(crate) struct Outgoing {
     pub(crate) content: Bytes,
     /// Its place in the conversation's history, if it has one.
     pub(crate) place: Option<u64>,
+    /// What ends tell one another, or what is repeated: the application hears of it only where
+    /// something that was delivered is no longer.
+    pub(crate) quiet: bool,
+    /// A business's: the session it was sealed on last.
+    pub(crate) session: Option<SessionId>,
     pub(crate) stage: Stage,
 }
 
@@ -93,6 +98,16 @@ impl Outgoing {
     pub(crate) fn done(&mut self, state: MessageState, now: Timestamp) {
         self.content = Bytes::new();
         self.stage = Stage::Done { state, at: now.hour() };
+    }
+
+    /// Whether the application hears that this became of it. A repeat that arrives is no news.
+    pub(crate) fn tells(&self, became: MessageState) -> bool {
+        use MessageState::{Accepted, Delivered, Expired, Failed, Queued, Refused, Unreadable};
+        let lost = match became {
+            Queued | Accepted | Delivered => false,
+            Unreadable | Expired | Refused(_) | Failed => self.place.is_some(),
+        };
+        !self.quiet || lost
     }
 
     /// Notes that the relay has it; the envelope is not needed again.
@@ -163,13 +178,15 @@ impl Wire for MessageState {
 
 impl Wire for Outgoing {
     fn write(&self, out: &mut Writer) {
-        let Self { peer, id, not_before, kind, content, place, stage } = self;
+        let Self { peer, id, not_before, kind, content, place, quiet, session, stage } = self;
         out.u64(*peer);
         id.write(out);
         out.u64(not_before.0);
         out.u8(*kind);
         out.sized(content);
         out.u64(place.unwrap_or(0));
+        out.u8(u8::from(*quiet));
+        out.optional(session.as_ref());
         stage.write(out);
     }
 
@@ -181,6 +198,8 @@ impl Wire for Outgoing {
             kind: reader.u8()?,
             content: reader.sized("content", CONTENT_BYTES_MAX)?,
             place: Some(reader.u64()?).filter(|place| *place != 0),
+            quiet: reader.flag("quiet")?,
+            session: reader.optional("has_session")?,
             stage: Wire::read(reader)?,
         })
     }

@@ -64,6 +64,7 @@ impl BusinessCore {
         self.subscribed = false;
         self.inbox_channel = None;
         self.drained = false;
+        self.trusted = false;
         self.publish_wanted = None;
         self.prekeys_due = Timestamp(0);
         self.profile.connection_lost();
@@ -89,7 +90,8 @@ impl BusinessCore {
             let inbox = Proving::Inbox(self.identity.inbox.clone());
             self.jobs.prove(lines, line, Job::ProveInbox, inbox);
         }
-        if account && inbox && !self.subscribed {
+        // An older copy of a state would take envelopes it cannot open from those who can.
+        if account && inbox && self.trusted && !self.subscribed {
             self.subscribed = lines.ask(line, Ask::Subscribe(self.identity.inbox.public()));
         }
     }

@@ -7,13 +7,15 @@ use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{Certificate, CertificateBody, CertificateRequest};
 use plico_protocol::frame::{Channel, RelayFrame};
 use plico_protocol::link::{Link, Pin, RelayLink};
+use plico_protocol::prekey::PrekeyId;
 use plico_protocol::ticket::Category;
-use plico_protocol::time::{Minute, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{CustomerMessage, Event, Trouble};
 use super::profile::{OwnProfile, ProfileDraft, ProfileError};
 use super::record::{CustomerRecord, Identity};
+use super::restored::Restore;
 use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
 use crate::about::About;
 use crate::agent::Core;
@@ -140,6 +142,13 @@ pub(super) struct BusinessCore {
     /// How many one-time prekeys to publish with the signed ones.
     pub(super) publish_wanted: Option<usize>,
     pub(super) profile: OwnProfile,
+    /// The relay's stock fits this state: it is no older copy.
+    pub(super) trusted: bool,
+    /// The hour that is stored as the one in which this business last ran.
+    pub(super) written: Option<Hour>,
+    pub(super) restore: Option<Restore>,
+    /// Up to which one-time prekeys the next publication voids those before.
+    pub(super) void: PrekeyId,
     pub(super) trouble: Option<Trouble>,
     pub(super) connecting: Vec<Connecting>,
     /// Who waits until a message left this machine.
@@ -166,7 +175,10 @@ impl BusinessCore {
         let identity = identity.ok_or(missing)?;
         let profile = OwnProfile::load(&mut state, &identity.account.public())?;
         let outbox = Outbox::load(&mut state, now)?;
-        state.write(|rows| Inbound::forget(rows, now.hour()))?;
+        let restore = state.write::<_, StateError>(|rows| {
+            Inbound::forget(rows, now.hour())?;
+            Restore::of(rows)
+        })?;
         Ok(Self {
             state,
             clock,
@@ -185,6 +197,10 @@ impl BusinessCore {
             prekeys_due: Timestamp(0),
             publish_wanted: None,
             profile,
+            trusted: false,
+            written: None,
+            restore,
+            void: PrekeyId(0),
             trouble: None,
             connecting: Vec::new(),
             waiting: Vec::new(),
@@ -197,8 +213,14 @@ impl BusinessCore {
         self.clock.now()
     }
 
-    /// The business's line, if it is up, proved both keys and has room.
+    /// The business's line, if it is up, proved both keys, has room and its relay knows no more of
+    /// this business than this state.
     pub(super) fn ready_line(&self, lines: &Lines) -> Option<LineId> {
+        self.proven_line(lines).filter(|_| self.trusted)
+    }
+
+    /// The business's line, if it is up, proved both keys and has room.
+    pub(super) fn proven_line(&self, lines: &Lines) -> Option<LineId> {
         let line = self.line?;
         let ready = self.proven == Proven { account: true, inbox: true };
         (ready && lines.is_up(line) && self.jobs.room(line)).then_some(line)
@@ -368,6 +390,7 @@ impl Core for BusinessCore {
 
     fn advance(&mut self, lines: &mut Lines) -> Result<Option<Timestamp>, StateError> {
         let now = self.now();
+        self.note_hour(now.hour())?;
         self.inbound.send(lines, now);
         self.keep_connected(lines);
         self.tend_prekeys(lines);
@@ -408,7 +431,7 @@ fn show(event: EventId, stored: Stored) -> Option<Event> {
         News::Trouble { code, text: _ } => {
             Event::Trouble { event, trouble: Trouble::from_number(code)? }
         }
-        News::KeyChanged | News::SessionLost => return None,
+        News::KeyChanged | News::SessionLost | News::Restored { .. } => return None,
     })
 }
 

@@ -95,6 +95,12 @@ pub enum Trouble {
         "this business runs twice and the other took the inbox over; stop one, then open this again"
     )]
     TakenOver,
+    /// The relay knows prekeys that this state never made: it is an older copy, put back without a
+    /// restore. Nothing is received or sent, because going on could repeat keys and lose messages.
+    #[error(
+        "this state is an older copy: the relay was given newer keys by this business since; restore it, as from a backup, to another path and open that"
+    )]
+    OlderCopy,
     /// The relay refused.
     #[error("the relay refused: {}", .0.text())]
     Refused(Code),
@@ -123,6 +129,7 @@ impl Trouble {
             Self::BadCertificate => OWN + 2,
             Self::CertificateNotValid => OWN + 3,
             Self::TakenOver => OWN + 4,
+            Self::OlderCopy => OWN + 5,
             Self::CertificateEnds { hours } => {
                 ENDS.saturating_add(u16::try_from(hours).unwrap_or(u16::MAX))
             }
@@ -135,7 +142,7 @@ impl Trouble {
         }
         let own = [Self::WrongAuthority, Self::OtherKeys, Self::BadCertificate]
             .into_iter()
-            .chain([Self::CertificateNotValid, Self::TakenOver]);
+            .chain([Self::CertificateNotValid, Self::TakenOver, Self::OlderCopy]);
         match number < OWN {
             true => Some(Self::Refused(Code::from_number(number))),
             false => own.into_iter().find(|trouble| trouble.number() == number),

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`core`] (commands, reports, what to do next), [`connecting`], [`prekeys`],
-//! [`profile`], [`receiving`], [`sending`].
+//! [`profile`], [`receiving`], [`sending`], [`restored`].
 
 mod connecting;
 mod core;
@@ -11,6 +11,7 @@ mod prekeys;
 mod profile;
 mod receiving;
 mod record;
+mod restored;
 mod sending;
 
 pub use event::{CustomerMessage, Event, Trouble};
@@ -36,7 +37,7 @@ use crate::agent::outgoing::MessageState;
 use crate::agent::{Handle, Stopped};
 use crate::connection::{ConnectError, Options};
 use crate::message::Message;
-use crate::state::{OpenError, Owner, Protection, State};
+use crate::state::{BackupError, OpenError, Owner, Protection, RestoreError, State};
 use record::Identity;
 
 /// Names a customer on this machine: one person's mailbox and identity key.
@@ -177,7 +178,7 @@ impl Business {
         crate::state::aside(move || {
             let mut state = State::create(&path, &protection, Owner::Business)?;
             identity.store(&mut state)?;
-            Ok(())
+            Ok::<_, OpenError>(())
         })
         .await?;
         Ok(request)
@@ -209,6 +210,58 @@ impl Business {
         let core = BusinessCore::load(state, options.clone())?;
         let agent = Handle::start(core, options);
         Ok(Self { agent, turn: tokio::sync::Mutex::default(), shown: Mutex::default() })
+    }
+
+    /// Copies a business's state as it is at this moment, also while another process runs on it.
+    /// Rows stay sealed and no key is asked for; keep the passphrase or key file elsewhere, for
+    /// without it the backup cannot be opened. The file appears whole, readable by its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; also where something is at the destination already.
+    pub async fn backup(
+        state: impl AsRef<Path>,
+        destination: impl AsRef<Path>,
+    ) -> Result<(), BackupError> {
+        let (state, destination) = (state.as_ref().to_owned(), destination.as_ref().to_owned());
+        crate::state::aside(move || crate::state::back_up(&state, &destination, Owner::Business))
+            .await
+    }
+
+    /// Makes a state from a backup, for when the state it was taken of is lost: `open` it then. It
+    /// never uses a key again that the lost state may have used, tells each customer the hour of
+    /// the backup, and devices repeat what they sent since. Whatever the business itself said since
+    /// is not in it. The lost state must never be opened again.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`]; also where a state is at the path already.
+    pub async fn restore(
+        backup: impl AsRef<Path>,
+        path: impl AsRef<Path>,
+        protection: Protection,
+    ) -> Result<(), RestoreError> {
+        Self::restore_with(Options::default(), backup, path, protection).await
+    }
+
+    /// The same with options, of which it uses the clock.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`].
+    pub async fn restore_with(
+        options: Options,
+        backup: impl AsRef<Path>,
+        path: impl AsRef<Path>,
+        protection: Protection,
+    ) -> Result<(), RestoreError> {
+        let (backup, path) = (backup.as_ref().to_owned(), path.as_ref().to_owned());
+        let now = options.clock.now();
+        crate::state::aside(move || {
+            let change = |rows: &crate::state::Rows<'_>| restored::prepare(rows, now);
+            crate::state::restore(&backup, &path, &protection, Owner::Business, change)
+        })
+        .await
     }
 
     /// The certificate request again.

@@ -33,7 +33,7 @@ impl BusinessCore {
     /// Asks what the relay holds when that is due: after connecting, and once a day.
     pub(super) fn tend_prekeys(&mut self, lines: &mut Lines) {
         let now = self.now();
-        let Some(line) = self.ready_line(lines) else { return };
+        let Some(line) = self.proven_line(lines) else { return };
         let busy = self.jobs.has(&Job::Stock) || self.jobs.has(&Job::Publish);
         if busy || now < self.prekeys_due {
             return;
@@ -47,8 +47,18 @@ impl BusinessCore {
         match frame {
             RelayFrame::Stock(stock) => {
                 self.prekeys_due = Timestamp(now.0.saturating_add(CHECK_MS));
+                let void_due = self.restore.is_some_and(|restore| restore.void_due);
+                self.trusted = void_due || !self.is_behind(stock)?;
+                if !self.trusted {
+                    self.prekeys_due = Timestamp(now.0.saturating_add(RETRY_MS));
+                    return self.trouble(Trouble::OlderCopy);
+                }
                 self.count_above(stock)?;
                 self.publish_wanted = self.lacks(stock)?;
+                if void_due {
+                    self.void = believed(stock.highest);
+                    self.publish_wanted = Some(ONE_TIME_PREKEYS_PER_FRAME_MAX);
+                }
                 if self.drained { self.forget_prekeys() } else { Ok(()) }
             }
             RelayFrame::Refused(refusal) => {
@@ -64,7 +74,7 @@ impl BusinessCore {
         let Some(line) = self.ready_line(lines) else { return Ok(()) };
         let Some(wanted) = self.publish_wanted.take() else { return Ok(()) };
         let now = self.now().hour();
-        let account = &self.identity.account;
+        let (account, void) = (&self.identity.account, self.void);
         let publication = self.state.write::<_, StateError>(|rows| {
             let pair = current_pair(rows, now)?;
             let end = now.plus(PREKEY_HOURS_MAX);
@@ -76,7 +86,7 @@ impl BusinessCore {
                 rows.put(Table::OneTimePrekey, Name::Number(number), &OneTime(prekey.clone()))?;
                 one_time.push(prekey);
             }
-            Ok(publication(&pair.signed, &pair.kem, &one_time, account))
+            Ok(publication(&pair.signed, &pair.kem, void, &one_time, account))
         })?;
         self.state.reached(Point::BeforePublish);
         let frame = ClientFrame::PublishPrekeys(Box::new(publication));
@@ -90,8 +100,31 @@ impl BusinessCore {
                 self.prekeys_due = Timestamp(self.now().0.saturating_add(RETRY_MS));
                 self.trouble(Trouble::Refused(refusal.code))
             }
+            RelayFrame::Stock(_) => self.voided(),
             _ => Ok(()),
         }
+    }
+
+    /// The relay hands out no prekey any more that was lost.
+    fn voided(&mut self) -> Result<(), StateError> {
+        self.void = PrekeyId(0);
+        let Some(restore) = self.restore.as_mut().filter(|restore| restore.void_due) else {
+            return Ok(());
+        };
+        restore.void_due = false;
+        let restore = *restore;
+        self.state.write(|rows| restore.put(rows))
+    }
+
+    /// Whether the relay was given prekeys that this state never made: then it is a copy from
+    /// before, and must not go on as if nothing had happened since.
+    pub(super) fn is_behind(&mut self, stock: &PrekeyStock) -> Result<bool, StateError> {
+        let (one_time, pair) = self.state.read(|rows| {
+            let one_time = rows.number_to_come(Table::OneTimePrekey)?;
+            Ok((one_time, rows.number_to_come(Table::SignedPrekey)?))
+        })?;
+        let highest = stock.signed.max(stock.kem);
+        Ok(one_time <= u64::from(stock.highest.0) || pair <= u64::from(highest.0))
     }
 
     /// Deletes private halves that no envelope can need any more. Called when the inbox is drained:
@@ -111,14 +144,13 @@ impl BusinessCore {
         })
     }
 
-    /// Follows the relay where it knows higher ids than this state: after the loss of a state, ids
-    /// from the beginning would be ignored, and people would get bundles nobody can open.
+    /// Follows the relay where it knows higher ids than a restored state: ids from before would be
+    /// ignored, and people would get bundles nobody can open.
     pub(super) fn count_above(&mut self, stock: &PrekeyStock) -> Result<(), StateError> {
         let now = self.now().hour();
-        let believed = |id: PrekeyId| if id.0 <= ID_BELIEVED_MAX { u64::from(id.0) } else { 0 };
-        let pair = believed(stock.signed).max(believed(stock.kem));
+        let pair = u64::from(believed(stock.signed).max(believed(stock.kem)).0);
         self.state.write(|rows| {
-            rows.count_above(Table::OneTimePrekey, believed(stock.highest))?;
+            rows.count_above(Table::OneTimePrekey, u64::from(believed(stock.highest).0))?;
             rows.count_above(Table::SignedPrekey, pair)?;
             if let Some((number, mut newest)) = newest_pair(rows)?
                 && number < pair
@@ -143,6 +175,11 @@ impl BusinessCore {
         let lacks = !held || left <= ONE_TIME_PREKEYS_LOW;
         Ok(lacks.then(|| ONE_TIME_PREKEYS_PER_FRAME_MAX.saturating_sub(left)))
     }
+}
+
+/// An id a relay names, unless no honest one could.
+fn believed(id: PrekeyId) -> PrekeyId {
+    if id.0 <= ID_BELIEVED_MAX { id } else { PrekeyId(0) }
 }
 
 impl Pair {

@@ -74,7 +74,7 @@ impl BusinessCore {
         let content = Content::decode(opened.content());
         let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
         self.state.write::<_, StateError>(|rows| {
-            put_session(rows, found.customer, &session, now)?;
+            put_session(rows, found.customer, &session, found.told, now)?;
             Inbound::remember(rows, &envelope.commitment(), outcome, now.hour())?;
             let (Ok(content), Some(mut customer)) =
                 (content, CustomerRecord::get(rows, found.customer)?)
@@ -86,6 +86,9 @@ impl BusinessCore {
             customer.session = id;
             put_content(rows, found.customer, customer, reply, &content, opened.content(), now)
         })?;
+        if !found.told {
+            self.tell_customer(found.customer)?;
+        }
         Ok(outcome)
     }
 
@@ -134,16 +137,18 @@ impl BusinessCore {
         };
         let now = self.now();
         let identity = handshake.identity();
-        self.state.write::<_, StateError>(|rows| {
+        let peer = self.state.write::<_, StateError>(|rows| {
             rows.put(Table::Replay, Name::Hidden(replay.as_bytes()), &Seen(now.hour()))?;
             if let Some(id) = one_time {
                 rows.delete(Table::OneTimePrekey, number(id))?;
             }
             let (id, customer) = join(rows, identity, reply.address, &session)?;
-            put_session(rows, id, &session, now)?;
+            put_session(rows, id, &session, false, now)?;
             Inbound::remember(rows, &envelope.commitment(), Outcome::Read, now.hour())?;
-            put_content(rows, id, customer, Some(reply), &content, opened.content(), now)
+            put_content(rows, id, customer, Some(reply), &content, opened.content(), now)?;
+            Ok(id)
         })?;
+        self.tell_customer(peer)?;
         Ok(Outcome::Read)
     }
 
@@ -195,11 +200,12 @@ fn put_session(
     rows: &Rows<'_>,
     customer: u64,
     session: &BusinessSession,
+    told: bool,
     now: Timestamp,
 ) -> Result<(), StateError> {
     let id = session.id();
     let bytes = bytes::Bytes::from_owner(session.to_bytes());
-    let record = SessionRecord { customer, received: now.hour(), bytes };
+    let record = SessionRecord { customer, received: now.hour(), told, bytes };
     rows.put(Table::Session, Name::Hidden(id.as_bytes()), &record)
 }
 

@@ -99,6 +99,15 @@ impl CustomerRecord {
         chosen.or(self.window.as_ref()).or(self.standing.as_ref()).copied()
     }
 
+    /// Whether service is free of charge now.
+    pub(super) fn is_in_window(&self, now: Minute) -> bool {
+        let fields = self.window.as_ref().and_then(|(ticket, _)| ticket.fields().ok());
+        fields.is_some_and(|fields| {
+            let service = fields.categories.contains(Category::Service);
+            service && fields.free_until.is_some_and(|end| now < end)
+        })
+    }
+
     /// Keeps a ticket, and gives what it states; none for one that another replaced already. A
     /// message may come late, on a session that another replaced.
     pub(super) fn take_ticket(
@@ -153,6 +162,8 @@ impl CustomerRecord {
 pub(super) struct SessionRecord {
     pub(super) customer: u64,
     pub(super) received: Hour,
+    /// A message on it said that this business was restored from a backup.
+    pub(super) told: bool,
     pub(super) bytes: bytes::Bytes,
 }
 
@@ -173,6 +184,7 @@ impl Wire for SessionRecord {
     fn write(&self, out: &mut Writer) {
         out.u64(self.customer);
         self.received.write(out);
+        out.u8(u8::from(self.told));
         out.sized(&self.bytes);
     }
 
@@ -180,6 +192,7 @@ impl Wire for SessionRecord {
         Ok(Self {
             customer: reader.u64()?,
             received: Wire::read(reader)?,
+            told: reader.flag("told")?,
             bytes: reader.sized("session", plico_endpoint::session::SESSION_BYTES_MAX)?,
         })
     }

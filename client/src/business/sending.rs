@@ -1,7 +1,8 @@
 //! A business's answers: ratchet step, seal, the customer's ticket, submission, and what became of
 //! them.
 
-use plico_endpoint::content::Content;
+use bytes::Bytes;
+use plico_endpoint::content::{Content, Restored};
 use plico_endpoint::id::ContentId;
 use plico_endpoint::session::{BusinessSession, SealError};
 use plico_protocol::envelope::EnvelopeBytes;
@@ -90,6 +91,8 @@ impl BusinessCore {
             kind: category.byte(),
             content: bytes.into(),
             place: None,
+            quiet: false,
+            session: None,
             stage: Stage::Waiting,
         }))
     }
@@ -147,10 +150,16 @@ impl BusinessCore {
         let Some(found) = found else {
             return self.outbox.finish(&mut self.state, number, MessageState::Failed, now);
         };
+        // What says nothing by itself costs nobody anything, and is said once.
+        if outgoing.quiet && (found.told || !customer.is_in_window(now.minute())) {
+            return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
+        }
         let table = Table::Session.label();
         let mut session = BusinessSession::from_bytes(&found.bytes)
             .map_err(|error| StateError::Unreadable { table, error })?;
-        let envelope = match session.seal_to_mailbox(&outgoing.content, &mut random::system()) {
+        let telling = self.to_tell(now).filter(|_| !found.told);
+        let content = telling_of(telling, &outgoing.content);
+        let envelope = match session.seal_to_mailbox(&content, &mut random::system()) {
             Ok(envelope) => envelope,
             Err(SealError::ChainFull) => {
                 // The person must be heard first.
@@ -170,9 +179,11 @@ impl BusinessCore {
         };
         outgoing.sealed(&submission, false);
         self.state.reached(Point::BeforeStore);
-        let bytes = bytes::Bytes::from_owner(session.to_bytes());
+        outgoing.session = Some(customer.session);
+        let bytes = Bytes::from_owner(session.to_bytes());
         self.state.write::<_, StateError>(|rows| {
-            rows.put(Table::Session, name, &SessionRecord { bytes, ..found })?;
+            let told = found.told || telling.is_some();
+            rows.put(Table::Session, name, &SessionRecord { bytes, told, ..found })?;
             Outbox::put(rows, number, &outgoing)
         })?;
         self.state.reached(Point::AfterStore);
@@ -210,6 +221,24 @@ impl BusinessCore {
         self.outbox.submitted(&mut self.state, message, frame, now).map(drop)
     }
 
+    /// A message that did not open goes out again once the customer began another session, under
+    /// its id; where it did not, the application hears of it.
+    fn unreadable(&mut self, number: u64) -> Result<(), StateError> {
+        let now = self.now();
+        let Some(mut outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
+            return Ok(());
+        };
+        let customer = self.state.read(|rows| CustomerRecord::get(rows, outgoing.peer))?;
+        let session = customer.map(|customer| customer.session);
+        if session.is_none() || outgoing.session == session {
+            return self.outbox.finish(&mut self.state, number, MessageState::Unreadable, now);
+        }
+        outgoing.stage = Stage::Waiting;
+        self.state.write(|rows| Outbox::put(rows, number, &outgoing))?;
+        self.outbox.note(number, &outgoing, now);
+        Ok(())
+    }
+
     pub(super) fn status_came(
         &mut self,
         message: u64,
@@ -217,13 +246,17 @@ impl BusinessCore {
     ) -> Result<(), StateError> {
         let now = self.now();
         match self.outbox.status(&mut self.state, message, frame, now)? {
-            // A business waits until it is written to.
-            Settled::Unreadable => {
-                self.outbox.finish(&mut self.state, message, MessageState::Unreadable, now)
-            }
+            Settled::Unreadable => self.unreadable(message),
             Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),
         }
     }
+}
+
+/// Content that says, if it should, that this business was restored.
+fn telling_of(restored: Option<Restored>, content: &Bytes) -> Bytes {
+    let decoded = restored.and_then(|_| Content::decode(content).ok());
+    let told = decoded.and_then(|decoded| Content { restored, ..decoded }.encode().ok());
+    told.map_or_else(|| content.clone(), Bytes::from)
 }
 
 /// Whether content waited here longer than it may be shown at all.

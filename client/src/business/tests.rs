@@ -24,13 +24,13 @@ use crate::agent::outgoing::{Outgoing, Stage};
 use crate::random;
 use crate::state::{Name, StateError, Table};
 
-struct Place {
-    core: BusinessCore,
-    _folder: tempfile::TempDir,
+pub(super) struct Place {
+    pub(super) core: BusinessCore,
+    folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let protection = Protection::key_file(folder.path().join("key"));
         let path = folder.path().join("state");
@@ -38,11 +38,41 @@ impl Place {
         let handle = BusinessHandle::new("bank").unwrap();
         Identity::new(handle, "The bank", "bank.example").store(&mut state).unwrap();
         let core = BusinessCore::load(state, Options::default()).unwrap();
-        Self { core, _folder: folder }
+        Self { core, folder }
+    }
+
+    /// Copies the state as it is.
+    pub(super) fn back_up(&mut self) {
+        let folder = self.folder.path();
+        let now = self.core.now().hour();
+        self.core.note_hour(now).unwrap();
+        crate::state::back_up(&folder.join("state"), &folder.join("backup"), Owner::Business)
+            .unwrap();
+    }
+
+    /// Loses the state and goes on from that copy.
+    pub(super) fn restored(self) -> Self {
+        let Self { core, folder } = self;
+        let now = core.now();
+        drop(core);
+        let path = folder.path().join("state");
+        std::fs::remove_file(&path).unwrap();
+        let (backup, protection) =
+            (folder.path().join("backup"), Protection::key_file(folder.path().join("key")));
+        let prepare = |rows: &crate::state::Rows<'_>| restored::prepare(rows, now);
+        crate::state::restore(&backup, &path, &protection, Owner::Business, prepare).unwrap();
+        let state = State::open(&path, &protection, Owner::Business).unwrap();
+        let core = BusinessCore::load(state, Options::default()).unwrap();
+        Self { core, folder }
     }
 
     /// A first message with this content.
     fn first(&mut self, content: &Content) -> Envelope {
+        self.begin(content).1
+    }
+
+    /// The same with the session it begins.
+    pub(super) fn begin(&mut self, content: &Content) -> (PersonSession, Envelope) {
         let now = self.core.now().hour();
         let pair = self
             .core
@@ -50,7 +80,7 @@ impl Place {
             .write::<_, StateError>(|rows| prekeys::current_pair(rows, now))
             .unwrap();
         let account = &self.core.identity.account;
-        let published = publication(&pair.signed, &pair.kem, &[], account);
+        let published = publication(&pair.signed, &pair.kem, PrekeyId(0), &[], account);
         let account = account.public();
         let bundle =
             Bundle { account, signed: published.signed, kem: published.kem, one_time: None };
@@ -59,16 +89,16 @@ impl Place {
         let rng = &mut random::system();
         let identity = IdentitySecret::generate(rng);
         let bytes = content.encode().unwrap();
-        PersonSession::initiate(&identity, &recipient, &bundle, &bytes, rng).unwrap().1
+        PersonSession::initiate(&identity, &recipient, &bundle, &bytes, rng).unwrap()
     }
 
-    fn customer(&mut self, id: u64) -> CustomerRecord {
+    pub(super) fn customer(&mut self, id: u64) -> CustomerRecord {
         self.core.state.read(|rows| CustomerRecord::get(rows, id)).unwrap().unwrap()
     }
 }
 
 /// A ticket opened at this minute, in this epoch.
-fn ticket(opened_at: u32, epoch: u32, window: bool) -> Ticket {
+pub(super) fn ticket(opened_at: u32, epoch: u32, window: bool) -> Ticket {
     let fields = TicketFields {
         categories: Categories::ALL,
         zone: Zone::UNKNOWN,
@@ -84,7 +114,7 @@ fn ticket(opened_at: u32, epoch: u32, window: bool) -> Ticket {
     Ticket::mint(&fields, TicketKeyId(1), &MacKey::new([3; 32]))
 }
 
-fn hello(ticket: Ticket) -> Content {
+pub(super) fn hello(ticket: Ticket) -> Content {
     let now = Timestamp(0);
     let mut content = Message::from(Body::Text("hello".to_owned())).into_content(now);
     let opening = TicketOpening::new([4; 32]);
@@ -160,6 +190,8 @@ fn what_cannot_be_sealed_ends_and_holds_nothing_up() {
         kind: Category::Service.byte(),
         content: vec![1; 65_500].into(),
         place: None,
+        quiet: false,
+        session: None,
         stage: Stage::Waiting,
     };
     let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
@@ -201,7 +233,8 @@ fn a_session_that_is_damaged_stops_the_agent_and_not_the_message_alone() {
     let envelope = place.first(&hello(ticket(10, 1, true)));
     place.core.take(&envelope).unwrap();
     let (customer, now) = (place.customer(1), place.core.now());
-    let damaged = SessionRecord { customer: 1, received: now.hour(), bytes: vec![0].into() };
+    let damaged =
+        SessionRecord { customer: 1, received: now.hour(), told: false, bytes: vec![0].into() };
     let name = Name::Hidden(customer.session.as_bytes());
     let put = |rows: &crate::state::Rows<'_>| rows.put(Table::Session, name, &damaged);
     place.core.state.write::<_, StateError>(put).unwrap();

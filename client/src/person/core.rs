@@ -363,6 +363,7 @@ impl Core for PersonCore {
         let now = self.now();
         self.tidy(now)?;
         self.inbound.send(lines, now);
+        self.answer_claims()?;
         self.keep_subscribed(lines);
         self.carry_wishes(lines)?;
         self.answer_asking(lines);
@@ -395,7 +396,7 @@ fn show(
     Some(match news {
         News::Message { content, category } => {
             let content = Content::decode(&content).ok()?;
-            if content.body == Body::Renewal {
+            if is_silent(&content.body) {
                 return None;
             }
             let from = talk.profile(now)?;
@@ -412,11 +413,24 @@ fn show(
             Event::KeyChanged { event, conversation, offered }
         }
         News::SessionLost => Event::SessionLost { event, conversation },
+        News::Restored { since, repeated } => {
+            Event::BusinessRestored { event, conversation, since, repeated }
+        }
         News::Trouble { code, text: _ } => {
             let trouble = Trouble::from_number(code)?;
             Event::Trouble { event, conversation, trouble }
         }
     })
+}
+
+/// Whether a body shows nothing: a ticket, or the marks of no message, with which a restored
+/// business says that it was restored.
+fn is_silent(body: &Body) -> bool {
+    match body {
+        Body::Renewal => true,
+        Body::Marks(marks) => marks.delivered.is_empty() && marks.read.is_empty(),
+        _ => false,
+    }
 }
 
 /// How long a line stays without use. For an anonymous one long enough for an exchange, short

@@ -5,7 +5,7 @@ use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{BadCertificate, CertificateBody, DomainCheck};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
-use plico_protocol::time::{Minute, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 
 use super::ConversationId;
 use crate::about::About;
@@ -50,14 +50,26 @@ pub enum Event {
         /// What the new certificate says.
         offered: Option<Profile>,
     },
-    /// Messages of the business no longer open on this device: a session that worked is lost, and
-    /// no other is begun by itself. What does not open at a business that was never heard on the
-    /// session is sent again on another without this event.
+    /// Messages of the business do not open on this device, and another session was begun today
+    /// already; the next is begun tomorrow. Otherwise a session is begun, and what was lost is sent
+    /// again, without this event.
     SessionLost {
         /// Names this event.
         event: EventId,
         /// In which conversation.
         conversation: ConversationId,
+    },
+    /// The business lost its state and went on from a backup. Everything this device still holds of
+    /// what it sent since goes out again; the business shows nothing twice.
+    BusinessRestored {
+        /// Names this event.
+        event: EventId,
+        /// In which conversation.
+        conversation: ConversationId,
+        /// The hour of the backup.
+        since: Hour,
+        /// How many messages go out again.
+        repeated: u32,
     },
     /// The conversation cannot go on until something is put right.
     Trouble {
@@ -180,6 +192,7 @@ impl Event {
             | Self::Window { event, .. }
             | Self::KeyChanged { event, .. }
             | Self::SessionLost { event, .. }
+            | Self::BusinessRestored { event, .. }
             | Self::Trouble { event, .. } => Some(*event),
             Self::Connection { .. } => None,
         }

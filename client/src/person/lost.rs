@@ -1,18 +1,21 @@
-//! A session the business cannot have: another handshake, and the same content again.
+//! A session that one end lost: another handshake, and the same content again.
 //!
-//! A first message that waits longer than the business keeps its prekeys does not open, and
-//! everything after it is of a session the business never had. SPEC.md §8.7 lets the person begin
-//! another with the same identity key and mailbox, so that the business finds the same customer.
-//! Once the business was heard on a session it had it: then the application decides.
+//! A message that does not open, at either end, says that the two no longer share a session: the
+//! business deleted the prekeys a first message needs, or went on from a backup. SPEC.md §8.7 lets
+//! the person begin another with the same identity key and mailbox, so that the business finds the
+//! same customer.
 
+use plico_endpoint::content::{Body, Reply};
 use plico_endpoint::session::SESSION_BYTES_MAX;
 use plico_protocol::time::Hour;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::core::{PersonCore, put_record};
 use super::record::{Standing, Started};
+use super::sending::BY_ITSELF;
 use crate::agent::outbox::Outbox;
-use crate::agent::outgoing::Stage;
+use crate::agent::outgoing::{Outgoing, Stage};
+use crate::message::Message;
 use crate::state::{Name, Rows, StateError, Table};
 
 /// A session that another replaced. It still receives: the business may have answered on it.
@@ -22,42 +25,92 @@ pub(super) struct Replaced {
 }
 
 impl PersonCore {
-    /// Begins another session where the business has never been heard on this one, at most once a
-    /// day; whether it did. What was sealed for the old one goes out again under its content id,
-    /// and the business drops what it knows.
+    /// Begins another session where messages did not open, at most once a day, or once an hour if
+    /// the last one begun was heard on; whether it did.
+    /// What was sealed for the old one goes out again under its content id, and the business drops
+    /// what it knows.
     pub(super) fn begin_again(&mut self, peer: u64) -> Result<bool, StateError> {
-        let now = self.now();
-        let Some(session) = self.session(peer)? else { return Ok(false) };
-        let replaced = self.state.read(|rows| Replaced::of(rows, peer))?;
-        let recent =
-            replaced.is_some_and(|replaced| now.hour() < replaced.at.plus(BEGIN_AGAIN_HOURS));
+        let now = self.now().hour();
+        let worked = self.session(peer)?.is_some_and(|session| session.has_received());
+        let rest = if worked { AFTER_WORKING_HOURS } else { BEGIN_AGAIN_HOURS };
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
-        let running =
-            talk.record.standing == Standing::Active && talk.record.started == Started::Yes;
-        if recent || session.has_received() || !running {
+        let record = &mut talk.record;
+        let running = record.standing == Standing::Active && record.started == Started::Yes;
+        let recent = record.begun_again.is_some_and(|at| now < at.plus(rest));
+        if recent || !running {
             return Ok(false);
         }
+        record.begun_again = Some(now);
+        self.replace_session(peer, false, |_| Ok(Vec::new()))?;
+        Ok(true)
+    }
+
+    /// Begins another session because the business's message did not open, and says so with the
+    /// ticket it has, where nothing else goes out; whether it did.
+    pub(super) fn greet_again(&mut self, peer: u64) -> Result<bool, StateError> {
+        let now = self.now();
+        let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
+        // A person who took every ticket back is not made to give one.
+        let Some((ticket, opening)) = talk.record.reply else { return Ok(false) };
+        let address = talk.record.address();
+        if !self.begin_again(peer)? {
+            return Ok(false);
+        }
+        if self.outbox.has_unaccepted(peer) {
+            return Ok(true);
+        }
+        let mut content = Message::from(Body::Renewal).into_content(now);
+        content.reply = Some(Reply { address, ticket, opening });
+        let Ok(bytes) = content.encode() else { return Ok(true) };
+        let greeting = Outgoing {
+            peer,
+            id: content.id,
+            not_before: now,
+            kind: BY_ITSELF,
+            content: bytes.into(),
+            place: None,
+            quiet: true,
+            session: None,
+            stage: Stage::Waiting,
+        };
+        self.outbox.push(&mut self.state, &greeting, now)?;
+        Ok(true)
+    }
+
+    /// Puts the present session aside, or drops it where the business does not know it, and queues
+    /// what was sealed for it again, with what `more` queues in the same transaction.
+    pub(super) fn replace_session(
+        &mut self,
+        peer: u64,
+        is_unknown: bool,
+        more: impl FnOnce(&Rows<'_>) -> Result<Vec<(u64, Outgoing)>, StateError>,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let session = self.session(peer)?;
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         talk.record.started = Started::No;
         talk.bundle = None;
         let (record, numbers) = (&talk.record, self.outbox.under_way(peer));
-        let again = self.state.write::<_, StateError>(|rows| {
-            let session = bytes::Bytes::from_owner(session.to_bytes());
-            Replaced { at: now.hour(), session }.put(rows, peer)?;
+        let queued = self.state.write::<_, StateError>(|rows| {
+            if let Some(session) = session.filter(|_| !is_unknown) {
+                let session = bytes::Bytes::from_owner(session.to_bytes());
+                Replaced { at: now.hour(), session }.put(rows, peer)?;
+            }
             rows.delete(Table::Session, Name::Number(peer))?;
             put_record(rows, peer, record)?;
-            let mut again = Vec::new();
+            let mut queued = more(rows)?;
             for number in numbers {
                 let Some(mut outgoing) = Outbox::get(rows, number)? else { continue };
                 outgoing.stage = Stage::Waiting;
                 Outbox::put(rows, number, &outgoing)?;
-                again.push((number, outgoing));
+                queued.push((number, outgoing));
             }
-            Ok(again)
+            Ok(queued)
         })?;
-        for (number, outgoing) in &again {
+        for (number, outgoing) in &queued {
             self.outbox.note(*number, outgoing, now);
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -92,3 +145,5 @@ impl Wire for Replaced {
 
 /// A business whose prekeys never open must not have its one-time keys used up.
 const BEGIN_AGAIN_HOURS: u32 = 24;
+/// A business that is restored twice in a day loses a session that worked.
+const AFTER_WORKING_HOURS: u32 = 1;

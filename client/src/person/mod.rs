@@ -3,7 +3,7 @@
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
 //! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
-//! begun again).
+//! begun again), [`restored`] (messages repeated).
 
 mod consent;
 mod core;
@@ -12,6 +12,7 @@ mod history;
 mod lost;
 mod receiving;
 mod record;
+mod restored;
 mod sending;
 mod talk;
 mod trust;

@@ -10,9 +10,9 @@ use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::Hour;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use super::core::PersonCore;
+use super::core::{PersonCore, put_record};
 use super::lost::Replaced;
-use super::record::Minted;
+use super::record::{Claim, Minted, Started};
 use crate::agent::history::{self, Direction, Kept};
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
@@ -69,15 +69,31 @@ impl PersonCore {
         };
         let (stepped, opened) = match self.open(peer, envelope)? {
             Ok(opened) => opened,
-            Err(OpenError::Duplicate) => return self.remember(&c2, Outcome::Read),
-            Err(OpenError::Unreadable) => return self.unreadable(peer, &c2),
+            // A repeat has the bytes it had. Others under its number are of a business that was
+            // restored, twice perhaps, from one backup.
+            Err(OpenError::Duplicate) if self.is_seen(&c2)? => {
+                return self.remember(&c2, Outcome::Read);
+            }
+            Err(OpenError::Duplicate | OpenError::Unreadable) => return self.unreadable(peer, &c2),
         };
         let content = Content::decode(opened.content());
         let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
         let now = self.now();
+        let restored = content.as_ref().ok().and_then(|content| content.restored);
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(outcome) };
+        if let Some(restored) = restored {
+            let on_replaced = matches!(stepped, Stepped::Replaced(..));
+            talk.record.claimed(Claim { restored, on_replaced });
+        }
+        talk.told_lost = false;
+        let record = &talk.record;
         self.state.write::<_, StateError>(|rows| {
             stepped.put(rows, peer)?;
+            if restored.is_some() {
+                put_record(rows, peer, record)?;
+            }
             Inbound::remember(rows, &c2, outcome, now.hour())?;
+            rows.put(Table::Seen, Name::Hidden(c2.as_bytes()), &now.hour())?;
             let Ok(content) = content else { return Ok(()) };
             if !Inbound::is_new(rows, content.id, now.hour())? {
                 return Ok(());
@@ -94,10 +110,12 @@ impl PersonCore {
             let news = News::Message { content: bytes, category };
             journal::push(rows, &Stored { peer, at: now, news })
         })?;
-        if let Some(talk) = self.talks.get_mut(&peer) {
-            talk.told_lost = false;
-        }
         Ok(outcome)
+    }
+
+    /// Whether this device opened an envelope before, however long its acknowledgement is past.
+    fn is_seen(&mut self, c2: &Commitment) -> Result<bool, StateError> {
+        self.state.read(|rows| rows.has(Table::Seen, Name::Hidden(c2.as_bytes())))
     }
 
     /// Opens an envelope on the session it is of: the present one, or the one before it, on which
@@ -151,9 +169,14 @@ impl PersonCore {
         Ok(outcome)
     }
 
-    /// A wanted message does not open: the application hears of it once.
+    /// A wanted message does not open: another session is begun, or, where that was tried today,
+    /// the application hears of it once.
     fn unreadable(&mut self, peer: u64, c2: &Commitment) -> Result<Outcome, StateError> {
+        if self.greet_again(peer)? {
+            return self.remember(c2, Outcome::Unreadable);
+        }
         if let Some(talk) = self.talks.get_mut(&peer)
+            && talk.record.started == Started::Yes
             && !core::mem::replace(&mut talk.told_lost, true)
         {
             self.tell(peer, News::SessionLost)?;

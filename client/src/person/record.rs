@@ -1,5 +1,6 @@
 //! A conversation as it is stored.
 
+use plico_endpoint::content::Restored;
 use plico_endpoint::primitives::dh::IdentitySecret;
 use plico_protocol::certificate::{Certificate, VerifiedCertificate};
 use plico_protocol::id::{AccountKey, Address, AuthorityKey, TicketCommitment, TicketOpening};
@@ -104,6 +105,20 @@ pub(super) struct Record {
     pub(super) opened: bool,
     pub(super) reply: Option<(Ticket, TicketOpening)>,
     pub(super) wishes: Vec<Wish>,
+    /// When a session was last begun again because messages did not open.
+    pub(super) begun_again: Option<Hour>,
+    /// The business was restored, and what it lost is yet to be repeated.
+    pub(super) claim: Option<Claim>,
+    /// Which restore was answered last, and when.
+    pub(super) answered: Option<(Timestamp, Hour)>,
+}
+
+/// What a restored business said, and on which session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) restored: Restored,
+    /// It came on the session before the present one, which the business thus does not know.
+    pub(super) on_replaced: bool,
 }
 
 impl Record {
@@ -123,6 +138,19 @@ impl Record {
             opened: false,
             reply: None,
             wishes: Vec::new(),
+            begun_again: None,
+            claim: None,
+            answered: None,
+        }
+    }
+
+    /// Notes that the business was restored, unless that was answered.
+    pub(super) fn claimed(&mut self, claim: Claim) {
+        if self.answered.is_none_or(|(answered, _)| answered != claim.restored.at) {
+            let earlier = self.claim.map_or(claim.restored.hour, |held| held.restored.hour);
+            let hour = earlier.min(claim.restored.hour);
+            let restored = Restored { hour, ..claim.restored };
+            self.claim = Some(Claim { restored, ..claim });
         }
     }
 
@@ -177,6 +205,13 @@ impl Wire for Record {
         for wish in &self.wishes {
             wish.write(out);
         }
+        out.optional(self.begun_again.as_ref());
+        out.optional(self.claim.as_ref());
+        out.u8(u8::from(self.answered.is_some()));
+        if let Some((restore, at)) = self.answered {
+            out.u64(restore.0);
+            at.write(out);
+        }
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -212,7 +247,27 @@ impl Wire for Record {
                 let count = reader.count("wishes", WISHES_MAX)?;
                 (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
             },
+            begun_again: reader.optional("has_begun_again")?,
+            claim: reader.optional("has_claim")?,
+            answered: match reader.flag("has_answered")? {
+                true => Some((Timestamp(reader.u64()?), Wire::read(reader)?)),
+                false => None,
+            },
         })
+    }
+}
+
+impl Wire for Claim {
+    fn write(&self, out: &mut Writer) {
+        let Self { restored: Restored { hour, at }, on_replaced } = self;
+        hour.write(out);
+        out.u64(at.0);
+        out.u8(u8::from(*on_replaced));
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let restored = Restored { hour: Wire::read(reader)?, at: Timestamp(reader.u64()?) };
+        Ok(Self { restored, on_replaced: reader.flag("on_replaced")? })
     }
 }
 

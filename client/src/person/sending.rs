@@ -69,8 +69,17 @@ impl PersonCore {
         let direction = Direction::Sent { state: MessageState::Queued };
         let kept = Kept { at: now, content: content.clone(), direction };
         let stage = Stage::Waiting;
-        let mut outgoing =
-            Outgoing { peer, id, not_before: now, kind, content, place: None, stage };
+        let mut outgoing = Outgoing {
+            peer,
+            id,
+            not_before: now,
+            kind,
+            content,
+            place: None,
+            quiet: false,
+            session: None,
+            stage,
+        };
         let number = self.state.write(|rows| {
             outgoing.place = Some(history::keep(rows, peer, &kept)?);
             Outbox::add(rows, &outgoing)
@@ -115,6 +124,8 @@ impl PersonCore {
             kind: BY_ITSELF,
             content: bytes.into(),
             place: None,
+            quiet: false,
+            session: None,
             stage: Stage::Waiting,
         };
         let number = self.outbox.push(&mut self.state, &outgoing, now)?;

@@ -208,6 +208,8 @@ fn content_that_cannot_be_sealed_ends_and_lets_the_next_pass() {
         kind: 1,
         content: vec![0xff; 40].into(),
         place: None,
+        quiet: false,
+        session: None,
         stage: Stage::Waiting,
     };
     let damaged = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
@@ -238,7 +240,7 @@ fn session() -> PersonSession {
     let (now, end) = (Hour(0), Hour(24));
     let signed = SignedPrekey::generate(PrekeyId(1), end, rng);
     let kem = KemPrekey::generate(PrekeyId(1), end, rng);
-    let published = publication(&signed, &kem, &[], &account);
+    let published = publication(&signed, &kem, PrekeyId(0), &[], &account);
     let account = account.public();
     let bundle = Bundle { account, signed: published.signed, kem: published.kem, one_time: None };
     let bundle = bundle.verify(&account, now, now).unwrap();

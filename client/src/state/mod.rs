@@ -5,16 +5,19 @@
 //! checkpointed keep them until then). A row's value is XChaCha20-Poly1305 under the data key with
 //! a random nonce; its associated data is table, row name and generation, so no row can stand in
 //! for another or claim another generation. Putting the whole file back to an older copy is not
-//! noticed. In the file one sees how many rows each table has, how long they are and how often
+//! noticed here; a business notices it at its relay. In the file one sees how many rows each table has, how long they are and how often
 //! they were written, and nothing else: names are numbers that count, or keyed hashes. So one
 //! sees how many conversations a person has, by number, and how many messages of each are kept.
 
+mod backup;
 mod key;
 mod lock;
 mod rows;
 mod seal;
 mod table;
 
+pub use backup::{BackupError, RestoreError};
+pub(crate) use backup::{back_up, restore};
 pub use key::Protection;
 pub(crate) use rows::Rows;
 pub(crate) use table::{Name, Table};
@@ -230,11 +233,11 @@ impl core::fmt::Display for Owner {
 }
 
 /// Opens a state on a thread that may block: Argon2id takes some tenths of a second.
-pub(crate) async fn aside<T: Send + 'static>(
-    open: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
-) -> Result<T, OpenError> {
+pub(crate) async fn aside<T: Send + 'static, E: From<io::Error> + Send + 'static>(
+    open: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     let opened = tokio::task::spawn_blocking(open).await;
-    opened.unwrap_or_else(|error| Err(OpenError::Io(io::Error::other(error))))
+    opened.unwrap_or_else(|error| Err(io::Error::other(error).into()))
 }
 
 /// Made before SQLite touches it, so that it is never readable by others.
@@ -248,8 +251,6 @@ fn create_file(path: &Path) -> io::Result<()> {
 
 fn connect(path: &Path) -> Result<Connection, StateError> {
     let database = Connection::open(path)?;
-    // With exclusive locking SQLite keeps the log's index in memory and no `-shm` file.
-    database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "secure_delete", "ON")?;

@@ -39,14 +39,17 @@ impl Rows<'_> {
         name: Name<'_>,
         value: &[u8],
     ) -> Result<(), StateError> {
-        let row = self.keys.name(table, name);
+        self.put_row(table, &self.keys.name(table, name), value)
+    }
+
+    fn put_row(&self, table: Table, row: &[u8], value: &[u8]) -> Result<(), StateError> {
         let generation = self
             .transaction
             .prepare_cached("SELECT generation FROM sealed WHERE kind = ?1 AND name = ?2")?
             .query_row(params![table as u8, row], |found| found.get::<_, i64>(0))
             .optional()?
             .map_or(1, |generation| generation.saturating_add(1));
-        let sealed = self.keys.cipher.seal(&associated_data(table, &row, generation), value);
+        let sealed = self.keys.cipher.seal(&associated_data(table, row, generation), value);
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO sealed (kind, name, generation, value)
@@ -116,6 +119,32 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// Deletes every row of a table. Numbers go on from where they were.
+    pub(crate) fn clear(&self, table: Table) -> Result<(), StateError> {
+        self.transaction
+            .prepare_cached("DELETE FROM sealed WHERE kind = ?1")?
+            .execute(params![table as u8])?;
+        Ok(())
+    }
+
+    /// Changes every row of a table, some at a time.
+    pub(crate) fn change_each<T: Wire>(
+        &self,
+        table: Table,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<(), StateError> {
+        let mut after = Vec::new();
+        loop {
+            let page = self.rows_after::<T>(table, &after)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            for (row, mut value) in page {
+                change(&mut value);
+                self.put_row(table, &row, &Zeroizing::new(value.encode()))?;
+            }
+        }
+    }
+
     /// Every row of a table whose names count, in their order.
     pub(crate) fn ordered<T: Wire>(&self, table: Table) -> Result<Vec<(u64, T)>, StateError> {
         self.numbered(table, None)
@@ -134,6 +163,12 @@ impl Rows<'_> {
     /// A number no row of this table ever had within a group.
     pub(crate) fn next_number_within(&self, table: Table, group: u64) -> Result<u64, StateError> {
         self.next_of(&[table.label().as_bytes(), &[0], &group.to_be_bytes()].concat())
+    }
+
+    /// The number [`Self::next_number`] would give.
+    pub(crate) fn number_to_come(&self, table: Table) -> Result<u64, StateError> {
+        let counter = Name::Hidden(table.label().as_bytes());
+        Ok(self.get::<Counter>(Table::Counter, counter)?.map_or(1, |counter| counter.0))
     }
 
     fn next_of(&self, counter: &[u8]) -> Result<u64, StateError> {
@@ -195,6 +230,27 @@ impl Rows<'_> {
         numbered.collect::<Option<_>>().ok_or(corrupt)
     }
 
+    fn rows_after<T: Wire>(
+        &self,
+        table: Table,
+        after: &[u8],
+    ) -> Result<Vec<(Vec<u8>, T)>, StateError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT name, generation, value FROM sealed
+             WHERE kind = ?1 AND ?2 < name ORDER BY name LIMIT ?3",
+        )?;
+        let found = statement.query_map(params![table as u8, after, PAGE_ROWS], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
+        })?;
+        found
+            .map(|row| {
+                let (name, generation, value) = row?;
+                let plain = self.keys.open(table, &name, generation, &value)?;
+                Ok((name, decode(table, plain)?))
+            })
+            .collect()
+    }
+
     fn rows<T: Wire>(
         &self,
         table: Table,
@@ -243,6 +299,9 @@ impl RowKeys {
             .ok_or(StateError::Corrupt { table: table.label() })
     }
 }
+
+/// Rows changed at a time: some 4 MiB of sessions.
+const PAGE_ROWS: u32 = 1_000;
 
 /// What counts rows.
 struct Counter(u64);

@@ -38,6 +38,10 @@ pub(crate) enum Table {
     History = 16,
     /// A business's own profile; what a person's device holds of others', by conversation.
     Profile = 17,
+    /// The backup a business was restored from; one row.
+    Restored = 18,
+    /// The hour in which a business last ran; one row.
+    Written = 19,
 }
 
 /// How a row is named.
@@ -77,6 +81,8 @@ impl Table {
             Self::Replay => "replay",
             Self::History => "history",
             Self::Profile => "profile",
+            Self::Restored => "restored",
+            Self::Written => "written",
         }
     }
 }

@@ -50,7 +50,7 @@
 //! let signed = SignedPrekey::generate(PrekeyId(1), tomorrow, &mut rng);
 //! let kem = KemPrekey::generate(PrekeyId(2), tomorrow, &mut rng);
 //! let one_time = OneTimePrekey::generate(PrekeyId(3), tomorrow, &mut rng);
-//! let published = prekeys::publication(&signed, &kem, &[one_time.clone()], &account);
+//! let published = prekeys::publication(&signed, &kem, PrekeyId(0), &[one_time.clone()], &account);
 //! let keys = BusinessKeys {
 //!     account: account.public(),
 //!     identity: identity.public().key(),

@@ -104,16 +104,19 @@ prekey!(
 /// Bytes of the longest, that of an ML-KEM prekey; a buffer that grew would leave copies behind.
 const SECRET_BYTES_MAX: usize = 4 + 4 + 64;
 
-/// Signs what a business publishes in one frame: at most 100 one-time prekeys, their ids rising.
+/// Signs what a business publishes in one frame: at most 100 one-time prekeys, their ids rising
+/// above `void`, up to which those published before are void; 0 voids none.
 pub fn publication(
     signed: &SignedPrekey,
     kem: &KemPrekey,
+    void: PrekeyId,
     one_time: &[OneTimePrekey],
     account: &AccountSecret,
 ) -> Publication {
     Publication {
         signed: signed.sign(account),
         kem: kem.sign(account),
+        void,
         one_time: one_time.iter().map(|prekey| prekey.sign(account)).collect(),
     }
 }

@@ -285,6 +285,6 @@ const ACKNOWLEDGE: u8 = 0x11;
 const SMALL_BYTES_MAX: usize = 128;
 const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 4 + SIZE_CLASSES[3];
 const PUBLISH_BYTES_MAX: usize =
-    104 + 1256 + 4 + 104 * crate::limits::ONE_TIME_PREKEYS_PER_FRAME_MAX;
+    104 + 1256 + 4 + 4 + 104 * crate::limits::ONE_TIME_PREKEYS_PER_FRAME_MAX;
 const PUBLISH_PROFILE_BYTES_MAX: usize = 4 + PROFILE_BYTES_MAX;
 const ACKNOWLEDGE_BYTES_MAX: usize = 2 + 8 + 4 + 8 * UNACKNOWLEDGED_PER_CHANNEL_MAX;

@@ -15,7 +15,7 @@ use crate::writer::Event;
 impl Draft<'_> {
     /// Ids up to the highest ever taken in are passed over, so that a repeated upload adds nothing
     /// and a key that was handed out never comes back; signed prekeys with a lower id than the
-    /// present one do not replace it. Once as many are stored as may be, the rest is left for
+    /// present one do not replace it. What is void is removed first. Once as many are stored as may be, the rest is left for
     /// another upload; expired ones do not count.
     pub(super) fn publish(
         &mut self,
@@ -23,7 +23,7 @@ impl Draft<'_> {
         publication: &Publication,
     ) -> Result<RelayFrame, Denied> {
         let name = self.facts.rows.prekeys(account);
-        let Publication { signed, kem, one_time } = publication;
+        let Publication { signed, kem, void, one_time } = publication;
         let mut row = match self.facts.prekeys(&name)? {
             Some(mut row) => {
                 if row.signed.id <= signed.id {
@@ -41,7 +41,7 @@ impl Draft<'_> {
                 one_time: 0,
             },
         };
-        self.first_one_time(&name, &mut row)?;
+        self.void_one_time(&name, &mut row, *void)?;
         for prekey in one_time {
             if prekey.id <= row.highest {
                 continue;
@@ -55,6 +55,26 @@ impl Draft<'_> {
         }
         self.put(*name.as_bytes(), &row);
         Ok(RelayFrame::Stock(row.stock()))
+    }
+
+    /// Removes what has expired and the ids up to `void`, and takes none of these in again: their
+    /// owner lost the private halves. Bounded by what an account may store.
+    fn void_one_time(
+        &mut self,
+        name: &RowName,
+        row: &mut PrekeysRow,
+        void: PrekeyId,
+    ) -> Result<(), FactError> {
+        let mut from = Vec::new();
+        while let Some((key, prekey)) = self.first_one_time(name, row, &from)?
+            && prekey.id <= void
+        {
+            from = [&key, [0].as_slice()].concat();
+            self.remove(Table::OneTimePrekeys, key);
+            row.one_time = row.one_time.saturating_sub(1);
+        }
+        row.highest = row.highest.max(void);
+        Ok(())
     }
 
     /// The oldest one-time prekey goes with the bundle and is gone from the store before anyone
@@ -83,7 +103,7 @@ impl Draft<'_> {
         row: &mut PrekeysRow,
     ) -> Result<Option<SignedPrekey<DhKey>>, FactError> {
         let stored = row.one_time;
-        let first = self.first_one_time(name, row)?;
+        let first = self.first_one_time(name, row, &[])?;
         let taken = first.map(|(key, prekey)| {
             self.remove(Table::OneTimePrekeys, key);
             row.one_time = row.one_time.saturating_sub(1);
@@ -96,16 +116,17 @@ impl Draft<'_> {
         Ok(taken)
     }
 
-    /// The oldest that has not expired, left where it is. Expired ones before it are removed and
+    /// The oldest from a key on that has not expired, left where it is. Expired ones before it are removed and
     /// counted off; writing the row is the caller's. Bounded by what an account may store, and no
     /// one is removed twice.
     fn first_one_time(
         &mut self,
         name: &RowName,
         row: &mut PrekeysRow,
+        from: &[u8],
     ) -> Result<Option<(Bytes, SignedPrekey<DhKey>)>, FactError> {
         let table = Table::OneTimePrekeys;
-        let mut from = Vec::new();
+        let mut from = from.to_vec();
         loop {
             let page = self.facts.scan_sealed(name.as_bytes(), &from, PAGE_ROWS)?;
             let is_last = page.len() < PAGE_ROWS;

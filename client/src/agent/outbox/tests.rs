@@ -45,6 +45,8 @@ impl Place {
             kind: 1,
             content: vec![id].into(),
             place: None,
+            quiet: false,
+            session: None,
             stage: Stage::Waiting,
         };
         self.outbox.push(&mut self.state, &outgoing, NOW).unwrap()

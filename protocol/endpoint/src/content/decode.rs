@@ -10,7 +10,7 @@ use super::check::bound;
 use super::proto::{self, content};
 use super::{
     Answer, BadContent, Body, Choice, Choices, Content, Field, MARKS_MAX, Marks, Notification,
-    Reaction, Reply,
+    Reaction, Reply, Restored,
 };
 use crate::id::ContentId;
 
@@ -29,11 +29,17 @@ impl Content {
             reply: message.reply.as_ref().map(Reply::from_proto).transpose()?,
             reference: message.r#ref,
             profile_name: message.profile_name,
-            restored: message.restored_hour.map(Hour),
+            restored: message.restored_hour.zip(message.restored_ms).map(Restored::from_proto),
             body: message.body.map_or(Ok(Body::Unknown), Body::from_proto)?,
         };
         content.check()?;
         Ok(content)
+    }
+}
+
+impl Restored {
+    fn from_proto((hour, ms): (u32, u64)) -> Self {
+        Self { hour: Hour(hour), at: Timestamp(ms) }
     }
 }
 

@@ -21,7 +21,8 @@ impl Content {
             reply: self.reply.as_ref().map(Reply::to_proto),
             r#ref: self.reference.clone(),
             profile_name: self.profile_name.clone(),
-            restored_hour: self.restored.map(|hour| hour.0),
+            restored_hour: self.restored.map(|restored| restored.hour.0),
+            restored_ms: self.restored.map(|restored| restored.at.0),
             body: Some(self.body.to_proto()?),
         };
         Ok(message.encode_to_vec())

@@ -79,10 +79,19 @@ pub struct Content {
     pub reference: Option<String>,
     /// How the person wishes to be called.
     pub profile_name: Option<String>,
-    /// The hour of the backup the sender was restored from.
-    pub restored: Option<Hour>,
+    /// The backup the sender was restored from.
+    pub restored: Option<Restored>,
     /// What it says.
     pub body: Body,
+}
+
+/// A business lost its state and goes on from a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The hour of the backup: what was sent since may be lost.
+    pub hour: Hour,
+    /// When it was restored, by the business's clock; names the restore.
+    pub at: Timestamp,
 }
 
 /// A person's address and consent.

@@ -156,13 +156,19 @@ impl Ratchet {
         Ok(Step { key, next: Self { ad: self.ad.clone(), root, sending, receiving } })
     }
 
-    /// Passes over up to `numbers` message numbers of the sending chain; gives how many. A state
-    /// restored from a backup may have used them already, and a key must not be used twice.
-    pub(crate) fn skip_sending(&mut self, numbers: u32) -> u32 {
-        match &mut self.sending {
-            Sending::Chain(chain) => chain.skip(numbers),
-            Sending::Deferred(_) => 0,
-        }
+    /// Passes over up to `numbers` message numbers of the sending chain, which is begun if it was
+    /// not; gives how many. A state restored from a backup may have used them already: those of a
+    /// present chain under the same keys, those of a chain to come under another ratchet key but
+    /// the same header key, so that the peer would take them for repeats.
+    pub(crate) fn skip_sending(
+        &mut self,
+        numbers: u32,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<u32, SealError> {
+        let (root, mut chain) = self.sending_chain(rng)?;
+        let skipped = chain.skip(numbers);
+        (self.root, self.sending) = (root, Sending::Chain(chain));
+        Ok(skipped)
     }
 
     pub(crate) fn ad(&self) -> &AssociatedData {

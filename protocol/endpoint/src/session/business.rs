@@ -73,9 +73,20 @@ impl BusinessSession {
     }
 
     /// Passes over up to `numbers` numbers of the sending chain, and gives how many. For a state
-    /// restored from a backup, which may have sent under them since.
-    pub fn skip_sending(&mut self, numbers: u32) -> u32 {
-        self.0.ratchet.skip_sending(numbers)
+    /// restored from a backup, which may have sent under them since. A state restored twice from
+    /// one backup passes over the same numbers; keys differ all the same, because the header's
+    /// random nonce enters each message's keys.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`], if a chain has to begin and the person's ratchet key allows none; then the
+    /// session is as it was.
+    pub fn skip_sending(
+        &mut self,
+        numbers: u32,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<u32, SealError> {
+        self.0.ratchet.skip_sending(numbers, rng)
     }
 
     /// SID, as a hint names it.

@@ -21,6 +21,7 @@ fn publication(ids: impl IntoIterator<Item = u32>, signed: u32, end: Hour) -> Bo
             &by,
         ),
         kem: SignedPrekey::sign(PrekeyType::Kem, PrekeyId(signed), end, kem, &by),
+        void: PrekeyId(0),
         one_time: ids.into_iter().map(one_time).collect(),
     })
 }
@@ -57,6 +58,26 @@ fn a_one_time_prekey_is_handed_out_once_oldest_first_and_never_comes_back() {
         assert_eq!(taken(desk), Some(10));
         desk.pass_hours(48);
         assert_eq!(code(desk.call(take)), Code::NoPrekeys, "the signed ones ended");
+    });
+}
+
+#[test]
+fn void_one_time_prekeys_are_neither_handed_out_nor_taken_in_again() {
+    scenario(|desk| {
+        let (soon, end) = (desk.now.hour().plus(1), desk.now.hour().plus(48));
+        publish(desk, publication(1..=20, 1, soon));
+        publish(desk, publication(21..=60, 1, end));
+        desk.pass_hours(1);
+        let mut restored = publication([70, 71], 2, end);
+        restored.void = PrekeyId(50);
+        assert_eq!(publish(desk, restored), (2, 12), "51 to 60 are not void");
+        assert_eq!(publish(desk, publication([50, 60, 71], 2, end)), (2, 12));
+        let ids: Vec<_> = core::iter::from_fn(|| taken(desk)).collect();
+        assert_eq!(ids, [51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 70, 71]);
+        let mut ahead = publication([], 2, end);
+        ahead.void = PrekeyId(90);
+        assert_eq!(publish(desk, ahead), (2, 0));
+        assert_eq!(publish(desk, publication([90, 91], 2, end)), (2, 1));
     });
 }
 
