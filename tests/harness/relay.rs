@@ -48,8 +48,18 @@ impl TestRelay {
         Self::start_with(|_| ()).await
     }
 
+    /// Starts with its clock so many days before the real time, for programs that read no other.
+    pub(crate) async fn start_days_ago(days: u64) -> Self {
+        let now = plico_relay::clock::SystemClock.now();
+        Self::start_at(Timestamp(now.0 - days * 24 * 3_600_000), |_| ()).await
+    }
+
     /// Starts with settings of the test's choice.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_at(BEGINNING, change).await
+    }
+
+    async fn start_at(now: Timestamp, change: impl FnOnce(&mut Config)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut config = Config {
             listen: own_address(),
@@ -58,7 +68,7 @@ impl TestRelay {
             ..Config::default()
         };
         change(&mut config);
-        let clock = Arc::new(TestClock(AtomicU64::new(BEGINNING.0)));
+        let clock = Arc::new(TestClock(AtomicU64::new(now.0)));
         let space = Arc::new(Space(AtomicU64::new(u64::MAX)));
         let relay = Self::run(&config, &clock, &space).await;
         Self { relay, config, home, clock, space }

@@ -1,4 +1,7 @@
-//! The programs that people and businesses run, as processes.
+//! The programs that people and businesses run, as processes: in a terminal, and from scripts.
 
 mod business;
+mod chat;
+mod scripts;
 mod shop;
+mod terminal;

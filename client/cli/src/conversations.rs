@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::place::Place;
 use crate::progress::waiting;
 use crate::text::clean_line;
+use crate::wording::business;
 use crate::{Options, say};
 
 /// Lists the conversations of a state.
@@ -29,9 +30,7 @@ impl Conversations {
 /// The verified name and domain of a conversation's business, or why it is not known.
 pub(crate) async fn business_name(chat: &Conversation) -> String {
     match waiting("asking who the business is", chat.business()).await {
-        Ok(profile) => {
-            format!("{} ({})", clean_line(&profile.display_name), clean_line(&profile.domain))
-        }
+        Ok(profile) => business(&profile),
         Err(error) => format!("(not known: {})", clean_line(&error.to_string())),
     }
 }

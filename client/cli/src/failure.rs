@@ -129,6 +129,11 @@ impl Failure {
         )
     }
 
+    /// Whether SQLite could not write, and did not say why.
+    pub(crate) fn is_io_error(&self) -> bool {
+        self.status == Status::BadState && self.why.contains("disk I/O error")
+    }
+
     /// Prints it and gives the exit code.
     pub(crate) fn complain(&self) -> ExitCode {
         remark(self);
@@ -246,7 +251,7 @@ impl From<LookUpError> for Failure {
 }
 
 /// Whether SQLite ran out of space. Its code is gone by the time an agent says why it stopped; the
-/// text is fixed (`sqlite3_errstr(SQLITE_FULL)`). A file that may not grow is an I/O error to it.
+/// text is fixed (`sqlite3_errstr(SQLITE_FULL)`).
 fn is_disk_full(text: &str) -> bool {
     text.contains("database or disk is full")
         || text.contains("No space left on device")

@@ -8,7 +8,14 @@ mod place;
 mod progress;
 mod text;
 
+mod json;
+mod link;
+mod wording;
+
+mod chat;
 mod conversations;
+mod inbox;
+mod send;
 
 mod business;
 
@@ -17,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use plico_client::Owner;
 
 use failure::Failure;
 
@@ -37,6 +45,12 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Talks with a business.
+    Chat(chat::Chat),
+    /// Sends a text to the business of a link and waits until it arrived.
+    Send(send::Send),
+    /// Prints what came since it was last asked, each message once.
+    Inbox(inbox::Inbox),
     /// Lists the conversations of this device.
     Conversations(conversations::Conversations),
     /// A business: its keys, its certificate, its answers.
@@ -80,6 +94,18 @@ pub fn main_with(options: Options) -> ExitCode {
 
 async fn run(command: Command, options: &Options) -> Result<(), Failure> {
     match command {
+        Command::Chat(command) => {
+            let place = command.place.clone();
+            place.explained(Owner::Person, command.run(options).await)
+        }
+        Command::Send(command) => {
+            let place = command.place.clone();
+            place.explained(Owner::Person, command.run(options).await)
+        }
+        Command::Inbox(command) => {
+            let place = command.place.clone();
+            place.explained(Owner::Person, command.run(options).await)
+        }
         Command::Conversations(command) => command.run(options).await,
         Command::Business(command) => business::run(command, options).await,
         Command::Completions { shell } => {
@@ -149,7 +175,7 @@ mod tests {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut CommandLine::command(), "plico", &mut script);
             let script = String::from_utf8(script).unwrap();
-            for command in ["conversations", "business", "completions"] {
+            for command in ["chat", "send", "inbox", "conversations", "business", "completions"] {
                 assert!(script.contains(command), "{shell} lacks {command}");
             }
         }

@@ -74,6 +74,15 @@ impl Place {
         }
     }
 
+    /// Tells a full disk from a broken one: where a file may not grow, SQLite knows only an I/O
+    /// error, so the disk is asked.
+    pub(crate) fn explained(&self, owner: Owner, done: Result<(), Failure>) -> Result<(), Failure> {
+        done.map_err(|failure| match self.path(owner) {
+            Ok(path) if failure.is_io_error() && !has_room(&path) => Failure::disk_full(),
+            _ => failure,
+        })
+    }
+
     /// Opens a person's state, or makes one if `make`.
     pub(crate) async fn open_person(
         &self,
@@ -125,6 +134,17 @@ pub(crate) fn make_parent(path: &Path) -> Result<(), Failure> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let what = format!("The directory {} cannot be made.", parent.display());
     builder.create(parent).map_err(|error| Failure::file(what, &error))
+}
+
+/// Whether a file beside the state can take what a message takes.
+fn has_room(state: &Path) -> bool {
+    let mut name = state.as_os_str().to_owned();
+    name.push(".room");
+    let room = Path::new(&name);
+    let wrote = std::fs::write(room, vec![0; ROOM_BYTES]);
+    // Never made where it could not be written.
+    let _ = std::fs::remove_file(room);
+    wrote.is_ok()
 }
 
 fn missing(path: &Path) -> Failure {
@@ -204,3 +224,5 @@ fn checked(passphrase: Zeroizing<String>) -> Result<Protection, Failure> {
 }
 
 const PASSPHRASE_BYTES_MAX: usize = 4096;
+/// The largest envelope, twice.
+const ROOM_BYTES: usize = 128 * 1024;

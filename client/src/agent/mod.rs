@@ -78,16 +78,17 @@ enum Request<C> {
 impl<C: Send + 'static> Handle<C> {
     /// Starts an agent.
     pub(crate) fn start<K: Core<Command = C>>(core: K, options: Options) -> Self {
-        let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+        let (requests, mut requested) = mpsc::channel(REQUESTS_MAX);
         let fate = Arc::new(OnceLock::new());
         let told = Arc::clone(&fate);
         let _task: JoinHandle<()> = tokio::spawn(async move {
-            let (closing, stopped) = match run(core, requested, options).await {
+            let (closing, stopped) = match run(core, &mut requested, options).await {
                 Ok(closing) => (closing, Stopped::Closed),
                 Err(error) => (None, Stopped::State(error.to_string())),
             };
             let _ = told.set(stopped);
-            drop(closing);
+            // Only now does whoever asks to close it learn that it is gone, and why.
+            drop((requested, closing));
         });
         Self { requests, fate }
     }
@@ -140,7 +141,7 @@ impl<C> core::fmt::Debug for Handle<C> {
 /// Runs until closed; gives back who asked for it, to be told once everything is gone.
 async fn run<K: Core>(
     mut core: K,
-    mut requests: mpsc::Receiver<Request<K::Command>>,
+    requests: &mut mpsc::Receiver<Request<K::Command>>,
     options: Options,
 ) -> Result<Option<oneshot::Sender<()>>, StateError> {
     let clock = Arc::clone(&options.clock);

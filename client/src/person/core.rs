@@ -39,6 +39,7 @@ pub(super) enum Command {
     Agree { peer: u64, answer: oneshot::Sender<()> },
     State { id: ContentId, answer: oneshot::Sender<Option<MessageState>> },
     History { peer: u64, before: Option<u64>, most: usize, answer: oneshot::Sender<Vec<Said>> },
+    Window { peer: u64, answer: oneshot::Sender<Option<Minute>> },
     NextEvent { handled: Option<EventId>, answer: oneshot::Sender<Event> },
     Handled { id: EventId, answer: oneshot::Sender<()> },
 }
@@ -310,6 +311,10 @@ impl Core for PersonCore {
             }
             Command::History { peer, before, most, answer } => {
                 let _ = answer.send(self.history(peer, before, most)?);
+            }
+            Command::Window { peer, answer } => {
+                let talk = self.talks.get(&peer);
+                let _ = answer.send(talk.and_then(|talk| talk.record.window()));
             }
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {

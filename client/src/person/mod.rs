@@ -28,6 +28,7 @@ use plico_endpoint::id::ContentId;
 use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
 use plico_protocol::link::Link;
 use plico_protocol::ticket::BadTerms;
+use plico_protocol::time::Minute;
 
 use self::core::{Command, PersonCore};
 use crate::agent::journal::EventId;
@@ -250,6 +251,17 @@ impl Conversation {
     /// [`Stopped`].
     pub async fn state(&self, id: ContentId) -> Result<Option<MessageState>, Stopped> {
         self.agent.ask(|answer| Command::State { id, answer }).await
+    }
+
+    /// The end of the free window that the business was last given, past or to come; none before
+    /// the first message went out.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn window(&self) -> Result<Option<Minute>, Stopped> {
+        let peer = self.id.0;
+        self.agent.ask(|answer| Command::Window { peer, answer }).await
     }
 
     /// What was said: the newest messages before a place, oldest first, at most `most` and never

@@ -7,7 +7,7 @@ use plico_protocol::id::{AccountKey, Address, AuthorityKey, TicketCommitment, Ti
 use plico_protocol::link::{Link, Pin};
 use plico_protocol::signature::MailboxSecret;
 use plico_protocol::ticket::{BadTerms, Categories, Category, Terms, Ticket};
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use crate::random;
@@ -122,6 +122,12 @@ pub(super) struct Claim {
 }
 
 impl Record {
+    /// The end of the free window that the business was last given, past or to come.
+    pub(super) fn window(&self) -> Option<Minute> {
+        let (ticket, _) = self.reply.as_ref()?;
+        ticket.fields().ok()?.free_until
+    }
+
     /// A conversation with keys of its own: two businesses cannot compare notes.
     pub(super) fn new(link: Link) -> Self {
         Self {

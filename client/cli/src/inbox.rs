@@ -1,0 +1,93 @@
+//! `plico inbox`: what businesses wrote, for scripts.
+
+use std::time::Duration;
+
+use clap::Args;
+use plico_client::{Person, PersonEvent};
+use tokio::time::{Instant, timeout_at};
+
+use crate::failure::{Failure, Status};
+use crate::place::Place;
+use crate::wording::{body, business, restored, state_name};
+use crate::{Options, json, say};
+
+/// Prints what came since it was last asked, each message once.
+#[derive(Debug, Args)]
+#[command(after_long_help = json::SCHEMA)]
+pub(crate) struct Inbox {
+    /// Waits for a message, and ends with status 11 if none comes in time.
+    #[arg(long)]
+    wait: bool,
+    /// Seconds: how long to listen; with --wait, how long to wait (for ever if not given).
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Prints a JSON line for each event, of messages sent too.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+impl Inbox {
+    pub(crate) async fn run(self, options: &Options) -> Result<(), Failure> {
+        let mut person = self.place.open_person(options, false).await?.announce();
+        let found = self.listen(&mut person).await;
+        // Why the state failed is known once it is closed.
+        person.close().await?;
+        if self.wait && !found? {
+            let what = "No message came in time.";
+            let why = "No business wrote, or the relay could not be reached meanwhile.";
+            return Err(Failure::new(Status::TimedOut, what, why, "Run the command again."));
+        }
+        Ok(())
+    }
+
+    /// Whether a message came.
+    async fn listen(&self, person: &mut Person) -> Result<bool, Failure> {
+        let seconds = self.timeout.or((!self.wait).then_some(LISTEN_SECONDS));
+        let seconds = seconds.unwrap_or(SECONDS_MAX).min(SECONDS_MAX);
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        while let Ok(event) = timeout_at(deadline, person.next_event()).await {
+            let event = event?;
+            self.tell(&event);
+            if self.wait && matches!(event, PersonEvent::Message(_)) {
+                // Printed: it must not come again.
+                if let Some(id) = event.id() {
+                    person.handled(id).await?;
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn tell(&self, event: &PersonEvent) {
+        if self.json {
+            if let Some(line) = json::event(event) {
+                say(line);
+            }
+            return;
+        }
+        match event {
+            PersonEvent::Message(message) => {
+                say(format_args!("{}: {}", business(&message.from), body(&message.content.body)));
+            }
+            PersonEvent::Sent { id, state, .. } => {
+                say(format_args!("* message {} is {}", json::hex(*id), state_name(*state)));
+            }
+            PersonEvent::Trouble { trouble, .. } => say(format_args!("* {trouble}")),
+            PersonEvent::KeyChanged { .. } => {
+                say("* the business has a new key; decide with: plico chat");
+            }
+            PersonEvent::SessionLost { .. } => say("* messages of a business no longer open here"),
+            PersonEvent::BusinessRestored { repeated, .. } => {
+                say(format_args!("* {}", restored(*repeated)));
+            }
+            PersonEvent::Window { .. } | PersonEvent::Connection { .. } => (),
+        }
+    }
+}
+
+const LISTEN_SECONDS: u64 = 5;
+/// A year.
+const SECONDS_MAX: u64 = 365 * 24 * 3600;

@@ -1,0 +1,105 @@
+//! `plico chat` in a terminal, against a relay and a business of the SDK.
+
+use plico_client::{Body, Business, Category, Link, Message};
+use tempfile::TempDir;
+
+use super::terminal::Terminal;
+use crate::harness::relay::TestRelay;
+use crate::harness::sdk::{Desk, next_asked, words};
+
+struct Scene {
+    home: TempDir,
+    bank: Business,
+    link: String,
+    _relay: TestRelay,
+    _desk: Desk,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let relay = TestRelay::start_days_ago(0).await;
+        let desk = Desk::of(&relay);
+        let (bank, link): (Business, Link) = desk.certified(&relay, "bank").await;
+        let home = tempfile::tempdir().unwrap();
+        Self { home, bank, link: link.to_string(), _relay: relay, _desk: desk }
+    }
+
+    /// `plico chat LINK`, once it knows the business.
+    fn chat(&self) -> Terminal {
+        let mut terminal = Terminal::start(self.home.path(), &["chat", &self.link]);
+        terminal.shows("The bank · bank.example");
+        terminal
+    }
+}
+
+fn times(screen: &str, text: &str) -> usize {
+    screen.matches(text).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_is_typed_answered_killed_and_resumed() {
+    let mut scene = Scene::new().await;
+    let mut terminal = scene.chat();
+    let first = terminal.shows("connected");
+    assert!(first.contains("domain checked by DNS"), "{first}");
+    assert!(first.contains("back them up apart"), "{first}");
+
+    terminal.enter("did I pay 420 € in Lisbon?");
+    let asked = next_asked(&mut scene.bank).await;
+    assert_eq!(words(&asked.content.body), "did I pay 420 € in Lisbon?");
+    let question = Message::choices("Was this you?", [("yes", "Yes, it was"), ("no", "No")]);
+    scene.bank.send(asked.customer, question, Category::Service).await.unwrap();
+    terminal.shows("✓✓ delivered");
+    terminal.shows("2. No");
+    terminal.shows("free answers until ");
+
+    terminal.enter("2");
+    let answer = next_asked(&mut scene.bank).await;
+    assert!(matches!(&answer.content.body, Body::Answer(answer) if answer.choice == "no"));
+    terminal.shows("→ No");
+
+    terminal.resize(24, 60);
+    terminal.until("a header of 60 columns", |screen| {
+        screen.lines().next().is_some_and(|line| line.contains("bank.example"))
+            && screen.lines().all(|line| line.chars().count() <= 60)
+            && screen.contains("→ No")
+    });
+    terminal.kill();
+
+    // Sent while nobody listens.
+    scene.bank.send(asked.customer, "your card is blocked", Category::Service).await.unwrap();
+    let mut terminal = Terminal::start(scene.home.path(), &["chat"]);
+    terminal.resize(50, 80);
+    let screen = terminal.shows("your card is blocked");
+    for text in ["420 €", "Was this you?", "→ No", "your card is blocked"] {
+        assert_eq!(times(&screen, text), 1, "{text}:\n{screen}");
+    }
+    terminal.enter("thanks");
+    assert_eq!(words(&next_asked(&mut scene.bank).await.content.body), "thanks");
+    terminal.enter("/quit");
+    assert_eq!(terminal.ended(), (true, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_words_stay_in_their_place() {
+    let mut scene = Scene::new().await;
+    let mut terminal = scene.chat();
+    terminal.enter("hello");
+    let asked = next_asked(&mut scene.bank).await;
+    let hostile = "\u{1b}[1;1H\u{1b}[7m The real bank · real.example \u{1b}[0m\u{1b}[?1049l\r\
+                   \u{202e}desrever\u{9b}2J last words";
+    scene.bank.send(asked.customer, hostile, Category::Service).await.unwrap();
+    let screen = terminal.shows("last words");
+    let header = screen.lines().next().unwrap();
+    assert!(header.contains("The bank · bank.example"), "{screen}");
+    assert!(!header.contains("real.example"), "{screen}");
+    let line = screen.lines().find(|line| line.contains("last words")).unwrap();
+    assert!(line.contains("[1;1H") && line.contains("desrever"), "{screen}");
+
+    let long = format!("{}the very end", "x".repeat(20_000));
+    scene.bank.send(asked.customer, long, Category::Service).await.unwrap();
+    let screen = terminal.shows("the very end");
+    assert!(screen.lines().next().unwrap().contains("The bank · bank.example"), "{screen}");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.ended(), (true, true));
+}
