@@ -1,13 +1,16 @@
 //! The UDP socket, and who is let in. It sees addresses, decides with them, and forgets them.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use plico_protocol::link::Pin;
+use plico_protocol::link::Pin as KeyPin;
 use plico_protocol::time::Timestamp;
-use quinn::{AsyncUdpSocket, Endpoint, Incoming, Runtime, TokioRuntime};
+use quinn::{AsyncTimer, AsyncUdpSocket, Endpoint, Incoming, Runtime, TokioRuntime};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -29,7 +32,7 @@ pub enum ListenError {
         /// Where.
         address: SocketAddr,
         /// What the operating system said.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// The transport cannot be set up.
     #[error(transparent)]
@@ -42,19 +45,29 @@ pub(crate) struct Bound {
     pub(crate) socket: SocketWatch,
 }
 
-/// Knows whether the socket is still open. quinn closes it in a task of its own some time after the
-/// last endpoint and connection are gone, and until then its port is taken.
+/// Closes the socket. quinn's own tasks hold it, and by themselves let go some time after the last
+/// endpoint and connection are gone; until then its port is taken.
 #[derive(Debug)]
-pub(crate) struct SocketWatch(Weak<dyn AsyncUdpSocket>);
+pub(crate) struct SocketWatch {
+    socket: Weak<dyn AsyncUdpSocket>,
+    end: watch::Sender<bool>,
+}
+
+/// Runs quinn's tasks on tokio until they are told to end.
+#[derive(Debug)]
+struct EndingRuntime {
+    end: watch::Receiver<bool>,
+}
 
 /// Binds the socket.
 pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Bound, ListenError> {
     let server = tls::server_config(identity, config.allow_classical, connections_max(config))?;
     let bound = UdpSocket::bind(config.listen).and_then(|socket| {
         enlarge_buffers(&socket);
-        let runtime = Arc::new(TokioRuntime);
+        let (end, ending) = watch::channel(false);
+        let runtime = Arc::new(EndingRuntime { end: ending });
         let socket = runtime.wrap_udp_socket(socket)?;
-        let watch = SocketWatch(Arc::downgrade(&socket));
+        let watch = SocketWatch { socket: Arc::downgrade(&socket), end };
         let endpoint = reset::endpoint_config(identity);
         let endpoint = Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)?;
         Ok(Bound { endpoint, socket: watch })
@@ -63,11 +76,38 @@ pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Bound, Listen
 }
 
 impl SocketWatch {
-    /// Waits until the socket is closed; the caller has let go of the endpoint and bounds the wait.
-    pub(crate) async fn closed(self) {
-        while 0 < self.0.strong_count() {
+    /// Ends quinn's tasks and waits until the socket is closed; the caller has closed the endpoint,
+    /// given its last packets some time, and bounds the wait.
+    pub(crate) async fn close(self) {
+        self.end.send_replace(true);
+        while 0 < self.socket.strong_count() {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+impl Runtime for EndingRuntime {
+    fn new_timer(&self, at: std::time::Instant) -> Pin<Box<dyn AsyncTimer>> {
+        TokioRuntime.new_timer(at)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        let mut end = self.end.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                // A relay that is dropped instead of shut down leaves quinn to end by itself.
+                Ok(_) = end.wait_for(|end| *end) => (),
+                () = task => (),
+            }
+        });
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn now(&self) -> std::time::Instant {
+        TokioRuntime.now()
     }
 }
 
@@ -77,7 +117,11 @@ impl SocketWatch {
 /// # Errors
 ///
 /// What is wrong, and what to do about it.
-pub(crate) fn reload(endpoint: &Endpoint, config: &Config, pin: &Pin) -> Result<(), ReloadError> {
+pub(crate) fn reload(
+    endpoint: &Endpoint,
+    config: &Config,
+    pin: &KeyPin,
+) -> Result<(), ReloadError> {
     let identity = Identity::open(&config.keys_dir)?.with_certificate(&config.tls_certificate)?;
     if identity.pin() != *pin {
         return Err(ReloadError::OtherKey);

@@ -178,10 +178,14 @@ impl Relay {
             let ended = tokio::task::spawn_blocking(|| running.join()).await;
             let endpoint = tasks.endpoint.clone();
             drop(tasks);
-            endpoint.wait_idle().await;
+            // The word that the relay stops is sent at once; what follows only answers stragglers,
+            // for three times a probe timeout (RFC 9000 §10.2). That is three seconds for a
+            // handshake that stands still, and nine round trips for a client that was heard once.
+            let _ =
+                tokio::time::timeout(DRAIN_MAX.min(shutdown_max / 2), endpoint.wait_idle()).await;
             drop(endpoint);
             let _ = in_use.recv().await;
-            socket.closed().await;
+            socket.close().await;
             match ended {
                 Ok(Ok(())) => Ok(()),
                 _ => Err(ShutdownError::WriterPanicked),
@@ -247,3 +251,7 @@ impl Drop for Tasks {
         let _ = std::fs::remove_file(&self.socket);
     }
 }
+
+/// How long a stopping relay answers stragglers: a lost word is said again for a second, and a client
+/// that misses it learns by a stateless reset or by its own idle timeout.
+const DRAIN_MAX: Duration = Duration::from_secs(1);

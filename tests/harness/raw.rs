@@ -41,6 +41,16 @@ impl Raw {
         group: &'static dyn rustls::crypto::SupportedKxGroup,
         alpn: &[u8],
     ) -> Result<Self, quinn::ConnectionError> {
+        let endpoint = Self::endpoint(group, alpn);
+        let connection = endpoint.connect(relay, "relay").unwrap().await?;
+        Ok(Self { connection, _endpoint: endpoint })
+    }
+
+    /// The client's side before it has a connection.
+    pub(crate) fn endpoint(
+        group: &'static dyn rustls::crypto::SupportedKxGroup,
+        alpn: &[u8],
+    ) -> quinn::Endpoint {
         let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let provider = Arc::new(CryptoProvider {
             kx_groups: vec![group],
@@ -55,8 +65,7 @@ impl Raw {
         tls.alpn_protocols = vec![alpn.to_vec()];
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         endpoint.set_default_client_config(config);
-        let connection = endpoint.connect(relay, "relay").unwrap().await?;
-        Ok(Self { connection, _endpoint: endpoint })
+        endpoint
     }
 
     /// A connection that proved mailboxes.
