@@ -3,6 +3,7 @@
 //! Every command but `init`, `serve` and `restore` asks a running `serve` over its socket, and
 //! opens the state itself where none runs.
 
+mod backup;
 mod begin;
 mod customers;
 mod dates;
@@ -53,6 +54,10 @@ pub(crate) enum BusinessCommand {
     Link(link::Share),
     /// Shows and changes what the business says of itself, and its status of the day.
     Profile(profile::Profile),
+    /// Copies the state, also while `serve` runs.
+    Backup(backup::Backup),
+    /// Makes a state from a backup, where the one it was made of is lost.
+    Restore(backup::Restore),
     /// The files of automatic answers that `serve --rules` takes.
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -78,6 +83,8 @@ pub(crate) async fn run(command: BusinessCommand, options: &Options) -> Result<(
         BusinessCommand::Customers(list) => list.run(options).await,
         BusinessCommand::Link(share) => share.run(options).await,
         BusinessCommand::Profile(profile) => profile.run(options).await,
+        BusinessCommand::Backup(backup) => backup.run().await,
+        BusinessCommand::Restore(restore) => restore.run(options).await,
         BusinessCommand::Rules(RulesCommand::Check { file }) => {
             let (rules, buttons) = read_rules(&file)?.counts();
             say(format_args!(

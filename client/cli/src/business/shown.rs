@@ -77,6 +77,12 @@ impl Shown {
     }
 }
 
+/// Forgets what was printed, because another state takes this one's place.
+pub(super) fn forget(state: &Path) {
+    // Where there is nothing, nothing was printed.
+    let _ = std::fs::remove_file(path(state));
+}
+
 /// Of what stays the same when it is told again; a name may change meanwhile.
 fn hash(told: &Value) -> [u8; 32] {
     let part = |key| told.get(key).map(Value::to_string).unwrap_or_default();
