@@ -2,6 +2,7 @@
 //! and businesses as bare keys and as applications.
 
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod sdk;

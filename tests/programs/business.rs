@@ -86,6 +86,7 @@ async fn a_first_afternoon() {
     assert!(shown.contains("We lend.") && shown.contains("Open until nine (until "), "{shown}");
     let long = shop.fail(&["profile", "--hours", &"x".repeat(600)], 2);
     assert!(long.contains("`hours` is 88 bytes too long"), "{long}");
+    shop.run(&["backup", "backup"]);
     shop.run(&["link", "--png", "link.png"]);
     assert!(std::fs::read(shop.path("link.png")).unwrap().starts_with(b"\x89PNG"));
     let in_use = shop.fail(&["serve"], 3);

@@ -3,5 +3,5 @@
 mod business;
 mod chat;
 mod scripts;
-mod shop;
+pub(crate) mod shop;
 mod terminal;

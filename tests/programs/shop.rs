@@ -1,15 +1,13 @@
 //! A business's folder and its `plico` processes.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
 use crate::harness::process::{Home, RelayProcess};
+use crate::harness::program::Program;
 
 /// Where a business keeps its state.
 pub(crate) struct Shop {
@@ -18,9 +16,7 @@ pub(crate) struct Shop {
 
 /// A `serve` that runs. Killed on drop.
 pub(crate) struct Serving {
-    child: Child,
-    lines: watch::Receiver<Vec<String>>,
-    errors: watch::Receiver<Vec<String>>,
+    program: Program,
 }
 
 impl Shop {
@@ -30,13 +26,18 @@ impl Shop {
 
     /// A business that was certified and told its relay, as its own help text tells.
     pub(crate) fn open(home: &Home, relay: &RelayProcess) -> Self {
+        Self::certified(home, &["--relay", &relay.link()])
+    }
+
+    /// A business that was certified; with what else to say when its certificate is installed.
+    pub(crate) fn certified(home: &Home, installing: &[&str]) -> Self {
         let shop = Self::new();
         shop.run(&["init", "--handle", "bank", "--name", "The bank", "--domain", "bank.example"]);
         let request = shop.path("bank.request");
         let certificate = shop.path("bank.certificate");
         let (request, out) = (request.to_str().unwrap(), certificate.to_str().unwrap());
         home.run(&["business", "verify", request, "--checked", "dns", "--out", out]);
-        shop.run(&["install-certificate", "bank.certificate", "--relay", &relay.link()]);
+        shop.run(&[&["install-certificate", "bank.certificate"], installing].concat());
         shop
     }
 
@@ -71,78 +72,62 @@ impl Shop {
 
     /// Starts `serve --json` with these arguments, and waits until it is ready.
     pub(crate) async fn serve(&self, arguments: &[&str]) -> Serving {
-        let arguments = [&["serve", "--json"], arguments].concat();
-        let mut child = command(self.directory.path(), &arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = lines_of(child.stdout.take().unwrap());
-        let errors = lines_of(child.stderr.take().unwrap());
-        let serving = Serving { child, lines, errors };
+        let serving = self.begin(arguments, None);
         serving.told(|told| told["type"] == "ready").await;
         serving
+    }
+
+    /// The same without waiting; it stops where `PLICO_STOP_AT` is told to.
+    pub(crate) fn begin(&self, arguments: &[&str], stop_at: Option<&str>) -> Serving {
+        let arguments = [&["serve", "--json"], arguments].concat();
+        let mut command = command(self.directory.path(), &arguments);
+        if let Some(at) = stop_at {
+            command.env("PLICO_STOP_AT", at);
+        }
+        Serving { program: Program::start(command) }
     }
 }
 
 impl Serving {
     /// Waits for the first JSON line that `wanted` takes.
     pub(crate) async fn told(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let found = |lines: &Vec<String>| lines.iter().map(|l| json(l)).find(&wanted);
-        let mut lines = self.lines.clone();
-        let waited = lines.wait_for(|lines| found(lines).is_some());
-        match tokio::time::timeout(SILENCE_MAX, waited).await {
-            Ok(Ok(lines)) => found(&lines).unwrap(),
-            _ => panic!(
-                "serve did not say it: {:?} {:?}",
-                *self.lines.borrow(),
-                *self.errors.borrow()
-            ),
-        }
+        self.program.printed(|line| Some(json(line)).filter(&wanted)).await
     }
 
     /// Waits for a line on standard error with these words.
     pub(crate) async fn complained(&self, words: &str) {
-        let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(words));
-        let mut errors = self.errors.clone();
-        let waited = tokio::time::timeout(SILENCE_MAX, errors.wait_for(found)).await;
-        assert!(matches!(waited, Ok(Ok(_))), "{words}: {:?}", *self.errors.borrow());
+        self.program.complained(words).await;
     }
 
-    /// The numbers of the messages it printed so far and does not know to have printed before.
+    /// The messages it printed so far and does not know to have printed before.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        let told = self.program.lines();
+        let told = told.iter().map(|line| json(line));
+        told.filter(|told| told["type"] == "message" && told["again"] != true).collect()
+    }
+
+    /// Their numbers.
     pub(crate) fn events(&self) -> Vec<u64> {
-        let lines = self.lines.borrow();
-        let told = lines
-            .iter()
-            .map(|line| json(line))
-            .filter(|told| told["type"] == "message" && told["again"] != true);
-        told.filter_map(|told| told["event"].as_u64()).collect()
+        self.messages().iter().filter_map(|told| told["event"].as_u64()).collect()
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        self.program.signal(name);
     }
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.program.kill();
+    }
+
+    /// Waits until it has stopped at its point.
+    pub(crate) async fn stopped(&self) {
+        self.complained("stopped at ").await;
     }
 
     /// Ends it as an operator does and checks that it ends well.
-    pub(crate) fn terminate(mut self) {
-        self.signal("-TERM");
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status}: {:?}", *self.errors.borrow());
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // Already dead where the test ended it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn terminate(self) {
+        self.program.terminate();
     }
 }
 
@@ -152,19 +137,6 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn lines_of(stream: impl Read + Send + 'static) -> watch::Receiver<Vec<String>> {
-    let (sender, lines) = watch::channel(Vec::new());
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            sender.send_modify(|lines| lines.push(line));
-        }
-    });
-    lines
-}
-
 fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
-
-/// A bound on hanging, not a measure of speed: nothing passes because of it.
-const SILENCE_MAX: Duration = Duration::from_secs(120);

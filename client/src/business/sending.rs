@@ -62,6 +62,7 @@ impl BusinessCore {
             numbers.collect::<Result<Vec<_>, _>>().map(Some)
         })?;
         let Some(numbers) = stored else { return Ok(Err(AnswerError::Handled)) };
+        self.state.reached(Point::AfterQueue);
         for (number, message) in numbers.into_iter().zip(&outgoing) {
             self.outbox.note(number, message, now);
         }

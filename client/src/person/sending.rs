@@ -84,6 +84,7 @@ impl PersonCore {
             outgoing.place = Some(history::keep(rows, peer, &kept)?);
             Outbox::add(rows, &outgoing)
         })?;
+        self.state.reached(Point::AfterQueue);
         self.outbox.note(number, &outgoing, now);
         Ok(())
     }
