@@ -1,10 +1,11 @@
-//! What the relay's disk and logs must not hold, after a conversation that had it all.
+//! What the relay's disk, logs and metrics must not hold, after a conversation that had it all.
 //!
 //! Method: a relay process that logs at `trace`, clients that send from distinctive loopback
 //! addresses, and words that occur nowhere else. Then every byte under the relay's directories and
 //! everything it printed is searched.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::Path;
 
 use plico_client::{BusinessEvent, Category, Message, MessageState};
@@ -15,6 +16,8 @@ use crate::harness::sdk::{Desk, next_asked, next_received, told};
 
 const PERSON_IP: Ipv4Addr = Ipv4Addr::new(127, 83, 197, 61);
 const BUSINESS_IP: Ipv4Addr = Ipv4Addr::new(127, 91, 173, 89);
+/// On a loopback address of its own, so that no other test has the port.
+const METRICS: &str = "127.91.173.90:9464";
 const CANARIES: [&str; 5] = [
     "canary-question-7f3a",
     "canary-choice-19bd",
@@ -24,14 +27,14 @@ const CANARIES: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn disk_and_logs_hold_no_content_no_mailbox_and_no_ip() {
+async fn disk_logs_and_metrics_hold_no_content_no_mailbox_and_no_ip() {
     let [question, choice, label, notification, name] = CANARIES;
     let home = Home::new();
     let people = Desk::at(IpAddr::V4(PERSON_IP));
     let businesses = Desk::at(IpAddr::V4(BUSINESS_IP));
     let request = businesses.create_business("bank").await;
     let certificate = home.certify_request(&request, "bank");
-    let relay = home.start();
+    let relay = home.start_set(&format!("log_level = \"trace\"\nmetrics_listen = \"{METRICS}\"\n"));
 
     let bank = businesses.business("bank").await;
     bank.install_certificate(&std::fs::read_to_string(certificate).unwrap()).await.unwrap();
@@ -68,6 +71,12 @@ async fn disk_and_logs_hold_no_content_no_mailbox_and_no_ip() {
     home.run(&["backup", "taken.backup"]);
     let (log, printed) = (relay.log(), relay.printed());
     assert!(log.lines().count() > 10, "the relay logs at trace: {log}");
+    let metrics = scrape();
+    let status = home.run(&["status"]) + &home.run(&["status", "--json"]);
+    // Where nothing was counted, nothing was searched.
+    for counted in [&metrics, &status] {
+        assert!(counted.contains("plico_delivered_total"), "{counted}");
+    }
     relay.terminate();
 
     let address = asked.content.reply.unwrap().address;
@@ -88,6 +97,8 @@ async fn disk_and_logs_hold_no_content_no_mailbox_and_no_ip() {
     // The certificate is public and stored in clear: where it is not found, nothing was searched.
     assert_eq!(found_in, [true; 2], "the relay's data and its backup were not found");
     check("the log", log.as_bytes(), &secrets);
+    check("the metrics", metrics.as_bytes(), &secrets);
+    check("the status", status.as_bytes(), &secrets);
     check("standard output", printed.as_bytes(), &secrets);
 }
 
@@ -99,6 +110,15 @@ fn the_search_finds_what_it_looks_for() {
         assert!(contains(&hay, &spelling), "{what}");
     }
     assert!(!contains(b"nothing", b"something"));
+}
+
+/// The metrics as Prometheus fetches them.
+fn scrape() -> String {
+    let mut stream = TcpStream::connect(METRICS).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn check(place: &str, bytes: &[u8], secrets: &[(String, Vec<u8>)]) {

@@ -139,6 +139,24 @@ fn the_specification_states_every_refusal() {
 }
 
 #[test]
+fn the_operators_guide_states_every_metric() {
+    let guide = read("docs/operate.md");
+    for metric in plico_relay::metrics::ALL {
+        let plico_relay::metrics::Metric { name, kind, unit, meaning } = metric;
+        let row = format!("| `{name}` | {kind} | {unit} | {meaning} |");
+        assert!(
+            guide.contains(&row),
+            "docs/operate.md lacks the row `{row}`. Remedy: add or correct it there."
+        );
+    }
+    assert_eq!(
+        guide.matches("| `plico_").count(),
+        plico_relay::metrics::ALL.len(),
+        "docs/operate.md has a metric that relay/src/metrics.rs has not. Remedy: take it out there."
+    );
+}
+
+#[test]
 fn the_minimum_rust_version_has_one_owner() {
     let manifest = read("Cargo.toml");
     let line = manifest.lines().find(|line| line.starts_with("rust-version")).unwrap();

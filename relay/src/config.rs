@@ -63,6 +63,12 @@ pub enum ConfigError {
         /// What the number counts.
         unit: &'static str,
     },
+    /// Metrics would be served to the network.
+    #[error(
+        "`metrics_listen` is {0}, but must be a loopback address such as 127.0.0.1:9464, because \
+         metrics are served to whoever asks; have a proxy that checks who asks pass them on"
+    )]
+    NotLoopback(SocketAddr),
 }
 
 macro_rules! settings {
@@ -110,10 +116,10 @@ macro_rules! settings {
             ///
             /// # Errors
             ///
-            /// [`ConfigError::OutOfRange`].
+            /// [`ConfigError::OutOfRange`], [`ConfigError::NotLoopback`].
             pub fn check(&self) -> Result<(), ConfigError> {
                 $($(check_range(stringify!($name), u64::from(self.$name), $range, $unit)?;)?)+
-                Ok(())
+                check_loopback(self.metrics_listen)
             }
 
             /// A TOML file that sets everything as it is here, each setting with its meaning.
@@ -156,6 +162,8 @@ settings! {
         "Bytes that may wait in one business's inbox; further ones are refused.";
     free_space_min_bytes: u64 = 512 * MIB, "bytes" in 0..=1024 * GIB,
         "Free bytes of the data directory's file system below which new messages are refused while delivery goes on. The engine needs room to delete, so keep it well above zero.";
+    metrics_listen: Option<SocketAddr> = None, "IP address and TCP port",
+        "Where metrics are served in Prometheus's text format, to whoever asks: a loopback address. Empty: nowhere.";
     shutdown_ms_max: u32 = 5_000, "milliseconds" in 100..=600_000,
         "How long a stopping relay waits for its connections before it closes the database regardless.";
     log_level: LogLevel = LogLevel::Info, "error, warn, info, debug or trace",
@@ -181,6 +189,21 @@ impl Setting for SocketAddr {
 
     fn to_toml(&self) -> String {
         quoted(&self.to_string())
+    }
+}
+
+impl Setting for Option<SocketAddr> {
+    const EXPECTED: &'static str = "\"\", or a string with an IP address and a port";
+
+    fn from_toml(value: &toml::Value) -> Option<Self> {
+        match value.as_str()? {
+            "" => Some(None),
+            address => address.parse().ok().map(Some),
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(&self.map(|address| address.to_string()).unwrap_or_default())
     }
 }
 
@@ -304,6 +327,13 @@ fn check_range(
     Err(ConfigError::OutOfRange { key, value, min, max, unit })
 }
 
+fn check_loopback(address: Option<SocketAddr>) -> Result<(), ConfigError> {
+    match address.filter(|address| !address.ip().is_loopback()) {
+        Some(address) => Err(ConfigError::NotLoopback(address)),
+        None => Ok(()),
+    }
+}
+
 fn unknown(key: &str) -> ConfigError {
     let distance = |name: &&&'static str| edit_distance(key, name);
     let nearest = Config::NAMES.iter().min_by_key(distance).copied();
@@ -369,6 +399,13 @@ mod tests {
     #[test]
     fn queues_are_bounded_by_default_as_the_writer_has_it() {
         assert_eq!(Config::default().limits(), Limits::default());
+    }
+
+    #[test]
+    fn metrics_are_served_to_this_machine_alone() {
+        assert!(refused("metrics_listen = \"0.0.0.0:9464\"").contains("loopback"));
+        let config = Config::parse("metrics_listen = \"[::1]:9464\"").unwrap();
+        assert_eq!(Config::parse(&config.to_toml()), Ok(config));
     }
 
     #[test]

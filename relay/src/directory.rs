@@ -121,6 +121,13 @@ impl Directory {
         self.read().by_serial.values().rev().take(limit).cloned().collect()
     }
 
+    /// When each certificate that is valid now ends.
+    pub(crate) fn ends(&self, now: Hour) -> Vec<Hour> {
+        let state = self.read();
+        let standing = state.by_serial.values().filter(|one| one.standing(now).is_ok());
+        standing.map(|one| one.certificate.body().valid_to).collect()
+    }
+
     /// The number for the next certificate.
     pub fn next_serial(&self) -> Serial {
         let last = self.read().by_serial.last_key_value().map_or(0, |(serial, _)| serial.0);

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::metrics::Sampler;
 use crate::space::Watermark;
 use crate::writer::Writer;
 
 /// Looks after things for as long as it is polled.
-pub(crate) async fn keep(writer: Writer, watermark: Watermark) {
+pub(crate) async fn keep(writer: Writer, watermark: Watermark, sampler: Sampler) {
     let mut sweep = every(SWEEP);
     let mut poll = every(POLL);
     loop {
         tokio::select! {
-            _ = poll.tick() => watermark.poll(),
+            _ = poll.tick() => {
+                watermark.poll();
+                sampler.sample();
+            }
             _ = sweep.tick() => {
                 if let Err(refusal) = writer.sweep().await {
                     tracing::warn!(code = refusal.code.name(), "sweep put off");

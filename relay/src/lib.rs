@@ -17,6 +17,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod metrics;
 pub mod telemetry;
 
 mod opening;

@@ -171,10 +171,12 @@ pub(crate) async fn accept(endpoint: Endpoint, config: Config, service: Arc<Serv
                 tokio::spawn(Box::pin(handshake(incoming, place, service.clone())));
             }
             Decision::Retry => {
+                service.metrics.retried.increment(1);
                 // Fails only for validated arrivals, which are never asked.
                 let _ = incoming.retry();
             }
             Decision::Refuse => {
+                service.metrics.turned_away.increment(1);
                 tracing::debug!(connections = arrival.open, "connection refused");
                 incoming.refuse();
             }
@@ -187,9 +189,15 @@ async fn handshake(incoming: Incoming, place: Handshaking, service: Arc<Service>
     let connected = tokio::time::timeout(HANDSHAKE_MAX, connecting).await;
     drop(place);
     match connected {
-        Ok(Ok(connection)) => connection::serve(connection, service).await,
+        Ok(Ok(connection)) => {
+            service.metrics.completed.increment(1);
+            connection::serve(connection, service).await;
+        }
         // Why is between the client and its network; the reason could name either.
-        Ok(Err(_)) | Err(_) => tracing::debug!("handshake failed"),
+        Ok(Err(_)) | Err(_) => {
+            service.metrics.failed.increment(1);
+            tracing::debug!("handshake failed");
+        }
     }
 }
 

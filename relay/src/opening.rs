@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::decide::SWEPT_KEY;
 use crate::directory::Directory;
 use crate::keys::{self, Keys, KeysError};
+use crate::metrics::Metrics;
 use crate::random::Pool;
 use crate::rows::View;
 use crate::space::SpaceProbe;
@@ -149,6 +150,7 @@ pub(crate) fn open(
     config: &Config,
     options: &Options,
     wake: Arc<dyn Wake>,
+    metrics: Arc<Metrics>,
 ) -> Result<Opened, OpeningError> {
     let mut rng = UnwrapErr(SysRng);
     // Each directory is locked as it is opened. The data directory is first: to whoever starts a
@@ -183,7 +185,7 @@ pub(crate) fn open(
     let (directory, view) = (core.directory(), core.view());
     let on_fatal = options.on_fatal.clone();
     let on_fatal = Box::new(move |fatal: &Fatal| on_fatal(fatal));
-    let (writer, running) = writer::start(core, on_fatal).map_err(OpeningError::Thread)?;
+    let (writer, running) = writer::start(core, on_fatal, metrics).map_err(OpeningError::Thread)?;
     Ok(Opened { store, keys, identity, directory, view, writer, running })
 }
 

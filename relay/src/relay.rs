@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::ExporterFuture;
 use plico_protocol::link::{Pin, RelayLink};
 use quinn::Endpoint;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::admin::socket::{self, SocketError};
 use crate::admin::{Desk, Standing};
@@ -17,9 +19,10 @@ use crate::delivery::hub::Hub;
 use crate::housekeeping;
 use crate::keys::Keys;
 use crate::listener::{self, Bound, ListenError, SocketWatch};
+use crate::metrics::{Metrics, MetricsError, Sampler};
 use crate::opening::{self, Opened, OpeningError, Options};
 use crate::service::Service;
-use crate::space::{FileSystemSpace, Watermark};
+use crate::space::{FileSystemSpace, SpaceProbe, Watermark};
 use crate::tls::Identity;
 use crate::writer::{Running, Writer};
 
@@ -51,6 +54,9 @@ pub enum StartError {
     /// Keys, store or writer.
     #[error(transparent)]
     Opening(#[from] OpeningError),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The network.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -79,19 +85,26 @@ impl Relay {
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         config.check()?;
         let hub = Arc::new(Hub::default());
-        let opened = opening::open(&config, &options, hub.clone())?;
+        let (metrics, exporter) = Metrics::new(config.metrics_listen)?;
+        let opened = opening::open(&config, &options, hub.clone(), metrics.clone())?;
         let Bound { endpoint, socket } = listener::bind(&config, &opened.identity)?;
-        let address = endpoint
-            .local_addr()
-            .map_err(|error| ListenError::Bind { address: config.listen, error })?;
+        let address = local_address(&endpoint, &config)?;
         let link = link(&config, address.port(), &opened.identity, &opened.keys)?;
-        let space =
-            options.space.unwrap_or_else(|| Arc::new(FileSystemSpace::of(config.data_dir.clone())));
-        let watermark = Watermark::new(space, config.free_space_min_bytes);
+        let watermark = watermark(&config, options.space);
         let commands = socket::bind(&config.data_dir)?;
 
         let Opened { store, keys, identity: _, directory, view, writer, running } = opened;
         let (users, in_use) = mpsc::channel(1);
+        let sampler = Sampler {
+            metrics: metrics.clone(),
+            endpoint: endpoint.clone(),
+            store: store.clone(),
+            directory: directory.clone(),
+            watermark: watermark.clone(),
+            clock: options.clock.clone(),
+            started: Instant::now(),
+            _user: users.clone(),
+        };
         let desk = Desk::new(Standing {
             store,
             user: users.clone(),
@@ -101,6 +114,7 @@ impl Relay {
             link: link.clone(),
             config: config.clone(),
             endpoint: Some(endpoint.clone()),
+            sampler: Some(sampler.clone()),
         });
         let service = Arc::new(Service {
             clock: options.clock,
@@ -110,6 +124,7 @@ impl Relay {
             writer: writer.clone(),
             watermark: watermark.clone(),
             hub,
+            metrics,
             _user: users,
         });
         let shutdown_max = Duration::from_millis(u64::from(config.shutdown_ms_max));
@@ -118,8 +133,9 @@ impl Relay {
             endpoint: endpoint.clone(),
             spawned: vec![
                 tokio::spawn(listener::accept(endpoint, config, service)),
-                tokio::spawn(housekeeping::keep(writer.clone(), watermark.clone())),
+                tokio::spawn(housekeeping::keep(writer.clone(), watermark.clone(), sampler)),
                 tokio::spawn(socket::listen(commands, desk.clone())),
+                tokio::spawn(serve_metrics(exporter)),
             ],
         };
         tracing::info!("listening");
@@ -193,6 +209,23 @@ impl Relay {
         };
         let stopped = tokio::time::timeout(shutdown_max, stopping).await;
         stopped.unwrap_or(Err(ShutdownError::TimedOut(shutdown_max)))
+    }
+}
+
+fn watermark(config: &Config, space: Option<Arc<dyn SpaceProbe>>) -> Watermark {
+    let of_data = || Arc::new(FileSystemSpace::of(config.data_dir.clone())) as Arc<dyn SpaceProbe>;
+    Watermark::new(space.unwrap_or_else(of_data), config.free_space_min_bytes)
+}
+
+fn local_address(endpoint: &Endpoint, config: &Config) -> Result<SocketAddr, ListenError> {
+    let failed = |error| ListenError::Bind { address: config.listen, error };
+    endpoint.local_addr().map_err(failed)
+}
+
+/// Its errors are a scraper's own, and it ends with none of them.
+async fn serve_metrics(exporter: Option<ExporterFuture>) {
+    if let Some(exporter) = exporter {
+        let _ = exporter.await;
     }
 }
 

@@ -56,10 +56,15 @@ impl Watermark {
         self.low.load(Ordering::Relaxed)
     }
 
+    /// Bytes free now; 0 where that cannot be known.
+    pub fn free_bytes(&self) -> u64 {
+        self.probe.free_bytes().unwrap_or(0)
+    }
+
     /// Asks the probe. What cannot be asked counts as low: a relay that does not know refuses
     /// rather than accepts what it may not be able to keep.
     pub fn poll(&self) {
-        let free_bytes = self.probe.free_bytes().unwrap_or(0);
+        let free_bytes = self.free_bytes();
         let low = free_bytes < self.min_bytes;
         if self.low.swap(low, Ordering::Relaxed) == low {
             return;

@@ -174,6 +174,14 @@ impl TestRelay {
         self.relay.tick().await;
     }
 
+    /// The metrics, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> String {
+        match self.command(Command::Status).await {
+            Answer::Status(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn command(&self, command: Command) -> Answer {
         self.relay.desk().carry_out(command).await
     }

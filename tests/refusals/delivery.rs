@@ -67,6 +67,44 @@ fn acknowledge(channel: Channel, up_to: u64, unreadable: &[u64]) -> ClientFrame 
 }
 
 #[tokio::test]
+async fn the_metrics_count_what_happened_and_nothing_else() {
+    let scene = Scene::new().await;
+    let counts = async || {
+        let text = scene.relay.metrics().await;
+        let count = move |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            value.unwrap_or_else(|| panic!("no {name} in {text}")).parse::<f64>().unwrap()
+        };
+        [
+            count("plico_accepted_total"),
+            count("plico_delivered_total"),
+            count("plico_acknowledged_total"),
+            count("plico_refused_total{code=\"wrong_connection\"}"),
+            count("plico_refused_total{code=\"unknown_handle\"}"),
+        ]
+    };
+    assert_eq!(counts().await, [0.0; 5]);
+    scene.submit(1).await;
+    let (mut stream, channel) = scene.subscribe(&scene.business).await;
+    delivered(&mut stream).await;
+    assert_eq!(stream.next().await, RelayFrame::Drained { channel });
+    let acknowledged = RelayFrame::Acknowledged { channel, up_to: Sequence(1) };
+    assert_eq!(stream.ask(&acknowledge(channel, 1, &[])).await, acknowledged);
+    assert_eq!(scene.sender.refused(&ClientFrame::PrekeyStatus).await, Code::WrongConnection);
+    assert_eq!(counts().await, [1.0, 1.0, 1.0, 1.0, 0.0]);
+    let text = scene.relay.metrics().await;
+    for line in [
+        "plico_connections_open 2",
+        "plico_handshakes_total{outcome=\"completed\"} 2",
+        "plico_certificates 1",
+        "plico_commit_seconds_count",
+    ] {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
 async fn the_backlog_comes_in_order_then_drained_then_what_arrives() {
     let scene = Scene::new().await;
     for n in 1..=3 {

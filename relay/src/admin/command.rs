@@ -19,6 +19,8 @@ pub enum Command {
     Backup,
     /// Reads the TLS certificate again. Answered [`Answer::Reloaded`].
     Reload,
+    /// What the relay counts. Answered [`Answer::Status`].
+    Status,
 }
 
 /// What is answered.
@@ -39,6 +41,8 @@ pub enum Answer {
     Refused(String),
     /// To [`Command::Reload`]: new connections get what was read.
     Reloaded,
+    /// To [`Command::Status`]: the metrics in Prometheus's text format.
+    Status(String),
 }
 
 impl Wire for Command {
@@ -56,6 +60,7 @@ impl Wire for Command {
             Self::List => out.u8(4),
             Self::Backup => out.u8(5),
             Self::Reload => out.u8(6),
+            Self::Status => out.u8(7),
         }
     }
 
@@ -67,6 +72,7 @@ impl Wire for Command {
             4 => Ok(Self::List),
             5 => Ok(Self::Backup),
             6 => Ok(Self::Reload),
+            7 => Ok(Self::Status),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
     }
@@ -97,6 +103,10 @@ impl Wire for Answer {
                 out.sized(text.as_bytes());
             }
             Self::Reloaded => out.u8(5),
+            Self::Status(text) => {
+                out.u8(6);
+                out.sized(text.as_bytes());
+            }
         }
     }
 
@@ -116,6 +126,7 @@ impl Wire for Answer {
             }
             4 => reader.text("refused", TEXT_BYTES_MAX).map(Self::Refused),
             5 => Ok(Self::Reloaded),
+            6 => reader.text("status", STATUS_BYTES_MAX).map(Self::Status),
             _ => Err(DecodeError::BadValue { field: "answer" }),
         }
     }
@@ -124,6 +135,8 @@ impl Wire for Answer {
 /// Certificates in one list: a megabyte at most.
 pub const LISTED_MAX: usize = 1_000;
 const TEXT_BYTES_MAX: usize = 1_024;
+/// The metrics are about eight kilobytes.
+const STATUS_BYTES_MAX: usize = 64 * 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -131,13 +144,22 @@ mod tests {
 
     #[test]
     fn commands_and_answers_read_back_as_written() {
-        for command in
-            [Command::Describe, Command::Revoke(Serial(7)), Command::List, Command::Backup]
-        {
+        for command in [
+            Command::Describe,
+            Command::Revoke(Serial(7)),
+            Command::List,
+            Command::Backup,
+            Command::Status,
+        ] {
             assert_eq!(Command::decode(command.encode()), Ok(command));
         }
         let described = Answer::Described { link: "plico://x".into(), next_serial: Serial(3) };
-        for answer in [described, Answer::Listed(Vec::new()), Answer::Refused("no".into())] {
+        for answer in [
+            described,
+            Answer::Status("a 1".into()),
+            Answer::Listed(Vec::new()),
+            Answer::Refused("no".into()),
+        ] {
             assert_eq!(Answer::decode(answer.encode()), Ok(answer));
         }
         assert!(Command::decode(vec![9]).is_err());

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::listener;
+use crate::metrics::Sampler;
 use crate::request::Request;
 use crate::store::Store;
 use crate::writer::Writer;
@@ -32,6 +33,8 @@ pub(crate) struct Standing {
     pub(crate) config: Config,
     /// Where connections come in; none where no relay runs.
     pub(crate) endpoint: Option<Endpoint>,
+    /// What counts; none where no relay runs.
+    pub(crate) sampler: Option<Sampler>,
 }
 
 /// Where commands arrive, by socket or by call.
@@ -48,6 +51,7 @@ impl Desk {
         let done = match command {
             Command::Describe => Ok(self.describe()),
             Command::Reload => self.reload(),
+            Command::Status => self.status(),
             // Answered by [`Desk::back_up`], which is no single answer.
             Command::Backup => Err("a backup comes by the socket alone".to_owned()),
             Command::List => Ok(self.list()),
@@ -82,6 +86,12 @@ impl Desk {
                 Err(error.to_string())
             }
         }
+    }
+
+    fn status(&self) -> Result<Answer, String> {
+        let sampler =
+            self.0.sampler.as_ref().ok_or("no relay runs here, and nothing is counted")?;
+        Ok(Answer::Status(sampler.text()))
     }
 
     /// Begins a backup of this moment. Its pieces come through the channel; where it ends early, so

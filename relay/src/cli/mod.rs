@@ -11,6 +11,7 @@ mod keys;
 mod list;
 mod registrar;
 mod serve;
+mod status;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -57,6 +58,14 @@ enum Command {
     },
     /// Has the running relay read its TLS certificate again; so does SIGHUP.
     Reload {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Shows what the running relay counts: messages, refusals, connections, disk.
+    Status {
+        /// Everything, as one JSON object.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -134,6 +143,9 @@ pub fn main_with(options: Options) -> ExitCode {
         Command::Business(command) => business::run(command, &options),
         Command::Keys { place } => place.settings().and_then(|config| keys::run(&config, &options)),
         Command::Reload { place } => place.settings().and_then(|config| reload(&config)),
+        Command::Status { json, place } => {
+            place.settings().and_then(|config| status::run(&config, json))
+        }
         Command::Backup { to, place } => {
             place.settings().and_then(|config| backup::back_up(&to, &config, &options))
         }

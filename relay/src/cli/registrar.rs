@@ -11,6 +11,7 @@ use crate::admin::command::{Answer, Command};
 use crate::admin::socket::{self, CallError};
 use crate::admin::{Desk, Standing};
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::opening::{self, Opened, Options};
 use crate::relay;
 use crate::store::Store;
@@ -76,7 +77,9 @@ impl Directory {
             )));
         }
         let runtime = Runtime::new().map_err(Failure::failed)?;
-        let opened = opening::open(config, options, Arc::new(NoWake)).map_err(Failure::failed)?;
+        let (metrics, _) = Metrics::new(None).map_err(Failure::failed)?;
+        let opened =
+            opening::open(config, options, Arc::new(NoWake), metrics).map_err(Failure::failed)?;
         let link = relay::link(config, config.listen.port(), &opened.identity, &opened.keys);
         let link = link.map_err(|error| Failure::Usage(error.to_string()))?;
         let Opened { store, keys, directory, writer, running, .. } = opened;
@@ -91,6 +94,7 @@ impl Directory {
             link,
             config: config.clone(),
             endpoint: None,
+            sampler: None,
         });
         Ok(Self { runtime, desk, writer, running: Some(running) })
     }

@@ -1,6 +1,7 @@
 //! Answers on their way out: in order, and several in one write where several are ready.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use plico_protocol::frame::{Frame, RelayFrame};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::wire::Writer;
 
+use crate::metrics::Metrics;
 use crate::request::Reply;
 
 /// The answer to one request.
@@ -24,6 +26,7 @@ pub(crate) enum Answer {
 pub(crate) struct Outbox {
     stream: quinn::SendStream,
     waiting: Writer,
+    metrics: Arc<Metrics>,
 }
 
 /// The client takes nothing more from this stream, or is gone.
@@ -73,8 +76,8 @@ impl From<Reply> for Answer {
 }
 
 impl Outbox {
-    pub(crate) fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, waiting: Writer::default() }
+    pub(crate) fn new(stream: quinn::SendStream, metrics: Arc<Metrics>) -> Self {
+        Self { stream, waiting: Writer::default(), metrics }
     }
 
     /// Puts a frame behind what waits already.
@@ -85,6 +88,7 @@ impl Outbox {
             }
             _ => tracing::trace!(kind = frame.kind(), "answered"),
         }
+        self.metrics.says(frame);
         frame.append(&mut self.waiting);
     }
 

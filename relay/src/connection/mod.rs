@@ -50,7 +50,9 @@ pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
         () = streams => (),
         () = connection.silent() => quic.close(code::NO_FIRST_FRAME, b"no frame came in time"),
     }
-    tracing::debug!(identity = connection.kind().name(), "connection ended");
+    let kind = connection.kind().name();
+    connection.service.metrics.ended(kind);
+    tracing::debug!(identity = kind, "connection ended");
 }
 
 /// The right to be the connection's delivery stream, given back on drop.

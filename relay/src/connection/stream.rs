@@ -46,7 +46,11 @@ pub(super) async fn serve(
 ) {
     let (items, queue) = mpsc::channel(REQUESTS_IN_PROGRESS_PER_STREAM_MAX);
     let mut reading = core::pin::pin!(read(&connection, FrameReader::new(receive), items));
-    let mut writing = core::pin::pin!(write(&connection, Outbox::new(send), queue));
+    let mut writing = core::pin::pin!(write(
+        &connection,
+        Outbox::new(send, connection.service.metrics.clone()),
+        queue
+    ));
     tokio::select! {
         // Nobody listens: what is still read could not be answered.
         () = &mut writing => (),

@@ -24,6 +24,7 @@ use crate::connection::Answer;
 use crate::delivery::hub::Hub;
 use crate::directory::{Certified, Directory};
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use crate::rows::View;
 use crate::space::Watermark;
@@ -38,6 +39,7 @@ pub(crate) struct Service {
     pub(crate) writer: Writer,
     pub(crate) watermark: Watermark,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Dropped last: whoever waits for its other end knows that the store is free.
     pub(crate) _user: mpsc::Sender<()>,
 }

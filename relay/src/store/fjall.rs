@@ -87,6 +87,10 @@ impl Attempt {
 }
 
 impl Store for Fjall {
+    fn bytes(&self) -> Option<u64> {
+        self.engine()?.database.disk_space().ok()
+    }
+
     fn commit(&self, changes: &[Change]) -> Result<(), CommitError> {
         let written = match self.write(changes) {
             // A flush in the background failed, before anything of this commit was written, and

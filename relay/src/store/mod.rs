@@ -144,6 +144,11 @@ pub trait Store: Send + Sync {
     /// [`CommitError::Full`] as long as there is no room; the store can still be read if it could
     /// be before, unless the room ended in the middle of opening.
     fn recover(&self) -> Result<(), CommitError>;
+
+    /// Bytes it takes on its medium, as far as known.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A point in time of a store. Short-lived: [`Store::recover`] waits for readers to go.

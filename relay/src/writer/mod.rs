@@ -24,7 +24,8 @@ mod wake;
 
 pub use commit::{Core, CoreError, Fatal, Setup, Swept};
 pub use probe::{NoProbe, Point, Probe};
-pub use thread::{OnFatal, Pending, Running, Writer, exit_process, start};
+pub(crate) use thread::start;
+pub use thread::{OnFatal, Pending, Running, Writer, exit_process};
 pub use wake::{Event, NoWake, Wake};
 
 pub use crate::decide::Limits;

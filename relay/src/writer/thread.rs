@@ -2,13 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use plico_protocol::refusal::{Code, Refusal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::commit::{Answer, Core, Fatal, Swept, Task};
+use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use crate::writer::Point;
 
@@ -44,11 +47,15 @@ enum Job {
 /// # Errors
 ///
 /// What the operating system says when it has no thread to give.
-pub fn start(core: Core, on_fatal: OnFatal) -> std::io::Result<(Writer, Running)> {
+pub(crate) fn start(
+    core: Core,
+    on_fatal: OnFatal,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<(Writer, Running)> {
     let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
     let thread = std::thread::Builder::new()
         .name("writer".to_owned())
-        .spawn(move || run(core, receiver, on_fatal))?;
+        .spawn(move || run(core, receiver, on_fatal, &metrics))?;
     Ok((Writer { queue: sender }, Running { thread }))
 }
 
@@ -128,7 +135,7 @@ impl Future for Pending {
     }
 }
 
-fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal) {
+fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal, metrics: &Metrics) {
     let mut end = End { on_fatal: Some(on_fatal) };
     while let Some(first) = queue.blocking_recv() {
         let mut batch = Batch::default();
@@ -137,7 +144,7 @@ fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal) {
             let Ok(job) = queue.try_recv() else { break };
             batch.take(job, &mut queue);
         }
-        if let Err(fatal) = batch.carry_out(&mut core) {
+        if let Err(fatal) = batch.carry_out(&mut core, metrics) {
             return end.with(&fatal);
         }
     }
@@ -191,12 +198,17 @@ impl Batch {
         self.tasks.len() < BATCH_REQUESTS_MAX && self.cost_bytes < BATCH_BYTES_MAX
     }
 
-    fn carry_out(self, core: &mut Core) -> Result<(), Fatal> {
+    fn carry_out(self, core: &mut Core, metrics: &Metrics) -> Result<(), Fatal> {
         if self.tasks.is_empty() {
             return Ok(());
         }
+        let (begun, requests) = (Instant::now(), self.tasks.len());
         let (answers, events) = core.commit(self.tasks)?;
+        metrics.committed(u32::try_from(requests).unwrap_or(u32::MAX), begun.elapsed());
         for (answer, to) in answers.into_iter().zip(self.answers) {
+            if let Answer::Swept(Ok(_)) = &answer {
+                metrics.swept();
+            }
             // Whoever asked may be gone; the change stands.
             let _ = to.send(answer);
         }

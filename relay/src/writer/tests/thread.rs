@@ -7,6 +7,7 @@ use plico_protocol::frame::RelayFrame;
 use plico_protocol::refusal::Code;
 
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::request::Request;
 use crate::store::{Disk, Memory};
 use crate::writer::fixture::{START, Seeded, SetClock, authority, person};
@@ -62,7 +63,7 @@ async fn what_queues_during_a_commit_shares_the_next_one() {
         batches: AtomicUsize::new(0),
     });
     let core = core(&Disk::default(), gate.clone());
-    let (writer, running) = start(core, Box::new(never)).unwrap();
+    let (writer, running) = start(core, Box::new(never), metrics()).unwrap();
     let first = writer.enqueue(open(1)).await;
     is_entered.recv().unwrap();
     let mut rest = Vec::new();
@@ -87,7 +88,7 @@ async fn ask_after(writer: &Writer) -> Code {
 #[tokio::test]
 async fn a_stopped_writer_finishes_what_was_queued_and_refuses_the_rest() {
     let core = core(&Disk::default(), Arc::new(crate::writer::NoProbe));
-    let (writer, running) = start(core, Box::new(never)).unwrap();
+    let (writer, running) = start(core, Box::new(never), metrics()).unwrap();
     let queued = writer.enqueue(open(1)).await;
     writer.stop().await;
     assert_eq!(queued.await, Ok(RelayFrame::Opened));
@@ -103,7 +104,7 @@ async fn a_failed_commit_reaches_the_hook_and_nobody_is_told_yes() {
     disk.set_broken(true);
     let (told, fatal) = mpsc::channel();
     let on_fatal = Box::new(move |fatal: &Fatal| told.send(fatal.to_string()).unwrap());
-    let (writer, running) = start(core, on_fatal).unwrap();
+    let (writer, running) = start(core, on_fatal, metrics()).unwrap();
     writer.call(open(1)).await.unwrap_err();
     assert!(fatal.recv().unwrap().contains("failed to commit"));
     running.join().unwrap();
@@ -122,7 +123,8 @@ impl Probe for Panics {
 async fn a_panic_in_the_thread_is_fatal() {
     let (told, fatal) = mpsc::channel();
     let on_fatal = Box::new(move |fatal: &Fatal| told.send(fatal.to_string()).unwrap());
-    let (writer, running) = start(core(&Disk::default(), Arc::new(Panics)), on_fatal).unwrap();
+    let (writer, running) =
+        start(core(&Disk::default(), Arc::new(Panics)), on_fatal, metrics()).unwrap();
     writer.call(open(1)).await.unwrap_err();
     assert_eq!(fatal.recv().unwrap(), "the writer panicked");
     running.join().unwrap_err();
@@ -131,7 +133,7 @@ async fn a_panic_in_the_thread_is_fatal() {
 #[tokio::test]
 async fn sweeping_by_the_handle_ends_when_nothing_is_due() {
     let core = core(&Disk::default(), Arc::new(crate::writer::NoProbe));
-    let (writer, _running) = start(core, Box::new(never)).unwrap();
+    let (writer, _running) = start(core, Box::new(never), metrics()).unwrap();
     writer.sweep().await.unwrap();
 }
 
@@ -140,4 +142,8 @@ fn points_have_names_of_their_own() {
     for point in Point::ALL {
         assert_eq!(Point::from_name(point.name()), Some(*point));
     }
+}
+
+fn metrics() -> Arc<Metrics> {
+    Metrics::new(None).unwrap().0
 }
