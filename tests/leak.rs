@@ -144,7 +144,7 @@ fn spellings(what: &str, address: Address) -> Vec<(String, Vec<u8>)> {
     ]
 }
 
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn contains(hay: &[u8], needle: &[u8]) -> bool {
     // A search by the first byte: journals are long and mostly zero.
     let (first, rest) = needle.split_first().unwrap();
     let mut hay = hay;
@@ -158,7 +158,7 @@ fn contains(hay: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Every file below a folder.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -4,4 +4,4 @@
 mod applications;
 mod frames;
 mod programs;
-mod trio;
+pub(crate) mod trio;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use plico_client::probe::Point;
@@ -65,7 +66,7 @@ impl Trio {
         let serving = shop.serve(&begin).await;
         let link = shop.run(&["link"]).trim().to_owned();
         let folder = tempfile::tempdir().unwrap();
-        let chat = chat(&folder, &link, None);
+        let chat = chat(folder.path(), &link, None);
         let (told, stored) = (Vec::new(), BTreeSet::new());
         Self { home, listen, relay, shop, serving, folder, link, chat, asked: 0, told, stored }
     }
@@ -155,7 +156,7 @@ impl Trio {
     fn restart_chat(&mut self, stop_at: Option<&str>) {
         self.chat.kill();
         self.note_chat();
-        self.chat = chat(&self.folder, &self.link, stop_at);
+        self.chat = chat(self.folder.path(), &self.link, stop_at);
     }
 
     fn note_business(&mut self) {
@@ -198,18 +199,21 @@ fn answer_to(question: &str) -> String {
     format!(": answer to {question}")
 }
 
-fn chat(folder: &TempDir, link: &str, stop_at: Option<&str>) -> Program {
+/// `plico chat` line by line, its state in a folder.
+pub(crate) fn chat(folder: &Path, link: &str, stop_at: Option<&str>) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plico-under-test"));
-    command.args(["chat", link, "--plain", "--state", "anna"]).current_dir(folder.path());
+    command.args(["chat", link, "--plain", "--state", "anna"]).current_dir(folder);
     if let Some(at) = stop_at {
         command.env("PLICO_STOP_AT", at);
     }
     Program::start(command)
 }
 
-const PIPE: &[&str] = &["--pipe", "python3", "program.py"];
+/// How `serve` is told of the program.
+pub(crate) const PIPE: &[&str] = &["--pipe", "python3", "program.py"];
 
-const PROGRAM: &str = r#"
+/// Answers each message with its own words.
+pub(crate) const PROGRAM: &str = r#"
 import json, sys
 for line in sys.stdin:
     told = json.loads(line)

@@ -3,5 +3,6 @@
 mod business;
 mod chat;
 mod scripts;
+mod sealed;
 pub(crate) mod shop;
 mod terminal;

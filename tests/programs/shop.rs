@@ -111,6 +111,11 @@ impl Serving {
         self.messages().iter().filter_map(|told| told["event"].as_u64()).collect()
     }
 
+    /// What it wrote to standard error so far.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.program.errors()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         self.program.signal(name);
     }

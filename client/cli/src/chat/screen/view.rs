@@ -125,20 +125,17 @@ impl View {
         let at = item.at.map(|at| time(at, now())).unwrap_or_default();
         let mut lines = Vec::new();
         let text_style = match item.by {
-            By::Program => self.coloured(Color::Yellow),
+            By::Program => Style::new().add_modifier(Modifier::ITALIC),
             _ => Style::new(),
         };
         match item.by {
             By::Program => (),
             By::Business => lines.push(Line::from(vec![
-                Span::styled(
-                    name.to_owned(),
-                    self.coloured(Color::Cyan).add_modifier(Modifier::BOLD),
-                ),
+                Span::styled(name.to_owned(), self.coloured(BUSINESS).add_modifier(Modifier::BOLD)),
                 Span::styled(format!("  {at}"), dim),
             ])),
             By::Person(state) => lines.push(Line::from(vec![
-                Span::styled("You", self.coloured(Color::Green).add_modifier(Modifier::BOLD)),
+                Span::styled("You", Style::new().add_modifier(Modifier::BOLD)),
                 Span::styled(format!("  {at}  "), dim),
                 self.state(state),
             ])),
@@ -200,6 +197,8 @@ fn cut(text: &str, columns: usize) -> String {
     out + "…"
 }
 
+/// Readable on black and on white alike, which cyan, green and yellow are not.
+const BUSINESS: Color = Color::Magenta;
 const PROMPT: &str = "> ";
 /// A longer name must not push the domain out of sight.
 const NAME_COLUMNS: usize = 32;
