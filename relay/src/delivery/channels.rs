@@ -14,7 +14,8 @@ use plico_protocol::refusal::Code;
 /// The channels of one delivery stream. `S` is what keeps a channel's place in the hub.
 #[derive(Debug)]
 pub(crate) struct Channels<S> {
-    open: BTreeMap<Channel, Open<S>>,
+    /// Boxed: a tree sets room for eleven values aside with the first, and most streams have one.
+    open: BTreeMap<Channel, Box<Open<S>>>,
     /// Channels that may have something to read, in the order of their turns.
     turns: VecDeque<Channel>,
     next: u16,
@@ -85,7 +86,7 @@ impl<S> Channels<S> {
             backlog_end: Some(backlog_end),
             may_hold_more: false,
         };
-        self.open.insert(channel, open);
+        self.open.insert(channel, Box::new(open));
         self.arrived(channel);
     }
 
@@ -171,8 +172,9 @@ impl<S> Channels<S> {
 
     /// At the end of the line, if it may have something and has credit.
     fn queue_turn(&mut self, channel: Channel) {
-        let due = |open: &Open<S>| open.may_hold_more && 0 < open.count_left();
-        if self.open.get(&channel).is_some_and(due) && !self.turns.contains(&channel) {
+        let open = self.open.get(&channel);
+        let due = open.is_some_and(|open| open.may_hold_more && 0 < open.count_left());
+        if due && !self.turns.contains(&channel) {
             self.turns.push_back(channel);
         }
     }

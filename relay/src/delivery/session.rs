@@ -29,7 +29,7 @@ pub(crate) async fn deliver(
     account: Option<AccountKey>,
     first: Address,
     outbox: Outbox,
-    queue: mpsc::Receiver<Item>,
+    queue: mpsc::Receiver<Box<Item>>,
 ) {
     let mut session = Session {
         service,
@@ -58,12 +58,12 @@ struct Session {
 
 impl Session {
     /// Ends when the client has finished its side and everything it asked is answered.
-    async fn run(&mut self, mut queue: mpsc::Receiver<Item>) -> Result<(), Unheard> {
+    async fn run(&mut self, mut queue: mpsc::Receiver<Box<Item>>) -> Result<(), Unheard> {
         loop {
             while self.may_take()
                 && let Ok(item) = queue.try_recv()
             {
-                self.take(item).await?;
+                self.take(*item).await?;
             }
             self.hear();
             self.answer_ready().await;
@@ -74,7 +74,7 @@ impl Session {
             self.outbox.flush().await?;
             tokio::select! {
                 item = queue.recv(), if self.may_take() => match item {
-                    Some(item) => self.take(item).await?,
+                    Some(item) => self.take(*item).await?,
                     None => return self.answer_all().await,
                 },
                 frame = front(&mut self.pending) => self.say(&frame),

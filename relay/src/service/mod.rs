@@ -44,6 +44,14 @@ pub(crate) struct Service {
     pub(crate) _user: mpsc::Sender<()>,
 }
 
+/// What a request needs once it is checked.
+enum Checked {
+    /// Nothing of the writer.
+    Answer(Answer),
+    /// A change for the writer, or why there is none.
+    Change(Result<Request, Refusal>),
+}
+
 impl Service {
     /// Begins a request and returns its answer, known or to come. Waits only while the writer's
     /// queue is full. `account` is the one this connection proved.
@@ -53,31 +61,39 @@ impl Service {
         body: &Bytes,
         account: Option<AccountKey>,
     ) -> Answer {
-        match request {
-            ClientFrame::LookUp { handle } => self.look_up(handle),
-            ClientFrame::FetchBundle { account } => self.fetch_bundle(account).await,
-            ClientFrame::Submit(submission) => {
-                match self.check_submission(*submission, body, account) {
-                    Ok(request) => self.hand_on(request).await,
-                    Err(refusal) => Err(refusal).into(),
-                }
+        match self.check(request, body, account) {
+            Checked::Answer(answer) => answer,
+            Checked::Change(Ok(request)) => Answer::later(self.writer.enqueue(request).await),
+            Checked::Change(Err(refusal)) => Err(refusal).into(),
+        }
+    }
+
+    fn check(
+        self: &Arc<Self>,
+        request: ClientFrame,
+        body: &Bytes,
+        account: Option<AccountKey>,
+    ) -> Checked {
+        Checked::Change(match request {
+            ClientFrame::FetchBundle { account } => self.fetch_bundle(account),
+            ClientFrame::Submit(submission) => self.check_submission(*submission, body, account),
+            ClientFrame::Open { address } => Ok(Request::Open { address }),
+            ClientFrame::Close { address } => Ok(Request::Close { address }),
+            ClientFrame::Mint { address, terms, window } => self.mint(address, terms, Some(window)),
+            ClientFrame::Revoke { address } => Ok(Request::Revoke { address }),
+            ClientFrame::ChangeTerms { address, terms } => self.mint(address, terms, None),
+            ClientFrame::PublishProfile(profile) => self.check_profile(profile, account),
+            ClientFrame::LookUp { handle } => return Checked::Answer(self.look_up(handle)),
+            ClientFrame::Status { id } => return Checked::Answer(self.status(id)),
+            ClientFrame::PublishPrekeys(publication) => {
+                return Checked::Answer(self.publish(publication, account));
             }
-            ClientFrame::Status { id } => self.status(id),
-            ClientFrame::Open { address } => self.hand_on(Request::Open { address }).await,
-            ClientFrame::Close { address } => self.hand_on(Request::Close { address }).await,
-            ClientFrame::Mint { address, terms, window } => {
-                self.mint(address, terms, Some(window)).await
-            }
-            ClientFrame::Revoke { address } => self.hand_on(Request::Revoke { address }).await,
-            ClientFrame::ChangeTerms { address, terms } => self.mint(address, terms, None).await,
-            ClientFrame::PublishPrekeys(publication) => self.publish(publication, account),
-            ClientFrame::PrekeyStatus => self.prekey_status(account),
-            ClientFrame::PublishProfile(profile) => self.publish_profile(profile, account).await,
+            ClientFrame::PrekeyStatus => return Checked::Answer(self.prekey_status(account)),
             // The connection keeps these to itself and to its delivery stream.
             ClientFrame::Prove(_)
             | ClientFrame::Subscribe { .. }
-            | ClientFrame::Acknowledge { .. } => Answer::refused(Code::WrongStream),
-        }
+            | ClientFrame::Acknowledge { .. } => Err(Refusal::new(Code::WrongStream)),
+        })
     }
 
     /// The certificate of a business, if it may be relied on now.
@@ -101,11 +117,8 @@ impl Service {
         })
     }
 
-    async fn fetch_bundle(&self, account: AccountKey) -> Answer {
-        match self.standing(&account) {
-            Ok(_) => self.hand_on(Request::TakeBundle { account }).await,
-            Err(refusal) => Err(refusal).into(),
-        }
+    fn fetch_bundle(&self, account: AccountKey) -> Result<Request, Refusal> {
+        self.standing(&account).map(|_| Request::TakeBundle { account })
     }
 
     fn status(self: &Arc<Self>, id: SubmitId) -> Answer {
@@ -116,16 +129,19 @@ impl Service {
     }
 
     /// `window` is none for a change of terms.
-    async fn mint(&self, address: Address, terms: Terms, window: Option<bool>) -> Answer {
-        if let Err(error) = terms.check(self.clock.now().minute()) {
-            return Err(Refusal::because(Code::BadTerms, error)).into();
-        }
+    fn mint(
+        &self,
+        address: Address,
+        terms: Terms,
+        window: Option<bool>,
+    ) -> Result<Request, Refusal> {
+        let bad = |error| Refusal::because(Code::BadTerms, error);
+        terms.check(self.clock.now().minute()).map_err(bad)?;
         let zone = Zone::UNKNOWN;
-        self.hand_on(match window {
+        Ok(match window {
             Some(window) => Request::Mint { address, terms, window, zone },
             None => Request::ChangeTerms { address, terms, zone },
         })
-        .await
     }
 
     fn publish(
@@ -163,13 +179,6 @@ impl Service {
     }
 
     /// One signature: checked here, where others are served beside.
-    async fn publish_profile(&self, profile: SignedProfile, account: Option<AccountKey>) -> Answer {
-        match self.check_profile(profile, account) {
-            Ok(request) => self.hand_on(request).await,
-            Err(refusal) => Err(refusal).into(),
-        }
-    }
-
     fn check_profile(
         &self,
         profile: SignedProfile,
@@ -189,9 +198,5 @@ impl Service {
             let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
             Ok(RelayFrame::Stock(service.view.prekey_stock(&account)?))
         })
-    }
-
-    async fn hand_on(&self, request: Request) -> Answer {
-        Answer::later(self.writer.enqueue(request).await)
     }
 }

@@ -78,8 +78,8 @@ impl Writer {
 
     /// Hands a request over, waiting only while the queue is full. The answer comes by the value
     /// returned, so that pipelined requests share a commit.
-    pub async fn enqueue(&self, request: Request) -> Pending {
-        Pending { answer: self.hand_over(Task::request(request)).await }
+    pub fn enqueue(&self, request: Request) -> impl Future<Output = Pending> {
+        self.hand_over(Task::request(request))
     }
 
     /// Ends what is past its hour and forgets what is due, a bounded number of rows per commit, so
@@ -90,7 +90,7 @@ impl Writer {
     /// `storage_full` or `shutting_down`.
     pub async fn sweep(&self) -> Result<(), Refusal> {
         loop {
-            match self.hand_over(Task::Sweep).await.await {
+            match self.hand_over(Task::Sweep).await.answer.await {
                 Ok(Answer::Swept(Ok(Swept { more: true }))) => (),
                 Ok(Answer::Swept(swept)) => return swept.map(|_| ()),
                 Ok(Answer::Reply(_)) | Err(_) => return Err(stopped()),
@@ -105,11 +105,19 @@ impl Writer {
         let _ = self.queue.send(Job::Stop).await;
     }
 
-    async fn hand_over(&self, task: Task) -> oneshot::Receiver<Answer> {
-        let (answer, receiver) = oneshot::channel();
-        // A job that cannot be sent is dropped with its `answer`, which the receiver learns.
-        let _ = self.queue.send(Job::Task { task, answer }).await;
-        receiver
+    /// Every stream has room for this future even while it waits, so the job is in it once: an
+    /// `async fn` would hold its argument beside it, `send` a second one.
+    #[expect(clippy::async_yields_async, reason = "a place first, then an answer: pipelining")]
+    fn hand_over(&self, task: Task) -> impl Future<Output = Pending> {
+        let (sender, answer) = oneshot::channel();
+        let job = Job::Task { task, answer: sender };
+        async move {
+            // A job without a place is dropped with its sender, which the receiver learns.
+            if let Ok(place) = self.queue.reserve().await {
+                place.send(job);
+            }
+            Pending { answer }
+        }
     }
 }
 
