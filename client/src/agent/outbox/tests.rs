@@ -207,3 +207,29 @@ fn what_was_sealed_again_takes_no_answer_to_what_it_was() {
     assert_eq!(settled, Settled::Nothing);
     assert_eq!(place.outbox.to_submit(NOW), [(number, 1)]);
 }
+
+#[test]
+fn what_may_be_refused_for_now_holds_back_what_follows_it() {
+    let mut place = Place::new();
+    let [one, two, other] = [(5, 1), (5, 2), (6, 3)].map(|(peer, id)| {
+        let number = place.push(peer, id, NOW);
+        place.seal(number, false);
+        number
+    });
+    assert_eq!(place.outbox.to_submit(NOW), [(one, 5), (two, 5), (other, 6)]);
+    // The answers went missing, and the ids are no longer taken for fresh.
+    let later = after(NOW, 49 * 3_600_000);
+    assert_eq!(place.outbox.to_submit(later), [(one, 5), (other, 6)]);
+    place.refuse(one, Refusal::new(Code::MailboxFull).retry_after(60_000));
+    assert_eq!(place.outbox.to_submit(NOW), [(other, 6)]);
+    // It was refused once, and may be again.
+    let again = after(NOW, 60_000);
+    assert_eq!(place.outbox.to_submit(again), [(one, 5), (other, 6)]);
+    place.refuse(one, Refusal::new(Code::Stale));
+    assert_eq!(place.outbox.to_submit(NOW), [(one, 5), (other, 6)]);
+    let id = place.get(one).submission().unwrap().id;
+    let accepted =
+        RelayFrame::Accepted(Acceptance { id, reason: Reason::ToInbox, free_until: None });
+    place.outbox.submitted(&mut place.state, one, &accepted, NOW).unwrap();
+    assert_eq!(place.outbox.to_submit(NOW), [(two, 5), (other, 6)]);
+}
