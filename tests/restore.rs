@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use plico_client::{
-    BackupError, Business, BusinessEvent, BusinessTrouble, Category, Conversation, Link,
+    BackupError, Business, BusinessEvent, BusinessTrouble, Category, ContentId, Conversation, Link,
     MessageState, OpenError, Person, PersonEvent, Protection, RestoreError,
 };
 
@@ -129,6 +129,57 @@ async fn everything_goes_on_from_a_backup_however_often_it_is_restored() {
 }
 
 #[tokio::test]
+async fn a_conversation_of_the_lost_hour_goes_on_once_the_device_connects() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    Business::backup(desk.path("bank"), desk.path("backup")).await.unwrap();
+    relay.clock.advance_minutes(30);
+    let mut dora = Customer::new(&desk, "dora", &link).await;
+    let mut said = Vec::new();
+    for text in ["lost", "lost too"] {
+        said.push(dora.chat.send(text).await.unwrap());
+        let asked = next_asked(&mut bank).await;
+        bank.handled(asked.event).await.unwrap();
+        bank.send(asked.customer, "answered", Category::Service).await.unwrap();
+        dora.is_answered("answered").await;
+        relay.clock.advance_minutes(1);
+        delivered(&mut dora.person, said[said.len() - 1]).await;
+    }
+    dora.person.close().await.unwrap();
+    bank.close().await.unwrap();
+
+    relay.clock.advance_minutes(90);
+    desk.lose("bank");
+    desk.restore("backup", "bank").await.unwrap();
+    let (mut bank, _) = desk.connected(desk.business("bank").await, &relay.link()).await;
+    assert!(bank.customers().await.unwrap().is_empty());
+    // Nobody writes: the device connects, and reads in the profile that the business was restored.
+    let mut dora = Customer::new(&desk, "dora", &link).await;
+    assert_eq!(dora.repeats().await, 2);
+    let mut again = Vec::new();
+    let mut customers = BTreeSet::new();
+    for _ in &said {
+        let asked = next_asked(&mut bank).await;
+        again.push(asked.content.id);
+        customers.insert(asked.customer.0);
+        bank.handled(asked.event).await.unwrap();
+    }
+    assert_eq!((again, customers.len()), (said, 1));
+
+    let dora_there = bank.customers().await.unwrap()[0].id;
+    bank.send(dora_there, "found you", Category::Service).await.unwrap();
+    dora.is_answered("found you").await;
+    dora.chat.send("at last").await.unwrap();
+    shown(&mut bank, &["at last"]).await;
+    let history = dora.chat.history(None, 256).await.unwrap();
+    let history: Vec<_> = history.iter().map(|said| words(&said.content.body)).collect();
+    assert_eq!(history, ["lost", "answered", "lost too", "answered", "found you", "at last"]);
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
 async fn a_state_put_back_by_hand_stops_until_it_is_restored() {
     let relay = TestRelay::start().await;
     let desk = Desk::of(&relay);
@@ -184,6 +235,16 @@ async fn what_was_accepted_over_a_weekend_is_read_on_monday() {
     shown(&mut bank, &first.iter().map(String::as_str).collect::<Vec<_>>()).await;
     bank.close().await.unwrap();
     relay.stop().await;
+}
+
+async fn delivered(person: &mut Person, message: ContentId) {
+    heard(person, |event| match event {
+        PersonEvent::Sent { id, state: MessageState::Delivered, .. } => {
+            (id == message).then_some(())
+        }
+        _ => None,
+    })
+    .await;
 }
 
 async fn accepted(person: &mut Person) {

@@ -231,6 +231,14 @@ impl Outbox {
         }
     }
 
+    /// Comes back at once to what of a peer waits.
+    pub(crate) fn resume(&mut self, peer: u64, now: Timestamp) {
+        let waits = |entry: &&mut Entry| entry.peer == peer && entry.step == Step::Waiting;
+        for entry in self.entries.values_mut().filter(waits) {
+            entry.at = entry.at.min(now);
+        }
+    }
+
     /// Asks again later what became of a message: after a second, doubling to an hour.
     fn check_later(&mut self, number: u64, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(&number)

@@ -152,7 +152,7 @@ impl BusinessCore {
     pub(super) fn ready(&mut self) {
         let publishing = self.jobs.has(&Job::Publish) || self.publish_wanted.is_some();
         let stocked = Timestamp(0) < self.prekeys_due && !publishing;
-        let published = stocked && self.profile.is_published();
+        let published = stocked && self.profile.is_published() && self.untold().is_none();
         if self.certificate_checked && self.inbox_channel.is_some() && published {
             self.trouble = None;
             for connecting in self.connecting.drain(..) {

@@ -4,10 +4,10 @@
 use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::id::AccountKey;
 use plico_protocol::limits::{PROFILE_EARLY_MINUTES, PROFILE_STATUS_MINUTES_MAX};
-use plico_protocol::profile::{Logo, Profile, SignedProfile, Status, VerifiedProfile};
+use plico_protocol::profile::{Logo, Profile, Restored, SignedProfile, Status, VerifiedProfile};
 use plico_protocol::refusal::Code;
 use plico_protocol::signature::AccountSecret;
-use plico_protocol::time::{Hour, Minute, Timestamp};
+use plico_protocol::time::{Minute, Timestamp};
 use plico_protocol::wire::DecodeError;
 
 use super::core::{BusinessCore, Job};
@@ -78,6 +78,11 @@ impl OwnProfile {
         self.held.as_ref().map(|held| About::of(held.profile(), now))
     }
 
+    /// The restore it tells of.
+    pub(super) fn restored(&self) -> Option<Restored> {
+        self.held.as_ref()?.profile().restored
+    }
+
     /// Whether there is nothing that the relay lacks.
     pub(super) fn is_published(&self) -> bool {
         self.held.is_none() || self.due.is_none()
@@ -129,7 +134,7 @@ impl BusinessCore {
     }
 
     /// Publishes what the relay lacks. A status that is over is taken out, so that nobody is handed
-    /// it any longer. Both only once what the relay has was compared: it may be later.
+    /// it any longer; a restore is put in. All only once what the relay has was compared: it may be later.
     pub(super) fn tend_profile(&mut self, lines: &mut Lines) -> Result<(), StateError> {
         let now = self.now();
         let Some(line) = self.ready_line(lines) else { return Ok(()) };
@@ -139,6 +144,10 @@ impl BusinessCore {
         if self.profile.status_end().is_some_and(|end| end <= now) {
             // What was signed before can be signed without its status.
             let _ = self.reissue_profile(|profile| profile.status = None)?;
+        }
+        if let Some(restored) = self.untold() {
+            // Without words it can always be signed; these were signed before.
+            let _ = self.reissue_profile(|profile| profile.restored = Some(restored))?;
         }
         let Some(held) = &self.profile.held else { return Ok(()) };
         let job = Job::PublishProfile { issued: held.profile().issued };
@@ -226,7 +235,6 @@ pub(super) fn reissued(
     profile.issued = if believable { now.max(profile.issued.plus(1)) } else { now };
     let day = profile.issued.plus(1)..=profile.issued.plus(PROFILE_STATUS_MINUTES_MAX);
     profile.status = profile.status.filter(|status| day.contains(&status.until));
-    profile.restored = profile.restored.min(Hour(profile.issued.0 / 60));
     change(&mut profile);
     profile.sign(account)
 }

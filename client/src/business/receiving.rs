@@ -148,6 +148,7 @@ impl BusinessCore {
             put_content(rows, id, customer, Some(reply), &content, opened.content(), now)?;
             Ok(id)
         })?;
+        self.outbox.resume(peer, now);
         self.tell_customer(peer)?;
         Ok(Outcome::Read)
     }

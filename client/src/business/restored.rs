@@ -3,12 +3,13 @@
 //! A restore prepares the copy before it is a state, in one transaction: prekeys go (people may
 //! have used them, and a handshake must not be accepted twice), every sending chain passes over the
 //! numbers that were used, and customers in a window are told by a message of its own. Everyone
-//! else is told by the first message of a session. Devices then repeat what they sent (SPEC.md
-//! §8.8).
+//! else is told by the first message of a session, and by the profile. Devices then repeat what
+//! they sent (SPEC.md §8.8).
 
-use plico_endpoint::content::{Body, Marks, Restored};
+use plico_endpoint::content::{Body, Marks};
 use plico_endpoint::session::BusinessSession;
 use plico_protocol::limits::RETENTION_HOURS;
+use plico_protocol::profile::Restored;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::{Hour, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
@@ -96,6 +97,15 @@ impl BusinessCore {
         }
     }
 
+    /// What the profile should tell of a restore and does not yet: customers whose conversations
+    /// the backup knows nothing of cannot be written to, and read it there. Not before the relay
+    /// hands out the new prekeys, for devices then begin new sessions.
+    pub(super) fn untold(&self) -> Option<Restored> {
+        let restored = self.to_tell(self.now())?;
+        let void_due = self.restore.is_some_and(|restore| restore.void_due);
+        (!void_due && self.profile.restored() != Some(restored)).then_some(restored)
+    }
+
     /// Notes that this business runs in this hour, which a backup then bears: whatever it received
     /// later, the backup does not hold.
     pub(super) fn note_hour(&mut self, now: Hour) -> Result<(), StateError> {
@@ -106,7 +116,7 @@ impl BusinessCore {
         self.state.write(|rows| rows.put(Table::Written, Name::ONLY, &now))
     }
 
-    /// What the first message of a session says, for as long as a device may hold what was lost.
+    /// What the profile and the first message of a session say, for as long as a device may hold what was lost.
     pub(super) fn to_tell(&self, now: Timestamp) -> Option<Restored> {
         let restored = self.restore?.restored;
         (now.hour() < restored.at.hour().plus(RETENTION_HOURS)).then_some(restored)
@@ -125,15 +135,13 @@ impl Restore {
 
 impl Wire for Restore {
     fn write(&self, out: &mut Writer) {
-        let Self { restored: Restored { hour, at }, void_due } = self;
-        hour.write(out);
-        out.u64(at.0);
+        let Self { restored, void_due } = self;
+        restored.write(out);
         out.u8(u8::from(*void_due));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let restored = Restored { hour: Wire::read(reader)?, at: Timestamp(reader.u64()?) };
-        Ok(Self { restored, void_due: reader.flag("void_due")? })
+        Ok(Self { restored: Wire::read(reader)?, void_due: reader.flag("void_due")? })
     }
 }
 

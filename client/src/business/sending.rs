@@ -2,11 +2,13 @@
 //! them.
 
 use bytes::Bytes;
-use plico_endpoint::content::{Content, Restored};
+use plico_endpoint::content::Content;
 use plico_endpoint::id::ContentId;
 use plico_endpoint::session::{BusinessSession, SealError};
 use plico_protocol::envelope::EnvelopeBytes;
 use plico_protocol::frame::{ClientFrame, Consent, RelayFrame, Submission};
+use plico_protocol::limits::RETENTION_HOURS;
+use plico_protocol::profile::Restored;
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::Timestamp;
@@ -145,6 +147,9 @@ impl BusinessCore {
             let last = MessageState::Refused(Code::Revoked);
             return self.outbox.finish(&mut self.state, number, last, now);
         };
+        if outgoing.session == Some(customer.session) {
+            return self.await_session(number, &outgoing);
+        }
         let name = customer.session;
         let name = Name::Hidden(name.as_bytes());
         let found = self.state.read(|rows| rows.get::<SessionRecord>(Table::Session, name))?;
@@ -192,6 +197,19 @@ impl BusinessCore {
         Ok(())
     }
 
+    /// Lets a message wait that did not open on the session there is. A device begins a session at
+    /// most once a day, and only while it is in use; after 30 days, as long as the relay would have
+    /// kept the message, the application hears that it was not read.
+    fn await_session(&mut self, number: u64, outgoing: &Outgoing) -> Result<(), StateError> {
+        let now = self.now();
+        let composed = Content::decode(&outgoing.content).ok().map(|content| content.composed);
+        if composed.is_none_or(|at| at.hour().plus(RETENTION_HOURS) <= now.hour()) {
+            return self.outbox.finish(&mut self.state, number, MessageState::Unreadable, now);
+        }
+        self.outbox.later(number, now, LATER_MS);
+        Ok(())
+    }
+
     /// Submits what is sealed, in order, and asks about what was accepted.
     pub(super) fn submit_sealed(&mut self, lines: &Lines) -> Result<(), StateError> {
         let now = self.now();
@@ -222,18 +240,13 @@ impl BusinessCore {
         self.outbox.submitted(&mut self.state, message, frame, now).map(drop)
     }
 
-    /// A message that did not open goes out again once the customer began another session, under
-    /// its id; where it did not, the application hears of it.
+    /// A message that did not open goes out again, under its id, on another session: the customer's
+    /// device begins one. It waits until then ([`Self::seal`]).
     fn unreadable(&mut self, number: u64) -> Result<(), StateError> {
         let now = self.now();
         let Some(mut outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
             return Ok(());
         };
-        let customer = self.state.read(|rows| CustomerRecord::get(rows, outgoing.peer))?;
-        let session = customer.map(|customer| customer.session);
-        if session.is_none() || outgoing.session == session {
-            return self.outbox.finish(&mut self.state, number, MessageState::Unreadable, now);
-        }
         outgoing.stage = Stage::Waiting;
         self.state.write(|rows| Outbox::put(rows, number, &outgoing))?;
         self.outbox.note(number, &outgoing, now);

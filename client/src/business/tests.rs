@@ -10,7 +10,7 @@ use plico_protocol::frame::PrekeyStock;
 use plico_protocol::id::{Address, AddressTag, TicketCommitment, TicketId, TicketOpening};
 use plico_protocol::mac::MacKey;
 use plico_protocol::prekey::{Bundle, PrekeyId};
-use plico_protocol::profile::{Profile, SignedProfile, Status};
+use plico_protocol::profile::{Profile, Restored, SignedProfile, Status};
 use plico_protocol::signature::AccountSecret;
 use plico_protocol::ticket::{Categories, Epoch, Ticket, TicketKeyId, Zone};
 use plico_protocol::time::{Hour, Minute, Timestamp};
@@ -358,13 +358,14 @@ fn a_profile_issued_again_is_later_keeps_the_rest_and_is_stored() {
     let described = |p: &mut Profile| p.description = "open".to_owned();
     place.core.reissue_profile(described).unwrap().unwrap();
     place.core.set_status(Some("today".to_owned())).unwrap().unwrap();
-    place.core.reissue_profile(|profile| profile.restored = now_hour(now)).unwrap().unwrap();
+    let restored = Some(Restored { hour: Hour(7), at: place.core.now() });
+    place.core.reissue_profile(|profile| profile.restored = restored).unwrap().unwrap();
     let account = place.core.identity.account.public();
     let stored = |rows: &crate::state::Rows<'_>| about::stored(rows, Name::ONLY, &account);
     let stored = place.core.state.read(stored).unwrap().unwrap();
     let profile = stored.profile();
     assert!(now.plus(2) <= profile.issued, "three in one minute count on");
-    assert_eq!((profile.description.as_str(), profile.restored), ("open", now_hour(now)));
+    assert_eq!((profile.description.as_str(), profile.restored), ("open", restored));
     assert!(profile.status.is_some());
 }
 
@@ -374,15 +375,12 @@ fn a_profile_of_a_clock_far_ahead_is_issued_again_at_the_present() {
     let ahead = Profile {
         issued: Minute(100_000),
         status: Some(Status { text: "late".to_owned(), until: Minute(100_001) }),
-        restored: Hour(1_600),
+        restored: Some(Restored { hour: Hour(1_400), at: Timestamp(1_500 * 3_600_000) }),
         ..Profile::default()
     };
+    let restored = ahead.restored;
     let ahead = ahead.sign(&account).unwrap();
     let again = profile::reissued(Some(&ahead), &account, Minute(90_000), |_| ()).unwrap();
-    let expected = Profile { issued: Minute(90_000), restored: Hour(1_500), ..Profile::default() };
+    let expected = Profile { issued: Minute(90_000), restored, ..Profile::default() };
     assert_eq!(*again.profile(), expected);
-}
-
-fn now_hour(now: Minute) -> Hour {
-    Hour(now.0 / 60)
 }

@@ -276,7 +276,8 @@ impl PersonCore {
         let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + IDLE_MS));
         let retries = self.talks.values().map(|talk| talk.retry_at);
         let deaf = self.talks.values().filter_map(|talk| talk.subscribing.not_before);
-        let due = resting.chain(retries).chain(deaf).filter(|at| now < *at);
+        let rechecks = self.talks.values().filter_map(|talk| talk.recheck_at);
+        let due = resting.chain(retries).chain(deaf).chain(rechecks).filter(|at| now < *at);
         due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min()
     }
 }
@@ -337,7 +338,10 @@ impl Core for PersonCore {
         _lines: &mut Lines,
     ) -> Result<(), StateError> {
         match event {
-            LineEvent::Up => self.connection_changed(line, ConnectionState::Up),
+            LineEvent::Up => {
+                self.recheck(line);
+                self.connection_changed(line, ConnectionState::Up);
+            }
             LineEvent::Down(error) => self.line_down(line, error),
             LineEvent::Answer(token, frame) => {
                 if let Some(job) = self.jobs.answered(token) {

@@ -58,10 +58,11 @@ impl PersonCore {
         envelope: &Envelope,
     ) -> Result<Outcome, StateError> {
         let c2 = envelope.commitment();
+        let now = self.now();
         if !self.is_known(peer)
             && let Some(talk) = self.talks.get_mut(&peer)
         {
-            talk.recheck = true;
+            talk.recheck_at.get_or_insert(now);
         }
         let Some(origin) = self.wanted(peer, origin)? else {
             // Under a ticket this device revoked or never minted: dropped, unseen.
@@ -78,7 +79,6 @@ impl PersonCore {
         };
         let content = Content::decode(opened.content());
         let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
-        let now = self.now();
         let restored = content.as_ref().ok().and_then(|content| content.restored);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(outcome) };
         if let Some(restored) = restored {

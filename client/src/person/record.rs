@@ -1,10 +1,10 @@
 //! A conversation as it is stored.
 
-use plico_endpoint::content::Restored;
 use plico_endpoint::primitives::dh::IdentitySecret;
 use plico_protocol::certificate::{Certificate, VerifiedCertificate};
 use plico_protocol::id::{AccountKey, Address, AuthorityKey, TicketCommitment, TicketOpening};
 use plico_protocol::link::{Link, Pin};
+use plico_protocol::profile::Restored;
 use plico_protocol::signature::MailboxSecret;
 use plico_protocol::ticket::{BadTerms, Categories, Category, Terms, Ticket};
 use plico_protocol::time::{Hour, Minute, Timestamp};
@@ -113,11 +113,12 @@ pub(super) struct Record {
     pub(super) answered: Option<(Timestamp, Hour)>,
 }
 
-/// What a restored business said, and on which session.
+/// What a restored business said, in a message or in its profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) restored: Restored,
-    /// It came on the session before the present one, which the business thus does not know.
+    /// A message said it on the session before the present one, which the business thus does not
+    /// know.
     pub(super) on_replaced: bool,
 }
 
@@ -265,15 +266,13 @@ impl Wire for Record {
 
 impl Wire for Claim {
     fn write(&self, out: &mut Writer) {
-        let Self { restored: Restored { hour, at }, on_replaced } = self;
-        hour.write(out);
-        out.u64(at.0);
+        let Self { restored, on_replaced } = self;
+        restored.write(out);
         out.u8(u8::from(*on_replaced));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let restored = Restored { hour: Wire::read(reader)?, at: Timestamp(reader.u64()?) };
-        Ok(Self { restored, on_replaced: reader.flag("on_replaced")? })
+        Ok(Self { restored: Wire::read(reader)?, on_replaced: reader.flag("on_replaced")? })
     }
 }
 

@@ -36,8 +36,8 @@ pub(super) struct Talk {
     /// A message with marks that is not sealed yet.
     pub(super) marks: Option<u64>,
     pub(super) told_lost: bool,
-    /// A message came while the certificate was due to be looked up again.
-    pub(super) recheck: bool,
+    /// When to look the business up again, though nobody asked.
+    pub(super) recheck_at: Option<Timestamp>,
 }
 
 /// What a relay was asked to mint.
@@ -83,8 +83,19 @@ impl Talk {
             asking: Vec::new(),
             marks: None,
             told_lost: false,
-            recheck: false,
+            recheck_at: None,
         }
+    }
+
+    /// Whether it was looked up so lately that who asks need not wait.
+    pub(super) fn is_shown_as_now(&self, now: Timestamp) -> bool {
+        let known = self.record.known.as_ref();
+        known.is_some_and(|known| known.holds(now.hour(), PROFILE_RECHECK_HOURS))
+    }
+
+    /// Whether to look it up now, though nobody asked.
+    pub(super) fn is_recheck_due(&self, now: Timestamp) -> bool {
+        self.retry_at <= now && self.recheck_at.is_some_and(|at| at <= now)
     }
 
     /// The business as it was verified, and what it says of itself at `now`.
@@ -121,3 +132,7 @@ impl Relay {
         self.person == Some(line) || self.anonymous == Some(line)
     }
 }
+
+/// Hours after which what a relay said of a business is asked for again, when someone asks or a
+/// connection begins: a phone connects many times an hour, and its look-ups should not tell when.
+const PROFILE_RECHECK_HOURS: u32 = 1;

@@ -7,16 +7,17 @@ use plico_protocol::limits::CERTIFICATE_RECHECK_HOURS;
 use plico_protocol::link::Pin;
 use plico_protocol::profile::{SignedProfile, VerifiedProfile};
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::time::Hour;
+use plico_protocol::time::{Hour, Timestamp};
 use tokio::sync::oneshot;
 
-use super::core::{Job, PersonCore};
+use super::core::{Job, PersonCore, put_record};
 use super::event::{LookUpError, Profile, Trouble};
-use super::record::{Known, Record, Standing, Started, Wish};
+use super::record::{Claim, Known, Record, Standing, Started, Wish};
 use super::talk::Talk;
 use crate::about;
 use crate::agent::journal::News;
 use crate::agent::lines::Lines;
+use crate::connection::LineId;
 use crate::state::{Name, State, StateError, Table};
 
 impl PersonCore {
@@ -53,23 +54,37 @@ impl PersonCore {
     /// itself now: a status of a day must not come a day late.
     pub(super) fn answer_asking(&mut self, lines: &mut Lines) {
         let now = self.now();
-        let asks = |talk: &Talk| !talk.asking.is_empty() || (talk.recheck && talk.retry_at <= now);
+        let asks = |talk: &Talk| !talk.asking.is_empty() || talk.is_recheck_due(now);
         let asked = self.talks.iter().filter(|(_, talk)| asks(talk));
         let asked: Vec<u64> = asked.map(|(peer, _)| *peer).collect();
         for peer in asked {
             let Some(talk) = self.talks.get_mut(&peer) else { continue };
-            let hours = match talk.asking.is_empty() {
-                true => CERTIFICATE_RECHECK_HOURS,
-                false => PROFILE_RECHECK_HOURS,
-            };
-            let known = talk.record.known.as_ref().filter(|known| known.holds(now.hour(), hours));
-            if known.is_none() {
+            if !talk.is_shown_as_now(now) {
                 self.look_up(peer, lines);
             } else if let Some(profile) = talk.profile(now.minute()) {
-                talk.recheck = false;
+                talk.recheck_at = None;
                 for asking in talk.asking.drain(..) {
                     let _ = asking.send(Ok(profile.clone()));
                 }
+            }
+        }
+    }
+
+    /// A connection begins: looks up again whom this device told anything, for a business that was
+    /// restored says so in its profile, and may know nothing of the conversation. One after the
+    /// other, each on an anonymous connection of its own, so that a relay is not handed the list of
+    /// a person's businesses at once.
+    pub(super) fn recheck(&mut self, line: LineId) {
+        let now = self.now();
+        let Some(relay) = self.relays.iter().find(|relay| relay.person == Some(line)) else {
+            return;
+        };
+        let mut at = now;
+        for talk in self.talks.values_mut().filter(|talk| talk.record.link.relay == relay.link) {
+            let told = talk.record.reply.is_some() && talk.record.standing == Standing::Active;
+            if told && talk.recheck_at.is_none() && !talk.is_shown_as_now(now) {
+                talk.recheck_at = Some(at);
+                at = Timestamp(at.0.saturating_add(RECHECK_PACE_MS));
             }
         }
     }
@@ -94,15 +109,14 @@ impl PersonCore {
         if !same && talk.record.known.is_none() {
             return self.trouble(peer, Trouble::WrongAccount);
         }
-        talk.trouble = None;
+        (talk.trouble, talk.recheck_at) = (None, None);
         if same {
             talk.record.known = Some(known);
             if talk.record.standing == Standing::KeyChanged {
                 talk.record.standing = Standing::Active;
                 talk.record.offered = None;
             }
-            self.take_profile(peer, profile)?;
-            return self.store(peer);
+            return self.take_profile(peer, profile);
         }
         let news = talk.record.standing != Standing::KeyChanged;
         talk.record.offered = Some(known);
@@ -118,7 +132,8 @@ impl PersonCore {
 
     /// Keeps what the business says of itself, unless this device has seen later words of it: a relay
     /// must not bring an old status back. What does not verify is as if it were not there; the
-    /// certificate stands without.
+    /// certificate stands without. With it the conversation is stored: a restore that was told once
+    /// must be answered.
     fn take_profile(
         &mut self,
         peer: u64,
@@ -126,16 +141,20 @@ impl PersonCore {
     ) -> Result<(), StateError> {
         let now = self.now().minute();
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
-        let Some((known, profile)) = talk.record.known.as_ref().zip(profile) else { return Ok(()) };
-        let Ok(profile) = profile.verify(&known.certificate.body().keys.account) else {
-            return Ok(());
+        let account = talk.record.known.as_ref().map(|known| known.certificate.body().keys.account);
+        let read = account.zip(profile).and_then(|(account, told)| told.verify(&account).ok());
+        let replaces = |profile: &VerifiedProfile| {
+            profile.issued_by(now).is_ok() && profile.replaces(talk.published.as_ref())
         };
-        if profile.issued_by(now).is_err() || !profile.replaces(talk.published.as_ref()) {
-            return Ok(());
+        let Some(profile) = read.filter(replaces) else { return self.store(peer) };
+        if let Some(restored) = profile.profile().restored {
+            talk.record.claimed(Claim { restored, on_replaced: false });
         }
-        let name = Name::Number(peer);
-        self.state
-            .write::<_, StateError>(|rows| rows.put(Table::Profile, name, profile.signed()))?;
+        let record = &talk.record;
+        self.state.write::<_, StateError>(|rows| {
+            put_record(rows, peer, record)?;
+            rows.put(Table::Profile, Name::Number(peer), profile.signed())
+        })?;
         talk.published = Some(profile);
         Ok(())
     }
@@ -156,7 +175,7 @@ impl PersonCore {
         self.state.write(|rows| {
             super::lost::forget_sessions(rows, peer)?;
             rows.delete(Table::Profile, Name::Number(peer))?;
-            super::core::put_record(rows, peer, &record)
+            put_record(rows, peer, &record)
         })
     }
 
@@ -197,6 +216,8 @@ impl PersonCore {
     pub(super) fn trouble(&mut self, peer: u64, trouble: Trouble) -> Result<(), StateError> {
         self.hold(peer, TROUBLE_MS);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        // The next connection asks again.
+        talk.recheck_at = None;
         for asking in talk.asking.drain(..) {
             let _ = asking.send(Err(LookUpError::Trouble(trouble)));
         }
@@ -210,7 +231,7 @@ impl PersonCore {
     fn hold(&mut self, peer: u64, ms: u64) {
         let now = self.now();
         if let Some(talk) = self.talks.get_mut(&peer) {
-            talk.retry_at = plico_protocol::time::Timestamp(now.0.saturating_add(ms));
+            talk.retry_at = Timestamp(now.0.saturating_add(ms));
         }
     }
 }
@@ -245,7 +266,8 @@ pub(super) fn published(
     state.read(|rows| about::stored(rows, Name::Number(peer), account))
 }
 
-/// Hours after which who asks for a business is shown what the relay has now.
-const PROFILE_RECHECK_HOURS: u32 = 1;
+/// Between two look-ups that nobody asked for: longer than an anonymous connection stays without
+/// use.
+const RECHECK_PACE_MS: u64 = 30_000;
 /// How long to wait after what a business or an operator must put right.
 const TROUBLE_MS: u64 = 5 * 60_000;

@@ -19,7 +19,7 @@ use crate::limits::{
     PROFILE_STATUS_MINUTES_MAX,
 };
 use crate::signature::{AccountSecret, Verify};
-use crate::time::{Hour, Minute};
+use crate::time::{Hour, Minute, Timestamp};
 use crate::wire::{DecodeError, Reader, Wire, Writer};
 
 /// Everything a profile states. Empty texts stand for none.
@@ -35,11 +35,19 @@ pub struct Profile {
     pub site: String,
     /// What is new today.
     pub status: Option<Status>,
-    /// The hour in which the business was last restored from a backup, which tells devices to send
-    /// again what the backup lacks; 0 for never.
-    pub restored: Hour,
+    /// The last restore from a backup, which tells devices to send again what the backup lacks.
+    pub restored: Option<Restored>,
     /// A small picture.
     pub logo: Option<Logo>,
+}
+
+/// A business lost its state and goes on from a backup (SPEC.md §8.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The hour of the backup: what was sent since may be lost.
+    pub hour: Hour,
+    /// When it was restored, by the business's clock; names the restore.
+    pub at: Timestamp,
 }
 
 /// What a business tells everyone for at most 24 hours.
@@ -107,7 +115,7 @@ impl Profile {
         check("description", text::is_shown_as_written(&self.description, true))?;
         check("hours", text::is_shown_as_written(&self.hours, true))?;
         check("site", self.site.is_empty() || text::is_https_address(&self.site))?;
-        check("restored", self.restored.0 <= self.issued.0 / 60)?;
+        check("restored", self.restored.is_none_or(|told| told.hour <= told.at.hour()))?;
         if let Some(Status { text, until }) = &self.status {
             check("status", !text.is_empty() && text::is_shown_as_written(text, false))?;
             let end_max = self.issued.plus(PROFILE_STATUS_MINUTES_MAX);
@@ -195,7 +203,7 @@ impl Wire for Profile {
         out.sized(hours.as_bytes());
         out.sized(site.as_bytes());
         out.optional(status.as_ref());
-        restored.write(out);
+        out.optional(restored.as_ref());
         out.optional(logo.as_ref());
     }
 
@@ -209,11 +217,23 @@ impl Wire for Profile {
             hours: reader.text("hours", PROFILE_HOURS_BYTES_MAX)?,
             site: reader.text("site", PROFILE_SITE_BYTES_MAX)?,
             status: reader.optional("has_status")?,
-            restored: Wire::read(reader)?,
+            restored: reader.optional("has_restored")?,
             logo: reader.optional("has_logo")?,
         };
         profile.check_fields()?;
         Ok(profile)
+    }
+}
+
+impl Wire for Restored {
+    fn write(&self, out: &mut Writer) {
+        let Self { hour, at } = self;
+        hour.write(out);
+        out.u64(at.0);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { hour: Wire::read(reader)?, at: Timestamp(reader.u64()?) })
     }
 }
 

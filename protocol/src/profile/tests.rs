@@ -38,7 +38,7 @@ fn full() -> Profile {
             text: "t".repeat(PROFILE_STATUS_BYTES_MAX),
             until: Minute(60_000 + PROFILE_STATUS_MINUTES_MAX),
         }),
-        restored: Hour(1_000),
+        restored: Some(Restored { hour: Hour(999), at: Timestamp(1_000 * 3_600_000) }),
         logo: Some(Logo::from_png(&png_of(PROFILE_LOGO_BYTES_MAX)).unwrap()),
     }
 }
@@ -91,8 +91,10 @@ fn a_status_ends_within_a_day_of_its_issue() {
 }
 
 #[test]
-fn no_restore_is_later_than_the_profile_that_tells_of_it() {
-    assert_eq!(refused(|p| p.restored = Hour(1_001)), bad("restored"));
+fn no_backup_is_later_than_its_restore() {
+    let at = Timestamp(1_000 * 3_600_000);
+    let later = Restored { hour: Hour(1_001), at };
+    assert_eq!(refused(|p| p.restored = Some(later)), bad("restored"));
 }
 
 #[test]
@@ -204,7 +206,7 @@ fn line() -> impl Strategy<Value = String> {
 prop_compose! {
     fn profiles()(
         issued in any::<u32>(), description in line(), hours in line(), with_site in any::<bool>(),
-        status in line(), minutes in 1..=PROFILE_STATUS_MINUTES_MAX, restored in 0u32..100,
+        status in line(), minutes in 1..=PROFILE_STATUS_MINUTES_MAX, restored in prop::option::of(0u64..u64::MAX),
         logo in prop::option::of((1..=PROFILE_LOGO_PIXELS_MAX, 1..=PROFILE_LOGO_PIXELS_MAX)),
     ) -> Profile {
         let until = Minute(issued).plus(minutes);
@@ -214,7 +216,7 @@ prop_compose! {
             hours,
             site: if with_site { "https://bank.example/".into() } else { String::new() },
             status: (!status.is_empty() && issued < until.0).then_some(Status { text: status, until }),
-            restored: Hour(restored.min(issued / 60)),
+            restored: restored.map(|ms| Restored { hour: Timestamp(ms).hour(), at: Timestamp(ms) }),
             logo: logo.map(|(width, height)| Logo::from_png(&png(width, height, &[])).unwrap()),
         }
     }

@@ -2,6 +2,7 @@
 
 use plico_protocol::id::{Address, TicketOpening};
 use plico_protocol::limits::TICKET_BYTES;
+use plico_protocol::profile::Restored;
 use plico_protocol::ticket::{Category, Ticket};
 use plico_protocol::time::{Hour, Timestamp};
 use prost::Message;
@@ -10,7 +11,7 @@ use super::check::bound;
 use super::proto::{self, content};
 use super::{
     Answer, BadContent, Body, Choice, Choices, Content, Field, MARKS_MAX, Marks, Notification,
-    Reaction, Reply, Restored,
+    Reaction, Reply,
 };
 use crate::id::ContentId;
 
@@ -29,7 +30,7 @@ impl Content {
             reply: message.reply.as_ref().map(Reply::from_proto).transpose()?,
             reference: message.r#ref,
             profile_name: message.profile_name,
-            restored: message.restored_hour.zip(message.restored_ms).map(Restored::from_proto),
+            restored: message.restored_hour.zip(message.restored_ms).map(restored),
             body: message.body.map_or(Ok(Body::Unknown), Body::from_proto)?,
         };
         content.check()?;
@@ -37,10 +38,8 @@ impl Content {
     }
 }
 
-impl Restored {
-    fn from_proto((hour, ms): (u32, u64)) -> Self {
-        Self { hour: Hour(hour), at: Timestamp(ms) }
-    }
+fn restored((hour, ms): (u32, u64)) -> Restored {
+    Restored { hour: Hour(hour), at: Timestamp(ms) }
 }
 
 impl Body {

@@ -11,8 +11,9 @@ mod encode;
 mod redacted;
 
 use plico_protocol::id::{Address, TicketOpening};
+use plico_protocol::profile::Restored;
 use plico_protocol::ticket::{Category, Ticket};
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::Timestamp;
 
 use crate::id::ContentId;
 
@@ -83,15 +84,6 @@ pub struct Content {
     pub restored: Option<Restored>,
     /// What it says.
     pub body: Body,
-}
-
-/// A business lost its state and goes on from a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// The hour of the backup: what was sent since may be lost.
-    pub hour: Hour,
-    /// When it was restored, by the business's clock; names the restore.
-    pub at: Timestamp,
 }
 
 /// A person's address and consent.

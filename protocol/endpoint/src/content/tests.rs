@@ -57,7 +57,8 @@ fn every_body_comes_back_as_it_was_sent() {
         content.reply = Some(reply());
         content.reference = Some("r".repeat(LINK_REFERENCE_BYTES_MAX));
         content.profile_name = Some("Ada".into());
-        content.restored = Some(Restored { hour: Hour(500_000), at: Timestamp(1) });
+        content.restored =
+            Some(Restored { hour: plico_protocol::time::Hour(500_000), at: Timestamp(1) });
         assert_eq!(check(&content).as_ref(), Ok(&content));
     }
 }
