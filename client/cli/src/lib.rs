@@ -1,7 +1,7 @@
 //! The command line for people and businesses: words in, words out. What it does is the SDK's.
 //!
-//! Reading order: [`failure`] (how a command ends), [`place`] (where the state is and what opens
-//! it), [`text`] (what may reach a terminal), [`progress`]; then the commands.
+//! Reading order: `failure` (how a command ends), `place` (where the state is and what opens it),
+//! `text` (what may reach a terminal), `progress`; then the commands.
 
 mod failure;
 mod place;

@@ -1,6 +1,6 @@
 //! Answers by rules, as official accounts have: pure, from a message and the time to an answer.
 //!
-//! Reading order: [`file`] (what the operator writes, and every mistake by its line), [`wording`]
+//! Reading order: [`mod@file`] (what the operator writes, and every mistake by its line), [`wording`]
 //! (comparing words, filling in names), [`hours`], [`budget`] (two machines must not talk for ever).
 
 mod budget;
