@@ -79,12 +79,13 @@
 //!
 //! # Limits of this version
 //!
-//! - A session that one end lost is begun again by itself, at most once a day, and what was not
-//!   delivered goes out again under its id. Where that is not enough the application hears
+//! - A session that one end lost is begun again by itself, at most once a day, or once an hour if the
+//!   business was heard on it, and what was not delivered goes out again under its id. Where that is not enough the application hears
 //!   [`PersonEvent::SessionLost`] or [`MessageState::Unreadable`].
 //! - A business goes on from [`Business::backup`] by [`Business::restore`]; devices repeat what they
-//!   sent since and keep. Who began to write after the backup is found when they write again. A
-//!   state's file put back by hand is noticed only once newer prekeys were published.
+//!   sent since and keep. A device whose conversation the backup does not know learns of it from
+//!   the business's profile, at its next connection. A state's file put back by hand is noticed
+//!   only once newer prekeys were published.
 //! - A business's hint and identity keys stay the same when its certificate is renewed.
 //! - One device for each person; 256 conversations at one relay.
 //! - A person's anonymous and proven connections have sockets of their own, and still one IP
