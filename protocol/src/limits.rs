@@ -81,6 +81,25 @@ pub const TICKET_MINUTES_MAX: u32 = 400 * 24 * 60;
 /// Bytes of a ticket.
 pub const TICKET_BYTES: usize = 128;
 
+/// Longest rate card with its signature, in bytes.
+pub const RATE_CARD_BYTES_MAX: usize = 4096;
+/// Groups of countries in a rate card.
+pub const RATE_CARD_TARIFFS_MAX: usize = 32;
+/// Countries in a tariff: every pair of letters.
+pub const RATE_CARD_COUNTRIES_MAX: usize = 26 * 26;
+/// Tiers in a rate card.
+pub const RATE_CARD_TIERS_MAX: usize = 8;
+/// Longest name of a tariff, in bytes (ASCII).
+pub const TARIFF_NAME_BYTES_MAX: usize = 32;
+/// Highest price of one message, in millionths (1,000 units): above it somebody mistook the unit.
+pub const PRICE_MILLIONTHS_MAX: u64 = 1_000_000_000;
+/// Days of one period of a subscription.
+pub const SUBSCRIPTION_DAYS_MAX: u16 = 400;
+/// Hours of a window that a rate card may state.
+pub const WINDOW_HOURS_MAX: u8 = 72;
+/// Days of a month on which a mailbox may open a window.
+pub const WINDOW_DAYS_PER_MONTH_MAX: u8 = 31;
+
 /// Mailboxes one person's connection may prove.
 pub const MAILBOXES_PER_CONNECTION_MAX: usize = 256;
 /// Channels (subscribed mailboxes) of one delivery stream.
@@ -138,6 +157,14 @@ const _: () = {
             + PROFILE_LOGO_BYTES_MAX
             + (1 + 4 + 3 * 4 + 1 + 4 + 4 + 4 + 1 + 4 + 64)
             <= PROFILE_BYTES_MAX
+    );
+    // Every field at its bound, with its options, and the signature.
+    assert!(
+        (1 + 3 * 4 + 3 + 2 + 3 + 11 + 4 + 4 + 4 * RATE_CARD_TIERS_MAX + 4)
+            + RATE_CARD_TARIFFS_MAX * (4 + TARIFF_NAME_BYTES_MAX + 4 + 4 * 9)
+            + 2 * RATE_CARD_COUNTRIES_MAX
+            + 64
+            <= RATE_CARD_BYTES_MAX
     );
     // A look-up's answer: authority, certificate and profile.
     assert!(32 + 4 + CERTIFICATE_BYTES_MAX + 1 + 4 + PROFILE_BYTES_MAX <= FRAME_BODY_BYTES_MAX);

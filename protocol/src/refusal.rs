@@ -137,6 +137,11 @@ codes! {
     ShuttingDown = 34, "shutting_down", "the relay is stopping; connect again after the time given";
     BadProfile = 35, "bad_profile", "the profile is not one of this account, or of the future; nothing was published";
     ProfileReplaced = 36, "profile_replaced", "a newer profile is published; look it up, then publish one that is newer";
+    NotPriced = 37, "not_priced", "the relay's rate card has no price for this message now, so it cannot be sent; fetch the card";
+    OverPriceLimit = 38, "over_price_limit", "the message costs more than its submission allows; allow more, or wait until the person writes";
+    NoCredit = 39, "no_credit", "the account's balance and credit do not cover the price; pay the operator";
+    Suspended = 40, "suspended", "the operator suspended the account; ask why, and how it is restored";
+    RateLimited = 41, "rate_limited", "more than the rule allows; try again after the time given";
 }
 
 #[cfg(test)]

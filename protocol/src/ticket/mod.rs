@@ -239,7 +239,7 @@ impl Wire for Ticket {
 impl Wire for TicketFields {
     fn write(&self, out: &mut Writer) {
         self.categories.write(out);
-        out.bytes(self.zone.as_bytes());
+        self.zone.write(out);
         out.u16(self.messages_max);
         self.opened_at.write(out);
         self.free_until.unwrap_or_default().write(out);
@@ -253,7 +253,7 @@ impl Wire for TicketFields {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             categories: Wire::read(reader)?,
-            zone: Zone::new(reader.array()?).ok_or(DecodeError::BadValue { field: "zone" })?,
+            zone: Wire::read(reader)?,
             messages_max: reader.u16()?,
             opened_at: Wire::read(reader)?,
             free_until: Some(Minute::read(reader)?).filter(|end| end.0 != 0),

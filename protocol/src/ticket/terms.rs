@@ -24,7 +24,7 @@ wire_byte!(
 pub struct Categories(u16);
 
 /// A pricing zone: an ISO 3166-1 alpha-2 code in capitals, or `ZZ` for unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Zone([u8; 2]);
 
 /// The terms a person states when asking for a ticket.
@@ -98,6 +98,13 @@ impl Zone {
     }
 }
 
+impl core::fmt::Display for Zone {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self([first, second]) = self;
+        write!(f, "{}{}", char::from(*first), char::from(*second))
+    }
+}
+
 impl Terms {
     /// Checks what can be checked without the mailbox.
     ///
@@ -125,6 +132,16 @@ impl Wire for Categories {
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         Self::from_bits(reader.u16()?).ok_or(DecodeError::BadValue { field: "categories" })
+    }
+}
+
+impl Wire for Zone {
+    fn write(&self, out: &mut Writer) {
+        out.bytes(&self.0);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Self::new(reader.array()?).ok_or(DecodeError::BadValue { field: "zone" })
     }
 }
 
