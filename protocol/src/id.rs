@@ -62,6 +62,11 @@ opaque_bytes!(
     32
 );
 opaque_bytes!(
+    /// The relay's Ed25519 key that signs ledger heads, certified by the authority.
+    LedgerKey,
+    32
+);
+opaque_bytes!(
     /// An X25519 public key as it travels: 32 bytes, not yet checked for canonical form.
     DhKey,
     32

@@ -8,8 +8,8 @@
 //! Modules in reading order: the numbers and names ([`limits`], [`id`], [`time`]), the codec
 //! ([`wire`]), what travels ([`envelope`], [`frame`], [`refusal`]), and the statements that are
 //! signed or MACed ([`signature`], [`certificate`], [`profile`], [`prekey`], [`prove`], [`commitment`],
-//! [`ticket`], [`stamp`]), what a message costs ([`pricing`]), and the address a person scans
-//! ([`link`]).
+//! [`ticket`], [`stamp`]), what a message costs ([`pricing`]) and what a business owes ([`ledger`]),
+//! and the address a person scans ([`link`]).
 
 pub mod limits;
 #[macro_use]
@@ -31,6 +31,9 @@ pub mod signature;
 pub mod stamp;
 pub mod ticket;
 
+pub mod ledger;
 pub mod pricing;
 
 pub mod link;
+
+mod armour;

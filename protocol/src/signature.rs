@@ -6,7 +6,7 @@
 use ed25519_dalek::{Signature, Signer, VerifyingKey};
 use zeroize::Zeroizing;
 
-use crate::id::{AccountKey, Address, AuthorityKey, SignatureBytes};
+use crate::id::{AccountKey, Address, AuthorityKey, LedgerKey, SignatureBytes};
 
 /// The signature does not fit the message and key, or the key is not a usable one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +92,10 @@ signing_key!(
 signing_key!(
     /// Signs certificates; kept offline by the operator.
     AuthoritySecret, AuthorityKey
+);
+signing_key!(
+    /// Signs the heads of accounts' ledgers; one of the relay's keys.
+    LedgerSecret, LedgerKey
 );
 
 #[cfg(test)]

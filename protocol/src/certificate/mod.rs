@@ -2,7 +2,6 @@
 //!
 //! SPEC.md §6. `Ed25519(authority, "plico/1 certificate" || 0 || body)`.
 
-mod armour;
 mod request;
 
 pub use request::{BadRequest, CertificateRequest};
@@ -10,6 +9,7 @@ pub use request::{BadRequest, CertificateRequest};
 use bytes::Bytes;
 use unicode_normalization::is_nfc;
 
+use crate::armour;
 use crate::id::{AccountKey, Address, AuthorityKey, DhKey, SignatureBytes};
 use crate::limits::{
     CERTIFICATE_BYTES_MAX, CERTIFICATE_HOURS_MAX, DISPLAY_NAME_BYTES_MAX, DOMAIN_BYTES_MAX,

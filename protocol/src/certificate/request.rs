@@ -4,7 +4,8 @@
 //! `"plico/1 certificate request" || 0 || body`, so that nobody has a key certified that is not
 //! theirs. Private keys never leave the business.
 
-use crate::certificate::{BusinessKeys, Handle, armour};
+use crate::armour;
+use crate::certificate::{BusinessKeys, Handle};
 use crate::id::SignatureBytes;
 use crate::limits::{CERTIFICATE_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, DOMAIN_BYTES_MAX};
 use crate::signature::{AccountSecret, MailboxSecret, Verify};
