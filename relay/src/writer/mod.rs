@@ -2,7 +2,7 @@
 //!
 //! The thread takes what queued while the last sync ran (natural group commit, no timer), has
 //! each request decided with the ones before it already seen, applies all of it as one atomic
-//! transaction, syncs once, and then answers all and wakes subscribers. [`Core`] is the path
+//! transaction, syncs once, and then wakes subscribers and answers all. [`Core`] is the path
 //! without the thread, for simulations.
 //!
 //! A failed sync is fatal: nobody is answered and the process ends, because what the medium holds

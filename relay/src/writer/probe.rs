@@ -12,10 +12,10 @@ pub enum Point {
     BeforeCommit,
     /// The batch is durable; nobody is answered.
     AfterCommit,
-    /// Everyone is answered; no subscriber is woken.
-    AfterReply,
-    /// Subscribers are woken.
+    /// Subscribers are woken; nobody is answered.
     AfterWake,
+    /// Everyone is answered.
+    AfterReply,
 }
 
 impl Point {
@@ -24,8 +24,8 @@ impl Point {
         Self::BeforeDecide,
         Self::BeforeCommit,
         Self::AfterCommit,
-        Self::AfterReply,
         Self::AfterWake,
+        Self::AfterReply,
     ];
 
     /// The name tests use.
@@ -34,8 +34,8 @@ impl Point {
             Self::BeforeDecide => "before_decide",
             Self::BeforeCommit => "before_commit",
             Self::AfterCommit => "after_commit",
-            Self::AfterReply => "after_reply",
             Self::AfterWake => "after_wake",
+            Self::AfterReply => "after_reply",
         }
     }
 

@@ -213,6 +213,9 @@ impl Batch {
         let (begun, requests) = (Instant::now(), self.tasks.len());
         let (answers, events) = core.commit(self.tasks)?;
         metrics.committed(u32::try_from(requests).unwrap_or(u32::MAX), begun.elapsed());
+        // Who reads an answer and subscribes must not hear of what came before it.
+        core.wake(events);
+        core.reached(Point::AfterWake);
         for (answer, to) in answers.into_iter().zip(self.answers) {
             if let Answer::Swept(Ok(_)) = &answer {
                 metrics.swept();
@@ -221,8 +224,6 @@ impl Batch {
             let _ = to.send(answer);
         }
         core.reached(Point::AfterReply);
-        core.wake(events);
-        core.reached(Point::AfterWake);
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ pub enum Event {
 }
 
 /// Wakes subscribers, wherever they are: in this process today, on another node tomorrow. Called
-/// by the writer after the commit and after the answers; must not block.
+/// by the writer after the commit and before the answers; must not block.
 pub trait Wake: Send + Sync {
     /// Passes an event on.
     fn wake(&self, event: Event);

@@ -1,30 +1,45 @@
 //! The thread: order, shared commits, ends.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use plico_protocol::frame::RelayFrame;
+use plico_protocol::frame::{Channel, RelayFrame};
 use plico_protocol::refusal::Code;
 
+use crate::delivery::hub::Hub;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::request::Request;
 use crate::store::{Disk, Memory};
 use crate::writer::fixture::{START, Seeded, SetClock, authority, person};
-use crate::writer::{Core, Fatal, Limits, NoWake, Point, Probe, Setup, Writer, start};
+use crate::writer::{Core, Fatal, Limits, NoWake, Point, Probe, Setup, Wake, Writer, start};
 
-/// Counts points, and holds the first batch until it is let go.
+/// Notes points, and holds the writer at some of them until it is let go.
 struct Gate {
     seen: Mutex<Vec<Point>>,
+    /// A point, and the how-manieth time at it.
+    stops: Vec<(Point, usize)>,
     entered: mpsc::SyncSender<()>,
     held: Mutex<mpsc::Receiver<()>>,
-    batches: AtomicUsize,
+}
+
+impl Gate {
+    /// The gate, where to hear that the writer stands at it, and how to let it go.
+    fn at(stops: Vec<(Point, usize)>) -> (Arc<Self>, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let (entered, is_entered) = mpsc::sync_channel(stops.len());
+        let (let_go, held) = mpsc::channel();
+        let held = Mutex::new(held);
+        (Arc::new(Self { seen: Mutex::default(), stops, entered, held }), is_entered, let_go)
+    }
 }
 
 impl Probe for Gate {
     fn reached(&self, point: Point) {
-        self.seen.lock().unwrap().push(point);
-        if point == Point::BeforeDecide && self.batches.fetch_add(1, Ordering::SeqCst) == 0 {
+        let nth = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push(point);
+            seen.iter().filter(|passed| **passed == point).count()
+        };
+        if self.stops.contains(&(point, nth)) {
             self.entered.send(()).unwrap();
             self.held.lock().unwrap().recv().unwrap();
         }
@@ -32,13 +47,17 @@ impl Probe for Gate {
 }
 
 fn core(disk: &Disk, probe: Arc<dyn Probe>) -> Core {
+    core_waking(disk, probe, Arc::new(NoWake))
+}
+
+fn core_waking(disk: &Disk, probe: Arc<dyn Probe>, wake: Arc<dyn Wake>) -> Core {
     Core::open(Setup {
         store: Arc::new(Memory::open(disk).unwrap()),
         keys: Keys::in_memory(authority().public(), START, &mut Seeded(3)),
         clock: Arc::new(SetClock::at(START)),
         rng: Box::new(Seeded(7)),
         limits: Limits::default(),
-        wake: Arc::new(NoWake),
+        wake,
         probe,
     })
     .unwrap()
@@ -54,14 +73,7 @@ fn never(_: &Fatal) {
 
 #[tokio::test]
 async fn what_queues_during_a_commit_shares_the_next_one() {
-    let (entered, is_entered) = mpsc::sync_channel(1);
-    let (let_go, held) = mpsc::channel();
-    let gate = Arc::new(Gate {
-        seen: Mutex::default(),
-        entered,
-        held: Mutex::new(held),
-        batches: AtomicUsize::new(0),
-    });
+    let (gate, is_entered, let_go) = Gate::at(vec![(Point::BeforeDecide, 1)]);
     let core = core(&Disk::default(), gate.clone());
     let (writer, running) = start(core, Box::new(never), metrics()).unwrap();
     let first = writer.enqueue(open(1)).await;
@@ -77,8 +89,30 @@ async fn what_queues_during_a_commit_shares_the_next_one() {
     }
     writer.stop().await;
     running.join().unwrap();
-    assert_eq!(gate.batches.load(Ordering::SeqCst), 2);
     assert_eq!(*gate.seen.lock().unwrap(), [Point::ALL, Point::ALL].concat());
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_open_again_does_not_end_for_who_subscribes_then() {
+    // Both in one batch, and between its answers and its end a subscription.
+    let stops = vec![(Point::BeforeDecide, 1), (Point::AfterReply, 2)];
+    let (gate, is_entered, let_go) = Gate::at(stops);
+    let hub = Arc::new(Hub::default());
+    let core = core_waking(&Disk::default(), gate, hub.clone());
+    let (writer, running) = start(core, Box::new(never), metrics()).unwrap();
+    let _first = writer.enqueue(open(1)).await;
+    is_entered.recv().unwrap();
+    let closed = writer.enqueue(Request::Close { address: person(1) }).await;
+    let opened = writer.enqueue(open(1)).await;
+    let_go.send(()).unwrap();
+    assert_eq!(closed.await, Ok(RelayFrame::Closed));
+    assert_eq!(opened.await, Ok(RelayFrame::Opened));
+    let port = Arc::default();
+    let _subscription = hub.subscribe(person(1), &port, Channel(0), None);
+    let_go.send(()).unwrap();
+    writer.stop().await;
+    running.join().unwrap();
+    assert_eq!(port.take().ended, []);
 }
 
 async fn ask_after(writer: &Writer) -> Code {
