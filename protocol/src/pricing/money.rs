@@ -7,7 +7,7 @@ use crate::wire::{DecodeError, Reader, Wire, Writer};
 pub struct Millionths(pub u64);
 
 /// A currency: three capital letters (ISO 4217).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
 /// Why text is not an amount.
