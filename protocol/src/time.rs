@@ -36,6 +36,11 @@ impl Timestamp {
 }
 
 impl Minute {
+    /// The hour that contains this minute.
+    pub fn hour(self) -> Hour {
+        Hour(self.0 / 60)
+    }
+
     /// This minute and `minutes` more.
     #[must_use]
     pub fn plus(self, minutes: u32) -> Self {

@@ -104,7 +104,7 @@ impl CardFields {
         let count = 1..=RATE_CARD_TARIFFS_MAX;
         check("tariffs", count.contains(&self.tariffs.len()))?;
         for tariff in &self.tariffs {
-            check("tariff_name", good_name(&tariff.name))?;
+            check("tariff_name", is_tariff_name(&tariff.name))?;
             check("countries", good_countries(&tariff.countries))?;
             let prices = Category::ALL.iter().filter_map(|category| tariff.prices.of(*category));
             check("price", prices.max().is_none_or(|dearest| dearest.0 <= PRICE_MILLIONTHS_MAX))?;
@@ -153,8 +153,8 @@ impl Prices {
     }
 }
 
-/// A name that a table can show: visible ASCII and single spaces within.
-fn good_name(name: &str) -> bool {
+/// Whether a tariff may have this name: visible ASCII and spaces within, so that any table shows it.
+pub fn is_tariff_name(name: &str) -> bool {
     let visible = name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let length = 1..=TARIFF_NAME_BYTES_MAX;
     length.contains(&name.len()) && visible && name.trim() == name

@@ -5,11 +5,15 @@
 
 mod card;
 mod money;
+mod signed;
 #[cfg(test)]
 mod tests;
 
-pub use card::{CardFields, Prices, RateCard, Subscription, TIER_UNLIMITED, Tariff};
+pub use card::{
+    CardFields, Prices, RateCard, Subscription, TIER_UNLIMITED, Tariff, is_tariff_name,
+};
 pub use money::{BadAmount, Currency, Millionths};
+pub use signed::{BadRateCard, SignedRateCard, VerifiedRateCard};
 
 use crate::refusal::{Code, Refusal};
 use crate::ticket::{Category, TicketFields, Zone};

@@ -3,10 +3,12 @@
 
 use super::*;
 use crate::id::{AddressTag, TicketCommitment, TicketId};
+use crate::ledger::{BadLedgerKey, LedgerKeyBody};
 use crate::limits::{
     PRICE_MILLIONTHS_MAX, RATE_CARD_BYTES_MAX, RATE_CARD_TARIFFS_MAX, RATE_CARD_TIERS_MAX,
     TARIFF_NAME_BYTES_MAX,
 };
+use crate::signature::{AuthoritySecret, LedgerSecret};
 use crate::ticket::{Categories, Epoch};
 use crate::wire::{DecodeError, Wire};
 
@@ -183,6 +185,26 @@ fn a_card_that_says_two_things_is_refused() {
     refused("countries", &|card| card.tariffs[0].countries.push(zone(b"US")));
     let over = Some(Millionths(PRICE_MILLIONTHS_MAX + 1));
     refused("price", &|card| card.tariffs[0].prices.utility = over);
+}
+
+#[test]
+fn a_card_re_encodes_and_any_flipped_byte_is_refused() {
+    let key = LedgerSecret::from_seed(&[1; 32]);
+    let body =
+        LedgerKeyBody { key: key.public(), valid_from: NOW.hour(), valid_to: NOW.hour().plus(1) };
+    let trusted = body.sign(&AuthoritySecret::from_seed(&[2; 32])).unwrap();
+    let signed = fields().check().unwrap().sign(&key);
+    let bytes = signed.signed().encode();
+    let received = |bytes: &[u8]| SignedRateCard::decode(bytes.to_vec()).unwrap().verify(&trusted);
+    assert_eq!(received(&bytes), Ok(signed));
+    for at in 4..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        assert!(received(&bytes).is_err(), "byte {at}");
+    }
+    let late = CardFields { issued: NOW.plus(60), ..fields() }.check().unwrap().sign(&key);
+    let refused = received(&late.signed().encode());
+    assert_eq!(refused, Err(BadRateCard::Key(BadLedgerKey::NotValid)));
 }
 
 #[test]
