@@ -47,6 +47,9 @@ pub const CERTIFICATE_RECHECK_HOURS: u32 = 24;
 /// Hours a ledger key is valid at most (400 days).
 pub const LEDGER_KEY_HOURS_MAX: u32 = 400 * 24;
 
+/// Entries of one statement at most: 52 bytes each.
+pub const STATEMENT_ENTRIES_MAX: usize = 4_000_000;
+
 /// Longest profile with its signature, in bytes (8 KiB).
 pub const PROFILE_BYTES_MAX: usize = 8 * 1024;
 /// Longest description in a profile, in bytes of UTF-8.

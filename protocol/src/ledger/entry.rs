@@ -213,6 +213,19 @@ impl Wire for Amount {
     }
 }
 
+impl Wire for Rate {
+    fn write(&self, out: &mut Writer) {
+        self.category.write(out);
+        out.bytes(self.zone.as_bytes());
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let category = Wire::read(reader)?;
+        let zone = Zone::new(reader.array()?).ok_or(DecodeError::BadValue { field: "zone" })?;
+        Ok(Self { category, zone })
+    }
+}
+
 impl Wire for Entry {
     fn write(&self, out: &mut Writer) {
         let Self { sequence, hour, kind, reason, message, generation, amount } = self;
@@ -223,8 +236,7 @@ impl Wire for Entry {
             Some(Message { submission, accept, rate }) => {
                 submission.write(out);
                 accept.write(out);
-                rate.category.write(out);
-                out.bytes(rate.zone.as_bytes());
+                rate.write(out);
             }
             None => {
                 SubmitId::new([0; SubmitId::BYTES]).write(out);
@@ -261,10 +273,7 @@ impl Message {
         Ok(Self {
             submission: Wire::read(reader)?,
             accept: Wire::read(reader)?,
-            rate: Rate {
-                category: Wire::read(reader)?,
-                zone: Zone::new(reader.array()?).ok_or(DecodeError::BadValue { field: "zone" })?,
-            },
+            rate: Wire::read(reader)?,
         })
     }
 }

@@ -9,12 +9,16 @@ mod entry;
 mod growth;
 mod head;
 mod key;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod verify;
 
 pub use entry::{Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, Message, Rate};
 pub use growth::Growth;
 pub use head::{BadHead, Head, HeadBody, Receipt, VerifiedHead};
 pub use key::{BadLedgerKey, LedgerKeyBody, LedgerKeyCertificate, VerifiedLedgerKey};
+pub use statement::{Period, Statement, TooMuch, Total, TotalKey, Totals, totals};
 pub use tree::{BadProof, Frontier, PROOF_HASHES_MAX, Proof, Subtree, TreeHash};
+pub use verify::{Books, Disagreement, Kept, Verified, verify};

@@ -6,10 +6,10 @@ use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use proptest::prelude::*;
 use sha2::Sha256;
 
-use super::entry::tests::accept;
-use super::*;
-use crate::id::AccountKey;
-use crate::signature::{AccountSecret, AuthoritySecret, LedgerSecret};
+use super::{account, head, ledger_key};
+use crate::ledger::entry::tests::accept;
+use crate::ledger::*;
+use crate::signature::AccountSecret;
 use crate::time::Hour;
 use crate::wire::Wire;
 
@@ -166,27 +166,6 @@ proptest! {
         altered[at] ^= flip.1 | 1;
         prop_assert!(!holds(&Proof::decode(altered).unwrap(), &whole.root(old)));
     }
-}
-
-fn account() -> AccountKey {
-    AccountSecret::from_seed(&[3; 32]).public()
-}
-
-fn ledger_key() -> (LedgerSecret, VerifiedLedgerKey) {
-    let secret = LedgerSecret::from_seed(&[1; 32]);
-    let body = LedgerKeyBody { key: secret.public(), valid_from: Hour(0), valid_to: Hour(9_000) };
-    (secret, body.sign(&AuthoritySecret::from_seed(&[2; 32])).unwrap())
-}
-
-fn head(frontier: &Frontier, generation: u32) -> VerifiedHead {
-    let body = HeadBody {
-        account: account(),
-        generation: Generation(generation),
-        size: frontier.size(),
-        root: frontier.root(),
-        hour: Hour(100),
-    };
-    body.sign(&ledger_key().0)
 }
 
 fn receipt() -> Receipt {

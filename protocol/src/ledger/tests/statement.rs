@@ -1,0 +1,306 @@
+//! What a statement's reader notices: an honest one agrees, and each way of cheating names its line.
+
+use super::{account, head, ledger_key};
+use crate::id::SubmitId;
+use crate::ledger::entry::tests::{accept, euros, settle};
+use crate::ledger::*;
+use crate::signature::AccountSecret;
+use crate::ticket::Category;
+use crate::time::Hour;
+use crate::wire::Wire;
+
+/// The first and the last hour of the period: days 2 and 3.
+const PERIOD: Period = Period { from: Hour(48), to: Hour(96) };
+
+/// Both sides of a ledger.
+#[derive(Clone)]
+struct World {
+    entries: Vec<Entry>,
+    books: Books,
+}
+
+impl World {
+    /// Day 1: an accept. Day 2: it is settled, and two more are accepted. Day 3: one of them is
+    /// settled, the other released, another is accepted.
+    fn new() -> Self {
+        let keys = vec![ledger_key().1];
+        let books = Books { account: account(), keys, receipts: Default::default(), head: None };
+        let mut world = Self { entries: Vec::new(), books };
+        world.accept(30, 1);
+        world.end(2, 0);
+        world.accept(50, 2);
+        world.accept(51, 3);
+        world.end(3, 2);
+        let released = Entry {
+            kind: EntryKind::Release,
+            reason: EntryReason::NotOffered,
+            ..settle(5, 3, &world.entries[3])
+        };
+        world.entries.push(released);
+        world.accept(80, 4);
+        world.books.head = Some(world.head(0));
+        world
+    }
+
+    /// With a receipt, as a business gets one.
+    fn accept(&mut self, hour: u32, id: u8) {
+        let sequence = self.size();
+        let entry = accept(sequence, hour, id);
+        let mut growth = Growth::new(tree(&self.entries));
+        growth.push(entry.hash(), |_, _| ());
+        self.entries.push(entry);
+        let path = growth.inclusion(sequence).unwrap();
+        let receipt = Receipt { entry, path, head: *head(growth.frontier(), 0).head() };
+        let kept = Kept { receipt, ended: None };
+        self.books.receipts.insert(EntrySequence(sequence), kept);
+    }
+
+    fn end(&mut self, day: u32, accepted: usize) {
+        let entry = settle(self.size(), day, &self.entries[accepted]);
+        self.entries.push(entry);
+    }
+
+    fn size(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap()
+    }
+
+    fn head(&self, generation: u32) -> VerifiedHead {
+        head(&tree(&self.entries), generation)
+    }
+
+    /// Of everything but the first entry.
+    fn statement(&self) -> Statement {
+        self.statement_from(1)
+    }
+
+    fn statement_from(&self, opening: usize) -> Statement {
+        let (before, entries) = self.entries.split_at(opening);
+        Statement {
+            period: PERIOD,
+            opening: tree(before),
+            entries: entries.to_vec(),
+            totals: totals(entries, PERIOD).unwrap(),
+            head: *self.head(0).head(),
+            link: Proof::default(),
+        }
+    }
+
+    /// What the reader says of books that were changed and signed anew.
+    fn cheated(&self, change: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Disagreement> {
+        let mut cheat = self.clone();
+        change(&mut cheat.entries);
+        for (at, entry) in cheat.entries.iter_mut().enumerate() {
+            entry.sequence = EntrySequence(u64::try_from(at).unwrap());
+        }
+        check(&cheat.statement(), &self.books)
+    }
+
+    /// What the reader says of a statement that was changed after it was made.
+    fn forged(&self, change: impl FnOnce(&mut Statement)) -> Result<(), Disagreement> {
+        let mut statement = self.statement();
+        change(&mut statement);
+        statement.totals = totals(&statement.entries, PERIOD).unwrap();
+        check(&statement, &self.books)
+    }
+}
+
+fn tree(entries: &[Entry]) -> Frontier {
+    let mut tree = Frontier::default();
+    entries.iter().for_each(|entry| tree.push(entry.hash(), |_, _| ()));
+    tree
+}
+
+fn check(statement: &Statement, books: &Books) -> Result<(), Disagreement> {
+    verify(statement, books).map(|_| ())
+}
+
+fn line(sequence: u64) -> EntrySequence {
+    EntrySequence(sequence)
+}
+
+#[test]
+fn an_honest_statement_agrees_and_survives_its_encoding() {
+    let world = World::new();
+    let statement = world.statement();
+    assert_eq!(Statement::decode(statement.encode()), Ok(statement.clone()));
+    let verified = verify(&statement, &world.books).unwrap();
+    let sum = |kind| {
+        let of = |(key, total): (&TotalKey, &Total)| (key.kind == kind).then_some(total.sum.0);
+        verified.totals.iter().filter_map(of).sum::<u64>()
+    };
+    assert_eq!(sum(EntryKind::Settle), 100_000, "two settlements of 0.05 are dated in the period");
+    assert_eq!(sum(EntryKind::Accept), 150_000);
+    assert_eq!(verified.ended, [(line(0), line(1)), (line(2), line(4)), (line(3), line(5))].into());
+    for opening in 0..=1 {
+        assert_eq!(check(&world.statement_from(opening), &world.books), Ok(()));
+    }
+}
+
+#[test]
+fn an_omitted_line_is_named() {
+    let world = World::new();
+    for at in 1..world.entries.len() {
+        let omitted = world.forged(|statement| {
+            statement.entries.remove(at - 1);
+        });
+        assert_eq!(omitted, Err(Disagreement::Omitted(line(at.try_into().unwrap()))));
+    }
+    assert_eq!(check(&world.statement_from(3), &world.books), Err(Disagreement::Omitted(line(2))));
+    // Signed anew without it: the receipt shows what was there.
+    let signed = world.cheated(|entries| entries.truncate(6));
+    assert_eq!(signed, Err(Disagreement::Omitted(line(6))));
+}
+
+#[test]
+fn an_added_line_is_named() {
+    let world = World::new();
+    let invented = world.cheated(|entries| entries.push(accept(7, 90, 9)));
+    assert_eq!(invented, Err(Disagreement::Added(line(7))));
+    let of_nothing = world.cheated(|entries| {
+        let settled = settle(7, 3, &accept(4, 60, 9));
+        entries.push(settled);
+    });
+    assert_eq!(of_nothing, Err(Disagreement::Added(line(7))));
+}
+
+#[test]
+fn an_altered_amount_is_named_on_either_line() {
+    let world = World::new();
+    let agreed = euros(50_000);
+    for at in [2_usize, 4] {
+        let dearer = |entry: &mut Entry| entry.amount = euros(90_000);
+        let expected = Err(Disagreement::Amount {
+            line: line(at.try_into().unwrap()),
+            found: euros(90_000),
+            agreed,
+        });
+        assert_eq!(world.cheated(|entries| dearer(&mut entries[at])), expected);
+        assert_eq!(world.forged(|statement| dearer(&mut statement.entries[at - 1])), expected);
+    }
+}
+
+#[test]
+fn an_altered_category_is_named_on_either_line() {
+    let world = World::new();
+    for at in [3_usize, 5] {
+        let altered = world.cheated(|entries| {
+            let message = entries[at].message.as_mut().unwrap();
+            message.rate.category = Category::Marketing;
+        });
+        let (found, declared) = (Category::Marketing, Category::Utility);
+        let line = line(at.try_into().unwrap());
+        assert_eq!(altered, Err(Disagreement::Category { line, found, declared }));
+    }
+}
+
+#[test]
+fn a_message_charged_twice_is_named_with_the_first_charge() {
+    let world = World::new();
+    let settled_again = world.cheated(|entries| entries.push(settle(7, 3, &entries[2])));
+    assert_eq!(settled_again, Err(Disagreement::Twice { line: line(7), first: line(4) }));
+    let released_too = world.cheated(|entries| entries.push(settle(7, 3, &entries[3])));
+    assert_eq!(released_too, Err(Disagreement::Twice { line: line(7), first: line(5) }));
+    // What an earlier statement settled is remembered beside the receipt.
+    let mut world = World::new();
+    world.books.receipts.get_mut(&line(0)).unwrap().ended = Some(line(1));
+    world.end(3, 0);
+    let again = check(&world.statement_from(2), &world.books);
+    assert_eq!(again, Err(Disagreement::Twice { line: line(7), first: line(1) }));
+}
+
+#[test]
+fn two_heads_that_are_not_consistent_are_named() {
+    let world = World::new();
+    // Nothing that the business has a receipt for was changed, and yet the books are others.
+    let other = world.cheated(|entries| entries[5].reason = EntryReason::Unreadable);
+    assert_eq!(other, Err(Disagreement::Heads { one: 7, other: 7 }));
+    // A head before the lines listed, or after them, must be joined by the statement's proof.
+    let mut later = world.clone();
+    later.accept(96, 5);
+    let mut statement = world.statement();
+    later.books.head = Some(later.head(0));
+    let unjoined = check(&statement, &later.books);
+    assert_eq!(unjoined, Err(Disagreement::Heads { one: 8, other: 7 }));
+    statement.link = consistency(&later.entries, 7);
+    assert_eq!(check(&statement, &later.books), Ok(()));
+}
+
+#[test]
+fn a_receipt_that_was_signed_and_is_not_in_the_tree_is_named() {
+    let world = World::new();
+    let replaced = world.cheated(|entries| {
+        let message = entries[2].message.as_mut().unwrap();
+        message.submission = SubmitId::compose(Hour(50), [99; 12]);
+        entries[4].message = entries[2].message;
+    });
+    assert_eq!(replaced, Err(Disagreement::NotInTree(line(2))));
+    let displaced = world.cheated(|entries| entries[6] = settle(6, 3, &accept(5, 50, 9)));
+    assert_eq!(displaced, Err(Disagreement::Added(line(6))));
+    let paid = Entry {
+        kind: EntryKind::Payment,
+        reason: EntryReason::Itself,
+        message: None,
+        ..accept(6, 80, 4)
+    };
+    let displaced = world.cheated(|entries| entries[6] = paid);
+    assert_eq!(displaced, Err(Disagreement::NotInTree(line(6))));
+}
+
+#[test]
+fn lines_that_are_not_the_signed_ones_and_wrong_totals_are_named() {
+    let world = World::new();
+    let unsigned = world.forged(|statement| statement.entries[4].hour = Hour(48));
+    assert_eq!(unsigned, Err(Disagreement::Unsigned(line(4))), "as far as the last receipt's head");
+    let mut statement = world.statement();
+    let (key, total) = statement.totals.iter_mut().next().unwrap();
+    total.count += 1;
+    let key = *key;
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::Total(key)));
+}
+
+#[test]
+fn a_statement_of_another_account_or_key_is_refused() {
+    let mut world = World::new();
+    let statement = world.statement();
+    world.books.account = AccountSecret::from_seed(&[9; 32]).public();
+    let refused = check(&statement, &world.books);
+    assert_eq!(refused, Err(Disagreement::Head(BadHead::OtherAccount)));
+    world.books.keys.clear();
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::Head(BadHead::Signature)));
+}
+
+#[test]
+fn what_a_restore_took_away_is_not_disputed() {
+    let mut world = World::new();
+    // The relay went on from a backup with five entries.
+    world.entries.truncate(5);
+    let restored = Entry {
+        kind: EntryKind::Restored,
+        reason: EntryReason::Itself,
+        message: None,
+        generation: Generation(7),
+        amount: euros(0),
+        ..accept(5, 90, 0)
+    };
+    world.entries.push(restored);
+    let mut statement = world.statement();
+    statement.head = *world.head(7).head();
+    assert_eq!(check(&statement, &world.books), Ok(()));
+    // Without a restore to account for it, the receipt of line 6 is missed.
+    statement.head = *world.head(0).head();
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::Omitted(line(6))));
+}
+
+/// That the first `old` entries are the beginning of all of them.
+fn consistency(entries: &[Entry], old: u64) -> Proof {
+    let mut known = std::collections::BTreeMap::new();
+    let mut tree = Frontier::default();
+    for entry in entries {
+        tree.push(entry.hash(), |subtree, hash| {
+            known.insert(subtree, *hash);
+        });
+    }
+    Proof::consistency(old, tree.size(), |subtree| known.get(&subtree).copied().ok_or(()))
+        .unwrap()
+        .unwrap()
+}

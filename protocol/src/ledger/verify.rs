@@ -1,0 +1,350 @@
+//! Whether a statement is what the relay signed, and what the business has receipts for.
+//!
+//! SPEC.md §14.5. Each check names the line that disagrees, so that the two sides can talk about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::{AccountKey, SubmitId};
+use crate::ledger::{
+    Amount, BadHead, Entry, EntryKind, EntrySequence, Generation, HeadBody, Message, Receipt,
+    Statement, TooMuch, TotalKey, Totals, VerifiedHead, VerifiedLedgerKey, statement,
+};
+use crate::ticket::Category;
+
+/// A receipt as a business keeps it: verified when it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The entry that settled or released it, once an earlier statement showed it.
+    pub ended: Option<EntrySequence>,
+}
+
+/// What a business knows of its own ledger.
+#[derive(Clone, Debug)]
+pub struct Books {
+    /// Whose.
+    pub account: AccountKey,
+    /// The ledger keys its relay used, certified.
+    pub keys: Vec<VerifiedLedgerKey>,
+    /// Its receipts, by entry.
+    pub receipts: BTreeMap<EntrySequence, Kept>,
+    /// The last head it saw.
+    pub head: Option<VerifiedHead>,
+}
+
+/// A statement that agrees with everything its reader knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its totals, summed up anew.
+    pub totals: Totals,
+    /// Its head.
+    pub head: VerifiedHead,
+    /// What settled or released which accept.
+    pub ended: BTreeMap<EntrySequence, EntrySequence>,
+}
+
+/// The first line that disagrees. Lines are named by their sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Disagreement {
+    /// The head does not count.
+    #[error("the statement's head is not one of this relay and account: {0}")]
+    Head(#[from] BadHead),
+    /// An entry that must be there is not.
+    #[error("line {} is left out", .0.0)]
+    Omitted(EntrySequence),
+    /// An entry that the business has no receipt for.
+    #[error("line {} was added: there is no receipt for it", .0.0)]
+    Added(EntrySequence),
+    /// Another amount than was agreed.
+    #[error("line {} says {} {}, agreed were {} {}", .line.0, .found.millionths, .found.currency, .agreed.millionths, .agreed.currency)]
+    Amount {
+        /// The line.
+        line: EntrySequence,
+        /// What it says.
+        found: Amount,
+        /// What the receipt says, or the accept it belongs to.
+        agreed: Amount,
+    },
+    /// Another category than was declared.
+    #[error("line {} says {:?}, declared was {:?}", .line.0, .found, .declared)]
+    Category {
+        /// The line.
+        line: EntrySequence,
+        /// What it says.
+        found: Category,
+        /// What the receipt says, or the accept it belongs to.
+        declared: Category,
+    },
+    /// Something else of the line is not as it was agreed.
+    #[error("line {} differs from its receipt", .0.0)]
+    Altered(EntrySequence),
+    /// One message is charged a second time.
+    #[error("line {} charges again what line {} charged", .line.0, .first.0)]
+    Twice {
+        /// The second charge.
+        line: EntrySequence,
+        /// The first.
+        first: EntrySequence,
+    },
+    /// The relay signed a receipt, and the tree has something else in its place.
+    #[error("the receipt for line {} was signed, and is not in the tree", .0.0)]
+    NotInTree(EntrySequence),
+    /// Two heads were signed that do not belong to the same books.
+    #[error("the relay signed two books: with {one} and with {other} entries")]
+    Heads {
+        /// The size of one.
+        one: u64,
+        /// The size of the other.
+        other: u64,
+    },
+    /// The lines are not those that the head signs.
+    #[error("the lines from {} on are not the ones that were signed", .0.0)]
+    Unsigned(EntrySequence),
+    /// The sum is wrong.
+    #[error("the total of {} is wrong", .0.kind.name())]
+    Total(TotalKey),
+    /// The amounts pass what can be held.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+}
+
+/// Checks a statement against what a business knows.
+///
+/// # Errors
+///
+/// [`Disagreement`]: the first line that disagrees.
+pub fn verify(statement: &Statement, books: &Books) -> Result<Verified, Disagreement> {
+    let head = verified_head(statement, books)?;
+    let check = Check { statement, books, head, restores: restores(statement) };
+    let ended = check.lines()?;
+    check.missing()?;
+    check.roots()?;
+    let totals = statement::totals(&statement.entries, statement.period)?;
+    if let Some(key) = first_difference(&totals, &statement.totals) {
+        return Err(Disagreement::Total(key));
+    }
+    Ok(Verified { totals, head, ended })
+}
+
+struct Check<'a> {
+    statement: &'a Statement,
+    books: &'a Books,
+    head: VerifiedHead,
+    restores: Vec<(EntrySequence, Generation)>,
+}
+
+impl Check<'_> {
+    /// Every line against its receipt and against the lines before it.
+    fn lines(&self) -> Result<BTreeMap<EntrySequence, EntrySequence>, Disagreement> {
+        let mut expected = self.statement.opening.size();
+        let mut accepted = self.accepted_before();
+        let mut ended = self.ended_before();
+        let mut ends = BTreeMap::new();
+        for entry in &self.statement.entries {
+            let line = entry.sequence;
+            if line.0 != expected {
+                let missing = EntrySequence(expected);
+                let gap = missing < line;
+                return Err(if gap {
+                    Disagreement::Omitted(missing)
+                } else {
+                    Disagreement::Added(line)
+                });
+            }
+            expected += 1;
+            match (entry.kind, entry.message) {
+                (EntryKind::Accept, Some(message)) => {
+                    self.receipted(entry, &message)?;
+                    if let Some(first) = accepted.insert(message.submission, line) {
+                        return Err(Disagreement::Twice { line, first });
+                    }
+                }
+                (EntryKind::Settle | EntryKind::Release, Some(message)) => {
+                    let accept = self.accept(message.accept).ok_or(Disagreement::Added(line))?;
+                    if let Some(first) = ended.insert(message.accept, line) {
+                        return Err(Disagreement::Twice { line, first });
+                    }
+                    same_charge(entry, accept)?;
+                    ends.insert(message.accept, line);
+                }
+                _ => (),
+            }
+        }
+        let end = self.head.body().size;
+        match expected < end {
+            true => Err(Disagreement::Omitted(EntrySequence(expected))),
+            false if expected == end => Ok(ends),
+            false => Err(Disagreement::Added(EntrySequence(end))),
+        }
+    }
+
+    /// An accept must be the one that the business has a receipt for.
+    fn receipted(&self, entry: &Entry, message: &Message) -> Result<(), Disagreement> {
+        let line = entry.sequence;
+        let kept = self.books.receipts.get(&line).filter(|kept| !self.is_lost(kept));
+        let Some(kept) = kept else { return Err(Disagreement::Added(line)) };
+        let agreed = &kept.receipt.entry;
+        if agreed.message.map(|of| of.submission) != Some(message.submission) {
+            return Err(Disagreement::NotInTree(line));
+        }
+        same_charge(entry, agreed)?;
+        if entry == agreed { Ok(()) } else { Err(Disagreement::Altered(line)) }
+    }
+
+    /// Every receipt of the period, and of the lines listed, has its line.
+    fn missing(&self) -> Result<(), Disagreement> {
+        let listed = self.statement.opening.size()..self.head.body().size;
+        for (line, kept) in self.books.receipts.iter().filter(|(_, kept)| !self.is_lost(kept)) {
+            let of_period = self.statement.period.contains(kept.receipt.entry.hour);
+            let is_listed = listed.contains(&line.0);
+            // An accept in its place was compared; anything else there is not what was signed.
+            let other = is_listed && self.entry(*line).is_none_or(|e| e.kind != EntryKind::Accept);
+            if other {
+                return Err(Disagreement::NotInTree(*line));
+            }
+            if of_period && !is_listed {
+                return Err(Disagreement::Omitted(*line));
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines lead to the signed root, through the root of every head that the business has.
+    fn roots(&self) -> Result<(), Disagreement> {
+        let heads = self.known_heads();
+        let sizes: BTreeSet<u64> = heads.iter().map(|head| head.size).collect();
+        let mut roots = BTreeMap::new();
+        let mut tree = self.statement.opening.clone();
+        roots.insert(tree.size(), tree.root());
+        for entry in &self.statement.entries {
+            tree.push(entry.hash(), |_, _| ());
+            if sizes.contains(&tree.size()) {
+                roots.insert(tree.size(), tree.root());
+            }
+        }
+        let end = self.head.body();
+        let agrees = |head: &HeadBody| roots.get(&head.size) == Some(&head.root);
+        if tree.root() != end.root {
+            let signed = heads.iter().filter(|head| agrees(head)).map(|head| head.size).max();
+            let from = signed.unwrap_or(self.statement.opening.size());
+            return Err(Disagreement::Unsigned(EntrySequence(from)));
+        }
+        let differs = |head: &&&HeadBody| roots.contains_key(&head.size) && !agrees(head);
+        if let Some(other) = heads.iter().find(differs) {
+            return Err(Disagreement::Heads { one: other.size, other: end.size });
+        }
+        self.linked(self.statement.opening.size())
+    }
+
+    /// The last head, where it lies before or after the lines listed.
+    fn linked(&self, opening: u64) -> Result<(), Disagreement> {
+        let Some(known) = self.books.head else { return Ok(()) };
+        let (one, other) = (known.body().size, self.head.body().size);
+        if (opening..=other).contains(&one) && !self.is_past_restore(known.body()) {
+            return Ok(());
+        }
+        let link = &self.statement.link;
+        let joined = match one <= other {
+            true => known.precedes(&self.head, link),
+            false if known.body().generation != self.head.body().generation => return Ok(()),
+            false => self.head.precedes(&known, link),
+        };
+        joined.map_err(|_| Disagreement::Heads { one, other })
+    }
+
+    /// The heads of which the tree that is listed must be a part or a continuation.
+    fn known_heads(&self) -> Vec<&HeadBody> {
+        let receipts = self.books.receipts.values().map(|kept| kept.receipt.head.claims());
+        let last = self.books.head.iter().map(VerifiedHead::body);
+        receipts.chain(last).filter(|head| !self.is_past_restore(head)).collect()
+    }
+
+    fn is_lost(&self, kept: &Kept) -> bool {
+        let Receipt { entry, head, .. } = &kept.receipt;
+        let restored = self.restored_after(head.claims().generation);
+        restored.is_some_and(|from| from <= entry.sequence)
+    }
+
+    /// Whether a restore took away some of the entries that a head counted.
+    fn is_past_restore(&self, head: &HeadBody) -> bool {
+        self.restored_after(head.generation).is_some_and(|from| from.0 < head.size)
+    }
+
+    /// Where the first generation after `generation` begins; the very beginning if that is before the
+    /// lines listed.
+    fn restored_after(&self, generation: Generation) -> Option<EntrySequence> {
+        let listed = self.restores.iter().find(|(_, began)| generation < *began);
+        let before = generation < self.head.body().generation;
+        listed.map(|(from, _)| *from).or(before.then_some(EntrySequence(0)))
+    }
+
+    fn entry(&self, line: EntrySequence) -> Option<&Entry> {
+        let at = line.0.checked_sub(self.statement.opening.size())?;
+        self.statement.entries.get(usize::try_from(at).ok()?)
+    }
+
+    /// An accept, from the lines or, if it is earlier, from its receipt.
+    fn accept(&self, line: EntrySequence) -> Option<&Entry> {
+        let kept = || self.books.receipts.get(&line).map(|kept| &kept.receipt.entry);
+        let opening = EntrySequence(self.statement.opening.size());
+        let entry = if opening <= line { self.entry(line) } else { kept() };
+        entry.filter(|entry| entry.kind == EntryKind::Accept)
+    }
+
+    fn before(&self) -> impl Iterator<Item = (&EntrySequence, &Kept)> {
+        self.books.receipts.range(..EntrySequence(self.statement.opening.size()))
+    }
+
+    fn accepted_before(&self) -> BTreeMap<SubmitId, EntrySequence> {
+        let submission = |kept: &Kept| kept.receipt.entry.message.map(|of| of.submission);
+        self.before().filter_map(|(line, kept)| Some((submission(kept)?, *line))).collect()
+    }
+
+    fn ended_before(&self) -> BTreeMap<EntrySequence, EntrySequence> {
+        let opening = EntrySequence(self.statement.opening.size());
+        let ended = |kept: &Kept| kept.ended.filter(|ended| *ended < opening);
+        self.before().filter_map(|(line, kept)| Some((*line, ended(kept)?))).collect()
+    }
+}
+
+fn verified_head(statement: &Statement, books: &Books) -> Result<VerifiedHead, Disagreement> {
+    let mut refused = BadHead::Signature;
+    for key in &books.keys {
+        match statement.head.verify(&books.account, key) {
+            Ok(head) => return Ok(head),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused.into())
+}
+
+/// Where generations begin in the lines. A line alone excuses nothing: the head must say so too.
+fn restores(statement: &Statement) -> Vec<(EntrySequence, Generation)> {
+    let last = statement.head.claims().generation;
+    let restored = |e: &&Entry| e.kind == EntryKind::Restored && e.generation <= last;
+    let entries = statement.entries.iter().filter(restored);
+    entries.map(|entry| (entry.sequence, entry.generation)).collect()
+}
+
+/// That an entry charges what was agreed.
+fn same_charge(entry: &Entry, agreed: &Entry) -> Result<(), Disagreement> {
+    let line = entry.sequence;
+    if entry.amount != agreed.amount {
+        return Err(Disagreement::Amount { line, found: entry.amount, agreed: agreed.amount });
+    }
+    let (Some(found), Some(declared)) = (entry.message, agreed.message) else {
+        return Err(Disagreement::Altered(line));
+    };
+    if found.rate.category != declared.rate.category {
+        let (found, declared) = (found.rate.category, declared.rate.category);
+        return Err(Disagreement::Category { line, found, declared });
+    }
+    let same = found.rate == declared.rate && found.submission == declared.submission;
+    if same { Ok(()) } else { Err(Disagreement::Altered(line)) }
+}
+
+fn first_difference(one: &Totals, other: &Totals) -> Option<TotalKey> {
+    let keys: BTreeSet<_> = one.keys().chain(other.keys()).copied().collect();
+    keys.into_iter().find(|key| one.get(key) != other.get(key))
+}
