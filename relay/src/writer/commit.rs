@@ -229,7 +229,7 @@ impl Core {
     }
 
     fn decide(&mut self, tasks: &[Task], now: Timestamp) -> Result<Decided, Fatal> {
-        let Setup { store, keys, rng, limits, .. } = &mut self.setup;
+        let Setup { store, keys, rng, limits, probe, .. } = &mut self.setup;
         let ring = keys.ring();
         let reader = store.reader()?;
         let fixed = Fixed {
@@ -246,6 +246,7 @@ impl Core {
             let (answer, decision) = match task {
                 Task::Request(request) => {
                     let (reply, decision) = decide::decide(&facts, request, now, &mut **rng);
+                    probe.decided(request, &reply);
                     (Answer::Reply(reply), decision)
                 }
                 Task::Sweep => {

@@ -3,6 +3,8 @@
 //! There is none between writing the journal and syncing it: the store does both before a reader
 //! may see anything, and a killed process leaves both alike in the page cache.
 
+use crate::request::{Reply, Request};
+
 /// A place in the commit path, in the order in which a batch passes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
@@ -49,6 +51,10 @@ impl Point {
 pub trait Probe: Send + Sync {
     /// A batch is at `point`.
     fn reached(&self, point: Point);
+
+    /// A request of the batch has this answer, which holds and leaves once the batch is at
+    /// [`Point::AfterCommit`]: for a test that compares what a relay does with what it promised.
+    fn decided(&self, _request: &Request, _reply: &Reply) {}
 }
 
 /// Does nothing: what production uses.

@@ -8,14 +8,15 @@ use plico_protocol::refusal::Code;
 use crate::delivery::hub::Hub;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::request::Request;
+use crate::request::{Reply, Request};
 use crate::store::{Disk, Memory};
 use crate::writer::fixture::{START, Seeded, SetClock, authority, person};
 use crate::writer::{Core, Fatal, Limits, NoWake, Point, Probe, Setup, Wake, Writer, start};
 
-/// Notes points, and holds the writer at some of them until it is let go.
+/// Notes points and answers, and holds the writer at some points until it is let go.
 struct Gate {
     seen: Mutex<Vec<Point>>,
+    decided: Mutex<Vec<Reply>>,
     /// A point, and the how-manieth time at it.
     stops: Vec<(Point, usize)>,
     entered: mpsc::SyncSender<()>,
@@ -28,7 +29,8 @@ impl Gate {
         let (entered, is_entered) = mpsc::sync_channel(stops.len());
         let (let_go, held) = mpsc::channel();
         let held = Mutex::new(held);
-        (Arc::new(Self { seen: Mutex::default(), stops, entered, held }), is_entered, let_go)
+        let (seen, decided) = (Mutex::default(), Mutex::default());
+        (Arc::new(Self { seen, decided, stops, entered, held }), is_entered, let_go)
     }
 }
 
@@ -43,6 +45,10 @@ impl Probe for Gate {
             self.entered.send(()).unwrap();
             self.held.lock().unwrap().recv().unwrap();
         }
+    }
+
+    fn decided(&self, _request: &Request, reply: &Reply) {
+        self.decided.lock().unwrap().push(reply.clone());
     }
 }
 
@@ -90,6 +96,7 @@ async fn what_queues_during_a_commit_shares_the_next_one() {
     writer.stop().await;
     running.join().unwrap();
     assert_eq!(*gate.seen.lock().unwrap(), [Point::ALL, Point::ALL].concat());
+    assert_eq!(*gate.decided.lock().unwrap(), vec![Ok(RelayFrame::Opened); 29]);
 }
 
 #[tokio::test]
