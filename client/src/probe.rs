@@ -4,6 +4,9 @@
 //! machine. A crash at any of them must lose nothing that was told as done, show nothing twice
 //! under another id, and use no message key twice.
 
+use plico_endpoint::id::ContentId;
+use plico_protocol::frame::Submission;
+
 /// A place in an agent's work, in the order in which a message passes them: first on its way out,
 /// then on its way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +98,10 @@ impl Point {
 pub trait Probe: Send + Sync + 'static {
     /// The agent is at `point`.
     fn reached(&self, point: Point);
+
+    /// Content is stored sealed into this submission, which may leave from now on: for a test that
+    /// follows content through a relay, which never sees its id. `first` begins a session.
+    fn sealed(&self, _content: ContentId, _submission: &Submission, _first: bool) {}
 }
 
 /// Does nothing: what production uses.

@@ -307,13 +307,19 @@ impl Outbox {
                 Ok(Settled::Nothing)
             }
             Verdict::NewId => {
+                let mut renamed = None;
                 let change = |outgoing: &mut Outgoing| {
                     let Stage::Sealed { first, .. } = outgoing.stage else { return false };
                     let Some(submission) = outgoing.submission() else { return false };
-                    outgoing.sealed(&Submission { id: submit_id(now), ..submission }, first);
+                    let submission = Submission { id: submit_id(now), ..submission };
+                    outgoing.sealed(&submission, first);
+                    renamed = Some((outgoing.id, submission, first));
                     true
                 };
                 self.progress(state, number, MessageState::Queued, now, change)?;
+                if let Some((content, submission, first)) = renamed {
+                    state.sealed(content, &submission, first);
+                }
                 self.put_off(number);
                 Ok(Settled::Nothing)
             }

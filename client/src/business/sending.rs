@@ -192,6 +192,7 @@ impl BusinessCore {
             rows.put(Table::Session, name, &SessionRecord { bytes, told, ..found })?;
             Outbox::put(rows, number, &outgoing)
         })?;
+        self.state.sealed(outgoing.id, &submission, false);
         self.state.reached(Point::AfterStore);
         self.outbox.note(number, &outgoing, now);
         Ok(())

@@ -268,6 +268,7 @@ impl PersonCore {
             let Some(until) = until else { return Ok(()) };
             journal::push(rows, &Stored { peer, at: now, news: News::Window { until } })
         })?;
+        self.state.sealed(outgoing.id, &submission, first);
         self.state.reached(Point::AfterStore);
         self.outbox.note(number, &outgoing, now);
         Ok(true)

@@ -27,6 +27,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use plico_endpoint::id::ContentId;
+use plico_protocol::frame::Submission;
 use plico_protocol::mac::MacKey;
 use plico_protocol::wire::{DecodeError, Wire};
 use rusqlite::{Connection, params};
@@ -191,6 +193,11 @@ impl State {
     /// Tells the probe.
     pub(crate) fn reached(&self, point: Point) {
         self.probe.reached(point);
+    }
+
+    /// Tells the probe of content that is stored sealed.
+    pub(crate) fn sealed(&self, content: ContentId, submission: &Submission, first: bool) {
+        self.probe.sealed(content, submission, first);
     }
 
     /// Runs `change` in one transaction. If it or the commit fails, nothing happened.

@@ -1,11 +1,14 @@
 //! The outbox: order for each peer, the same bytes again, and nothing lost by a restart.
 
+use std::sync::{Arc, Mutex};
+
 use plico_protocol::envelope::EnvelopeBytes;
 use plico_protocol::frame::Acceptance;
 use plico_protocol::id::Address;
 use plico_protocol::stamp::Reason;
 
 use super::*;
+use crate::probe::Probe;
 use crate::state::{Owner, Protection};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -106,14 +109,29 @@ fn after_a_restart_the_same_bytes_go_out_in_the_same_order() {
     assert_eq!(place.outbox.waiting(NOW), [(numbers[2], 1)]);
 }
 
+/// Notes what is sealed under which id.
+#[derive(Default)]
+struct Watch(Mutex<Vec<(ContentId, SubmitId)>>);
+
+impl Probe for Arc<Watch> {
+    fn reached(&self, _: Point) {}
+
+    fn sealed(&self, content: ContentId, submission: &Submission, _: bool) {
+        self.0.lock().unwrap().push((content, submission.id));
+    }
+}
+
 #[test]
 fn a_stale_id_is_replaced_and_the_envelope_kept() {
     let mut place = Place::new();
+    let watch = Arc::new(Watch::default());
+    place.state = place.state.watched_by(Arc::new(watch.clone()));
     let number = place.push(1, 1, NOW);
     let before = place.seal(number, false);
     assert_eq!(place.refuse(number, Refusal::new(Code::Stale)), Settled::Nothing);
     let after = place.get(number).submission().unwrap();
     assert_ne!(after.id, before.id);
+    assert_eq!(*watch.0.lock().unwrap(), [(ContentId::new([1; 16]), after.id)]);
     assert_eq!(Submission { id: before.id, ..after }, before);
     assert_eq!(place.outbox.to_submit(NOW), [(number, 1)]);
 }
