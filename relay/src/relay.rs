@@ -111,6 +111,7 @@ impl Relay {
             directory: directory.clone(),
             writer: writer.clone(),
             keys: keys.clone(),
+            clock: options.clock.clone(),
             link: link.clone(),
             config: config.clone(),
             endpoint: Some(endpoint.clone()),

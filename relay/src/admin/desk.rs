@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::command::{Answer, Command, LISTED_MAX};
 use super::display_name;
 use crate::backup;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::keys::Keys;
@@ -29,6 +30,7 @@ pub(crate) struct Standing {
     pub(crate) directory: Directory,
     pub(crate) writer: Writer,
     pub(crate) keys: Keys,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) link: RelayLink,
     pub(crate) config: Config,
     /// Where connections come in; none where no relay runs.
@@ -78,6 +80,10 @@ impl Desk {
         let Some(endpoint) = &self.0.endpoint else {
             return Err("no relay runs here; the next start reads the certificate".to_owned());
         };
+        if let Err(error) = self.0.keys.recertify(self.0.clock.now()) {
+            tracing::warn!(error = %error, "ledger certificate not read again");
+            return Err(error.to_string());
+        }
         let reloaded = listener::reload(endpoint, &self.0.config, &self.0.link.relay);
         match reloaded {
             Ok(()) => Ok(Answer::Reloaded),

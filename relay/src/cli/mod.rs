@@ -97,6 +97,16 @@ enum AuthorityCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Certifies a relay's ledger key where the authority's secret is kept away from it.
+    CertifyLedger {
+        /// The key, as `plico-relay keys` shows it there.
+        key: String,
+        /// The file to write, instead of `ledger.certificate`.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Where settings, data and keys are.
@@ -139,6 +149,11 @@ pub fn main_with(options: Options) -> ExitCode {
         }
         Command::Authority(AuthorityCommand::Init { place }) => {
             place.settings().and_then(|config| authority::init(&config))
+        }
+        Command::Authority(AuthorityCommand::CertifyLedger { key, out, place }) => {
+            let now = options.clock.now();
+            let certify = |config| authority::certify_ledger(&config, &key, out.as_deref(), now);
+            place.settings().and_then(certify)
         }
         Command::Business(command) => business::run(command, &options),
         Command::Keys { place } => place.settings().and_then(|config| keys::run(&config, &options)),

@@ -91,6 +91,7 @@ impl Directory {
             directory,
             writer: writer_of_desk,
             keys,
+            clock: options.clock.clone(),
             link,
             config: config.clone(),
             endpoint: None,

@@ -5,11 +5,13 @@
 //! row 64 hexadecimal digits
 //! seal 64 hexadecimal digits
 //! tag 64 hexadecimal digits
+//! ledger 64 hexadecimal digits
 //! ticket <id 0-255> <first day> 64 hexadecimal digits
 //! stamp <day> 64 hexadecimal digits
 //! ```
 //!
-//! Days count from 1970-01-01 UTC. `ticket` and `stamp` repeat. A new version of the file is
+//! `ledger` is the seed of an Ed25519 key (RFC 8032 §5.1.5); where its line is missing, a fresh one is
+//! made. Days count from 1970-01-01 UTC. `ticket` and `stamp` repeat. A new version of the file is
 //! written beside the old one, synced, renamed over it, and the directory synced: after a crash
 //! there is the old file or the new one.
 
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::str::SplitWhitespace;
 
 use plico_protocol::mac::MacKey;
+use plico_protocol::signature::LedgerSecret;
 use plico_protocol::ticket::TicketKeyId;
 use plico_protocol::time::Day;
 use zeroize::Zeroizing;
@@ -153,8 +156,8 @@ fn check_mode(path: &Path, expected: u32) -> Result<(), KeyFileError> {
 }
 
 fn format(ring: &Ring) -> Zeroizing<String> {
-    let Ring { row, seal, tag, tickets, stamps } = ring;
-    let lines = 4 + tickets.len() + stamps.len();
+    let Ring { row, seal, tag, ledger, tickets, stamps } = ring;
+    let lines = 5 + tickets.len() + stamps.len();
     // Room for everything at once: growing would leave copies behind.
     let mut text = Zeroizing::new(String::with_capacity(lines * LINE_BYTES_MAX));
     let mut line = |name: &str, key: &[u8; 32]| {
@@ -166,6 +169,9 @@ fn format(ring: &Ring) -> Zeroizing<String> {
     line(&format!("{HEADER}\nrow"), row.expose_secret());
     line("seal", seal.expose_secret());
     line("tag", tag.expose_secret());
+    if let Some(ledger) = ledger {
+        line("ledger", &ledger.expose_seed());
+    }
     for (TicketKeyId(id), TicketKey { since: Day(since), key }) in tickets {
         line(&format!("ticket {id} {since}"), key.expose_secret());
     }
@@ -181,6 +187,7 @@ struct Partial {
     row: Option<MacKey>,
     seal: Option<MacKey>,
     tag: Option<MacKey>,
+    ledger: Option<MacKey>,
     tickets: BTreeMap<TicketKeyId, TicketKey>,
     stamps: BTreeMap<Day, MacKey>,
 }
@@ -199,6 +206,7 @@ fn parse(path: &Path, text: &str) -> Result<Ring, KeyFileError> {
         row: partial.row.ok_or(missing("row"))?,
         seal: SealKey::new(*partial.seal.ok_or(missing("seal"))?.expose_secret()),
         tag: partial.tag.ok_or(missing("tag"))?,
+        ledger: partial.ledger.map(|seed| LedgerSecret::from_seed(seed.expose_secret())),
         tickets: partial.tickets,
         stamps: partial.stamps,
     })
@@ -212,6 +220,7 @@ impl Partial {
             "row" => self.row.replace(key(&mut words)?),
             "seal" => self.seal.replace(key(&mut words)?),
             "tag" => self.tag.replace(key(&mut words)?),
+            "ledger" => self.ledger.replace(key(&mut words)?),
             "ticket" => {
                 let id = TicketKeyId(words.next()?.parse().ok()?);
                 let since = Day(words.next()?.parse().ok()?);
@@ -233,7 +242,7 @@ fn key(words: &mut SplitWhitespace<'_>) -> Option<MacKey> {
 }
 
 /// 64 lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8; 32]) -> Zeroizing<String> {
+pub(crate) fn hex(bytes: &[u8; 32]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(64));
     for nibble in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
         text.extend(char::from_digit(u32::from(nibble), 16));
@@ -242,7 +251,7 @@ pub(super) fn hex(bytes: &[u8; 32]) -> Zeroizing<String> {
 }
 
 /// The bytes of exactly 64 hexadecimal digits.
-pub(super) fn unhex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn unhex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);
     if text.len() != 2 * bytes.len() {
         return None;

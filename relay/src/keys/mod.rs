@@ -12,6 +12,7 @@
 //! | seal | values at rest | with the data: counters, expiry hours, submission outcomes, senders of stored envelopes | never (sealed rows live up to 30 days; a new data directory gets a new key) | as above |
 //! | tag | the mailbox inside a ticket | links tickets of an address he knows | never | every ticket answers `ticket_other_mailbox` until people mint again |
 //! | ticket, by id | minting and checking tickets | forges tickets for a mailbox whose epoch he knows, until that key retires | every 30 days; kept 400 days after its last signature | tickets it signed answer `ticket_forged` |
+//! | ledger | heads of accounts' ledgers, rate cards | signs other books and prices to businesses; those who keep receipts notice | by the operator, by taking its line out of `relay.keys`; its certificate 100 days before its end | what it signed stays valid; the next key must be certified before anything is charged |
 //! | stamp, by UTC day | stamps over origins | forges stamps of that day, so reports of that day prove nothing | daily; destroyed after 62 days | reports of that day cannot be checked |
 //! | TLS, `tls.key` | the relay's identity on the network; stateless resets | stands in for the relay, sees what a relay sees, ends connections | by the operator | every link's `pin`: clients refuse the relay until they get a new link |
 //! | authority (public) | checking certificates | nothing | by the operator; every certificate anew | all certificates are ignored |
@@ -19,10 +20,12 @@
 //!
 //! Destroying a key removes it from `relay.keys`; on a journaling or flash medium the old bytes
 //! may linger until they are overwritten. The files are text, one key per line: `keys/file.rs` and
-//! `keys/authority.rs` document the formats. `tls.key` is PKCS #8 in PEM and belongs to [`crate::tls`].
+//! `keys/authority.rs` document the formats; `ledger.certificate` is the authority's word for the
+//! ledger key (SPEC.md §14.1), signed by the relay itself while `authority.key` is here. `tls.key` is PKCS #8 in PEM and belongs to [`crate::tls`].
 
 mod authority;
 mod file;
+mod ledger;
 mod lock;
 mod ring;
 #[cfg(test)]
@@ -32,7 +35,8 @@ pub(crate) use authority::AUTHORITY_FILE;
 use authority::make_authority;
 pub use authority::{AuthorityFileError, create_authority, read_authority, read_authority_secret};
 pub use file::KeyFileError;
-pub(crate) use file::{KEYS_FILE, next_step, read_private, replace};
+pub(crate) use file::{KEYS_FILE, hex, next_step, read_private, replace, unhex};
+pub(crate) use ledger::{CERTIFICATE_FILE, certify, read_certificate};
 pub use ring::{Ring, SealKey};
 pub(crate) use ring::{STAMP_KEY_DAYS_KEPT, TICKET_KEY_DAYS};
 
@@ -41,7 +45,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::id::AuthorityKey;
-use plico_protocol::time::Timestamp;
+use plico_protocol::ledger::VerifiedLedgerKey;
+use plico_protocol::signature::{AuthoritySecret, LedgerSecret};
+use plico_protocol::time::{Day, Timestamp};
 
 use self::lock::{DirectoryLock, lock};
 
@@ -58,6 +64,8 @@ struct Shared {
     authority: AuthorityKey,
     /// Locked for writing only to put the next one in its place.
     ring: RwLock<Arc<Ring>>,
+    /// The certificate of the ring's ledger key, and when another was last looked for.
+    ledger: RwLock<(Option<VerifiedLedgerKey>, Day)>,
     /// Held over a whole rotation, so that two callers cannot each add a key of the same day.
     rotating: Mutex<()>,
 }
@@ -118,13 +126,18 @@ impl Keys {
     }
 
     /// Fresh keys that live in memory only, for simulations and tests.
-    pub fn in_memory(authority: AuthorityKey, now: Timestamp, rng: &mut dyn CryptoRng) -> Self {
-        Self::new(None, authority, Ring::generate(now, rng))
+    pub fn in_memory(authority: &AuthoritySecret, now: Timestamp, rng: &mut dyn CryptoRng) -> Self {
+        let keys = Self::new(None, authority.public(), Ring::generate(now, rng));
+        let key = keys.ring().ledger().map(LedgerSecret::public);
+        let certificate = key.and_then(|key| certify(&key, authority, now));
+        keys.set_certificate(certificate, now);
+        keys
     }
 
     fn new(place: Option<Place>, authority: AuthorityKey, ring: Ring) -> Self {
         let ring = RwLock::new(Arc::new(ring));
-        let shared = Shared { place, authority, ring, rotating: Mutex::new(()) };
+        let ledger = RwLock::new((None, Day(0)));
+        let shared = Shared { place, authority, ring, ledger, rotating: Mutex::new(()) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -137,6 +150,13 @@ impl Keys {
     pub fn ring(&self) -> Arc<Ring> {
         let ring = self.shared.ring.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&ring)
+    }
+
+    /// The certificate of today's ledger key; none if nothing can be signed with it now.
+    pub fn ledger_key(&self, now: Timestamp) -> Option<VerifiedLedgerKey> {
+        let (certificate, _) = *self.shared.ledger.read().unwrap_or_else(PoisonError::into_inner);
+        let key = self.ring().ledger()?.public();
+        certificate.filter(|found| *found.key() == key && found.valid_at(now.hour()).is_ok())
     }
 
     /// Ends every ticket: their keys are destroyed and a fresh one takes their place, durably. After
@@ -158,12 +178,36 @@ impl Keys {
     ///
     /// [`KeysError::File`], and then nothing changed: what needs the missing key must be refused.
     pub fn rotate(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Result<(), KeysError> {
-        if !self.ring().is_due(now) {
+        if self.ring().is_due(now) {
+            let _rotating = self.shared.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(next) = self.ring().rotated(now, rng) {
+                self.replace(next)?;
+            }
+        }
+        let (_, looked) = *self.shared.ledger.read().unwrap_or_else(PoisonError::into_inner);
+        let certified = self.ledger_key(now).is_some_and(|key| !ledger::is_due(&key, now.hour()));
+        if certified || looked == now.day() {
             return Ok(());
         }
-        let _rotating = self.shared.rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(next) = self.ring().rotated(now, rng) else { return Ok(()) };
-        self.replace(next)
+        self.recertify(now)
+    }
+
+    /// Reads the ledger key's certificate again, or has one signed where the authority is at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`], and then nothing changed.
+    pub fn recertify(&self, now: Timestamp) -> Result<(), KeysError> {
+        let Some(place) = &self.shared.place else { return Ok(()) };
+        let Some(key) = self.ring().ledger().map(LedgerSecret::public) else { return Ok(()) };
+        let found = ledger::certificate(&place.dir, self.authority(), &key, now)?;
+        self.set_certificate(found, now);
+        Ok(())
+    }
+
+    fn set_certificate(&self, certificate: Option<VerifiedLedgerKey>, now: Timestamp) {
+        let mut ledger = self.shared.ledger.write().unwrap_or_else(PoisonError::into_inner);
+        *ledger = (certificate, now.day());
     }
 
     /// Two syncs, during which everyone goes on with the present keys.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::limits::TICKET_MINUTES_MAX;
 use plico_protocol::mac::MacKey;
+use plico_protocol::signature::LedgerSecret;
 use plico_protocol::ticket::TicketKeyId;
 use plico_protocol::time::{Day, Timestamp};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -19,6 +20,8 @@ pub struct Ring {
     pub(super) row: MacKey,
     pub(super) seal: SealKey,
     pub(super) tag: MacKey,
+    /// None until the next rotation, where it was taken out of the file to be replaced.
+    pub(super) ledger: Option<LedgerSecret>,
     pub(super) tickets: BTreeMap<TicketKeyId, TicketKey>,
     pub(super) stamps: BTreeMap<Day, MacKey>,
 }
@@ -56,6 +59,7 @@ impl Ring {
             row: fresh(rng),
             seal: SealKey::new(*random(rng)),
             tag: fresh(rng),
+            ledger: None,
             tickets: BTreeMap::new(),
             stamps: BTreeMap::new(),
         };
@@ -75,6 +79,11 @@ impl Ring {
     /// Hides a ticket's mailbox.
     pub fn tag(&self) -> &MacKey {
         &self.tag
+    }
+
+    /// Signs the heads of accounts' ledgers; none where rotation failed.
+    pub fn ledger(&self) -> Option<&LedgerSecret> {
+        self.ledger.as_ref()
     }
 
     /// The key a ticket says it was MACed with; none if it was destroyed or never was.
@@ -97,6 +106,7 @@ impl Ring {
     /// Whether [`crate::keys::Keys::rotate`] has something to add or to destroy.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.minting(now).is_none()
+            || self.ledger.is_none()
             || self.stamp(now.day()).is_none()
             || self.has_outlived(now.day())
     }
@@ -108,6 +118,7 @@ impl Ring {
             return None;
         }
         let mut next = self.clone();
+        next.ledger.get_or_insert_with(|| LedgerSecret::from_seed(&random(rng)));
         next.stamps.entry(today).or_insert_with(|| fresh(rng));
         next.stamps.retain(|day, _| !stamp_is_over(*day, today));
         if next.minting(now).is_none() {

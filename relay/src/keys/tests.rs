@@ -76,7 +76,7 @@ fn damaged_key_files_are_refused_by_line_and_never_shown() {
     let cases = [
         ("plico-relay-keys 2\n".to_owned(), "another version"),
         (good.replace("seal ", "sale "), "line 3"),
-        (twice, "line 7"),
+        (twice, "line 8"),
         (good.replace("tag ", "tag 00"), "line 4"),
         (
             good.lines()
@@ -128,8 +128,7 @@ fn every_day_has_a_stamp_key_for_62_days() {
 #[test]
 fn a_ticket_key_signs_30_days_and_verifies_as_long_as_what_it_signed() {
     let mut rng = Seeded(5);
-    let authority = crate::writer::fixture::authority().public();
-    let keys = Keys::in_memory(authority, START, &mut rng);
+    let keys = Keys::in_memory(&crate::writer::fixture::authority(), START, &mut rng);
     let id_at = |keys: &Keys, day| keys.ring().minting(later(day)).map(|(id, _)| id);
     assert_eq!(id_at(&keys, 29), Some(TicketKeyId(0)));
     assert_eq!(id_at(&keys, 30), None, "due, and no longer signing");
@@ -145,9 +144,54 @@ fn a_ticket_key_signs_30_days_and_verifies_as_long_as_what_it_signed() {
 }
 
 #[test]
+fn a_ledger_key_is_certified_by_the_relay_while_the_authority_is_here() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    let first = keys.ledger_key(START).unwrap();
+    assert!(first.certificate().verify(keys.authority()).is_ok());
+    keys.rotate(later(299), &mut Seeded(1)).unwrap();
+    assert_eq!(keys.ledger_key(later(299)), Some(first), "100 days and more are left");
+    keys.rotate(later(301), &mut Seeded(1)).unwrap();
+    let renewed = keys.ledger_key(later(301)).unwrap();
+    assert_eq!(renewed.key(), first.key());
+    assert!(first.body().valid_to < renewed.body().valid_to);
+    drop(keys);
+    assert_eq!(open(&dir, 302).unwrap().ledger_key(later(302)), Some(renewed));
+    // Its line taken out, another key takes its place.
+    let path = dir.join("relay.keys");
+    let text = fs::read_to_string(&path).unwrap();
+    let kept = text.lines().filter(|line| !line.starts_with("ledger "));
+    fs::write(&path, kept.fold(String::new(), |text, line| text + line + "\n")).unwrap();
+    let keys = Keys::open_or_create(&dir, later(303), &mut Seeded(12)).unwrap();
+    let other = keys.ledger_key(later(303)).unwrap();
+    assert_ne!(other.key(), first.key());
+}
+
+#[test]
+fn an_authority_kept_elsewhere_certifies_the_ledger_key_there() {
+    let (_parent, dir) = fresh();
+    drop(open(&dir, 0).unwrap());
+    let secret = read_authority_secret(&dir).unwrap();
+    fs::remove_file(dir.join("authority.key")).unwrap();
+    fs::remove_file(dir.join(CERTIFICATE_FILE)).unwrap();
+    let keys = open(&dir, 1).unwrap();
+    assert_eq!(keys.ledger_key(later(1)), None);
+    let key = keys.ring().ledger().unwrap().public();
+    let certified = certify(&key, &secret, later(1)).unwrap();
+    let other = LedgerSecret::from_seed(&[9; 32]).public();
+    for (key, expected) in [(&other, None), (&key, Some(certified))] {
+        let text = certify(key, &secret, later(1)).unwrap().certificate().to_text();
+        fs::write(dir.join(CERTIFICATE_FILE), text).unwrap();
+        keys.recertify(later(1)).unwrap();
+        assert_eq!(keys.ledger_key(later(1)), expected, "only of the key that is in use");
+    }
+    assert_eq!(keys.ledger_key(later(500)), None, "its certificate has ended");
+}
+
+#[test]
 fn ticket_key_ids_wrap_without_meeting() {
     let mut rng = Seeded(5);
-    let keys = Keys::in_memory(crate::writer::fixture::authority().public(), START, &mut rng);
+    let keys = Keys::in_memory(&crate::writer::fixture::authority(), START, &mut rng);
     for round in 1..=300 {
         keys.rotate(later(round * 30), &mut rng).unwrap();
     }
@@ -230,7 +274,7 @@ fn an_authority_may_live_elsewhere_and_is_never_replaced() {
 
 #[test]
 fn keys_print_nothing() {
-    let keys = Keys::in_memory(crate::writer::fixture::authority().public(), START, &mut Seeded(1));
+    let keys = Keys::in_memory(&crate::writer::fixture::authority(), START, &mut Seeded(1));
     let first = keys.ring().row().expose_secret()[0];
     let shown = format!("{keys:?}");
     assert!(shown.contains("SealKey(…)") && shown.contains("MacKey(…)"));

@@ -105,7 +105,7 @@ fn names_differ_by_table_and_key() {
     let hour = Hour(1);
     assert_ne!(rows.bucket(Table::Expiries, hour), rows.bucket(Table::Forgets, hour));
     let other = crate::keys::Keys::in_memory(
-        *keys().authority(),
+        &crate::writer::fixture::authority(),
         crate::writer::fixture::START,
         &mut Seeded(8),
     );

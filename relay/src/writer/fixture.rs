@@ -203,7 +203,7 @@ impl World {
 }
 
 pub(crate) fn keys() -> Keys {
-    Keys::in_memory(authority().public(), START, &mut Seeded(3))
+    Keys::in_memory(&authority(), START, &mut Seeded(3))
 }
 
 pub(crate) fn authority() -> AuthoritySecret {

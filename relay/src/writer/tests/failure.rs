@@ -74,7 +74,7 @@ fn data_written_with_other_keys_is_refused() {
     drop(World::over(Arc::new(Memory::open(&disk).unwrap()), keys(), Limits::default()));
     let setup = Setup {
         store: Arc::new(Memory::open(&disk).unwrap()),
-        keys: Keys::in_memory(authority().public(), START, &mut Seeded(99)),
+        keys: Keys::in_memory(&authority(), START, &mut Seeded(99)),
         clock: Arc::new(crate::clock::SystemClock),
         rng: Box::new(Seeded(1)),
         limits: Limits::default(),

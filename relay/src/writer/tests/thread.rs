@@ -59,7 +59,7 @@ fn core(disk: &Disk, probe: Arc<dyn Probe>) -> Core {
 fn core_waking(disk: &Disk, probe: Arc<dyn Probe>, wake: Arc<dyn Wake>) -> Core {
     Core::open(Setup {
         store: Arc::new(Memory::open(disk).unwrap()),
-        keys: Keys::in_memory(authority().public(), START, &mut Seeded(3)),
+        keys: Keys::in_memory(&authority(), START, &mut Seeded(3)),
         clock: Arc::new(SetClock::at(START)),
         rng: Box::new(Seeded(7)),
         limits: Limits::default(),
