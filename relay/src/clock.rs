@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 
 /// Says what time it is. Production binaries have [`SystemClock`] and no other; simulations and
 /// tests bring clocks of their own.
@@ -32,9 +32,14 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 
 /// The beginning of an hour: RFC 3339, UTC, to the minute.
 pub(crate) fn rfc3339_hour(hour: Hour) -> String {
-    let moment = jiff::Timestamp::from_second(i64::from(hour.0) * 3_600);
+    rfc3339_minute(Minute(hour.0.saturating_mul(60)))
+}
+
+/// The beginning of a minute: RFC 3339, UTC.
+pub(crate) fn rfc3339_minute(minute: Minute) -> String {
+    let moment = jiff::Timestamp::from_second(i64::from(minute.0) * 60);
     moment.map_or_else(
-        |_| format!("hour {}", hour.0),
+        |_| format!("minute {}", minute.0),
         |moment| moment.strftime("%Y-%m-%dT%H:%MZ").to_string(),
     )
 }

@@ -160,6 +160,10 @@ settings! {
         "Envelopes that may wait in one business's inbox; further ones are refused.";
     inbox_bytes_max: u64 = GIB, "bytes" in 64 * KIB..=1024 * GIB,
         "Bytes that may wait in one business's inbox; further ones are refused.";
+    rate_card: String = String::new(), "path",
+        "What messages cost, in TOML; `plico-relay rate-card check FILE` explains it. Empty: the example that `plico-relay rate-card check` prints.";
+    zones: String = String::new(), "path",
+        "Which address prefix lies in which country, one such as `192.0.2.0/24 FR` on a line. Empty: every ticket's zone is `ZZ`, unknown, priced as the dearest.";
     free_space_min_bytes: u64 = 512 * MIB, "bytes" in 0..=1024 * GIB,
         "Free bytes of the data directory's file system below which new messages are refused while delivery goes on. The engine needs room to delete, so keep it well above zero.";
     metrics_listen: Option<SocketAddr> = None, "IP address and TCP port",
@@ -335,10 +339,13 @@ fn check_loopback(address: Option<SocketAddr>) -> Result<(), ConfigError> {
 }
 
 fn unknown(key: &str) -> ConfigError {
-    let distance = |name: &&&'static str| edit_distance(key, name);
-    let nearest = Config::NAMES.iter().min_by_key(distance).copied();
-    let nearest = nearest.filter(|name| edit_distance(key, name) <= name.len() / 3);
-    ConfigError::UnknownKey { key: key.to_owned(), nearest }
+    ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest(key, Config::NAMES) }
+}
+
+/// The name that was probably meant, if one is near enough.
+pub(crate) fn nearest(key: &str, names: &[&'static str]) -> Option<&'static str> {
+    let nearest = names.iter().min_by_key(|name| edit_distance(key, name)).copied();
+    nearest.filter(|name| edit_distance(key, name) <= name.len() / 3)
 }
 
 fn suggestion(nearest: &Option<&'static str>) -> String {

@@ -23,6 +23,7 @@ pub mod telemetry;
 mod opening;
 mod random;
 mod relay;
+mod rules;
 
 pub mod clock;
 pub mod keys;
@@ -53,3 +54,4 @@ pub use connection::code;
 pub use listener::ListenError;
 pub use opening::{OpeningError, Options};
 pub use relay::{Relay, ShutdownError, StartError};
+pub use rules::RulesError;

@@ -21,6 +21,8 @@ use crate::keys::Keys;
 use crate::listener::{self, Bound, ListenError, SocketWatch};
 use crate::metrics::{Metrics, MetricsError, Sampler};
 use crate::opening::{self, Opened, OpeningError, Options};
+use crate::policy::rate_card::RateCards;
+use crate::rules::{Rules, RulesError};
 use crate::service::Service;
 use crate::space::{FileSystemSpace, SpaceProbe, Watermark};
 use crate::tls::Identity;
@@ -32,6 +34,7 @@ pub struct Relay {
     address: SocketAddr,
     link: RelayLink,
     desk: Desk,
+    rules: Arc<Rules>,
     watermark: Watermark,
     writer: Writer,
     running: Running,
@@ -51,6 +54,9 @@ pub enum StartError {
     /// `public_host` cannot stand in a link.
     #[error("`public_host` is `{0}`, which is no host name or IP address; correct it")]
     PublicHost(String),
+    /// Rate card or zones.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// Keys, store or writer.
     #[error(transparent)]
     Opening(#[from] OpeningError),
@@ -84,6 +90,7 @@ impl Relay {
     /// [`StartError`].
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         config.check()?;
+        let rules = Arc::new(Rules::open(&config, options.clock.now().minute())?);
         let hub = Arc::new(Hub::default());
         let (metrics, exporter) = Metrics::new(config.metrics_listen)?;
         let opened = opening::open(&config, &options, hub.clone(), metrics.clone())?;
@@ -126,24 +133,21 @@ impl Relay {
             watermark: watermark.clone(),
             hub,
             metrics,
+            rules: rules.clone(),
             _user: users,
         });
         let shutdown_max = Duration::from_millis(u64::from(config.shutdown_ms_max));
-        let tasks = Tasks {
-            socket: socket::path(&config.data_dir),
-            endpoint: endpoint.clone(),
-            spawned: vec![
-                tokio::spawn(listener::accept(endpoint, config, service)),
-                tokio::spawn(housekeeping::keep(writer.clone(), watermark.clone(), sampler)),
-                tokio::spawn(socket::listen(commands, desk.clone())),
-                tokio::spawn(serve_metrics(exporter)),
-            ],
-        };
+        let mut tasks = Tasks::new(&config, endpoint.clone());
+        tasks.spawn(listener::accept(endpoint, config, service));
+        tasks.spawn(housekeeping::keep(writer.clone(), watermark.clone(), sampler));
+        tasks.spawn(socket::listen(commands, desk.clone()));
+        tasks.spawn(serve_metrics(exporter));
         tracing::info!("listening");
         Ok(Self {
             address,
             link,
             desk,
+            rules,
             watermark,
             writer,
             running,
@@ -162,6 +166,11 @@ impl Relay {
     /// What a client needs to reach it.
     pub fn link(&self) -> &RelayLink {
         &self.link
+    }
+
+    /// What it charges, now and as far ahead as its file says.
+    pub fn rate_cards(&self) -> &RateCards {
+        &self.rules.rate_cards
     }
 
     /// Carries an operator's commands out.
@@ -270,6 +279,14 @@ struct Tasks {
 }
 
 impl Tasks {
+    fn new(config: &Config, endpoint: Endpoint) -> Self {
+        Self { socket: socket::path(&config.data_dir), endpoint, spawned: Vec::new() }
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawned.push(tokio::spawn(work));
+    }
+
     /// Those who knock now are refused; those who are in stay.
     fn stop_accepting(&self) {
         self.endpoint.set_server_config(None);

@@ -1,10 +1,12 @@
 //! What scripts read: one JSON object on each line. Names and meanings stay; new names may come.
 
-use plico_client::{Body, ContentId, ConversationId, MessageState, PersonEvent, Profile, Received};
+use plico_client::{
+    Body, Category, ContentId, ConversationId, MessageState, PersonEvent, Profile, Received,
+};
 use plico_protocol::time::Minute;
 use serde_json::{Value, json};
 
-use crate::wording::{category_name, check_name, state_name};
+use crate::wording::{check_name, state_name};
 
 /// The schema as help and the manual show it.
 pub(crate) const SCHEMA: &str = "\
@@ -76,7 +78,7 @@ fn message(message: &Received) -> Value {
         "conversation": conversation.0,
         "id": hex(content.id),
         "business": business(from),
-        "category": category.map(category_name),
+        "category": category.map(Category::name),
         "at_ms": at.0,
         "composed_ms": content.composed.0,
     });

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
-use plico_client::{Body, Category, ConnectError, MessageState, Profile};
+use plico_client::{Body, ConnectError, MessageState, Profile};
 use plico_protocol::certificate::DomainCheck;
 use plico_protocol::time::{Minute, Timestamp};
 
@@ -57,16 +57,6 @@ pub(crate) fn check_words(check: DomainCheck) -> &'static str {
         DomainCheck::Dns => "domain checked by DNS",
         DomainCheck::Website => "domain checked by its website",
         DomainCheck::Document => "checked by documents",
-    }
-}
-
-/// A category as scripts read it.
-pub(crate) fn category_name(category: Category) -> &'static str {
-    match category {
-        Category::Service => "service",
-        Category::Utility => "utility",
-        Category::Authentication => "authentication",
-        Category::Marketing => "marketing",
     }
 }
 

@@ -54,6 +54,18 @@ pub enum BadTerms {
     TooLong,
 }
 
+impl Category {
+    /// Its name, as rate cards, statements and scripts have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Utility => "utility",
+            Self::Authentication => "authentication",
+            Self::Marketing => "marketing",
+        }
+    }
+}
+
 impl Categories {
     /// Every category.
     pub const ALL: Self = Self(0b1111);

@@ -45,7 +45,7 @@ pub(super) fn say_certificate(body: &CertificateBody) {
 
 /// The categories a certificate allows, by name.
 pub(super) fn categories(body: &CertificateBody) -> Vec<&'static str> {
-    body.categories.iter().map(category).collect()
+    body.categories.iter().map(Category::name).collect()
 }
 
 /// How a domain was checked, in a word or two.
@@ -54,15 +54,6 @@ pub(super) fn checked(domain_check: DomainCheck) -> &'static str {
         DomainCheck::Dns => "DNS record",
         DomainCheck::Website => "website",
         DomainCheck::Document => "documents",
-    }
-}
-
-fn category(category: Category) -> &'static str {
-    match category {
-        Category::Service => "service",
-        Category::Utility => "utility",
-        Category::Authentication => "authentication",
-        Category::Marketing => "marketing",
     }
 }
 

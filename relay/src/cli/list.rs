@@ -87,18 +87,19 @@ impl Row {
 }
 
 /// Columns as wide as their widest cell, two spaces between.
-fn aligned<const N: usize>(lines: &[[String; N]]) -> Vec<String> {
-    let mut widths = [0; N];
+pub(super) fn aligned(lines: &[impl AsRef<[String]>]) -> Vec<String> {
+    let columns = lines.iter().map(|line| line.as_ref().len()).max().unwrap_or_default();
+    let mut widths = vec![0; columns];
     for line in lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
+        for (width, cell) in widths.iter_mut().zip(line.as_ref()) {
             *width = cell.chars().count().max(*width);
         }
     }
-    let line = |cells: &[String; N]| {
-        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+    let line = |cells: &[String]| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
         cells.collect::<String>().trim_end().to_owned()
     };
-    lines.iter().map(line).collect()
+    lines.iter().map(|cells| line(cells.as_ref())).collect()
 }
 
 #[cfg(test)]

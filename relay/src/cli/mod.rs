@@ -9,6 +9,7 @@ mod business;
 mod facts;
 mod keys;
 mod list;
+mod rate_card;
 mod registrar;
 mod serve;
 mod status;
@@ -51,6 +52,9 @@ enum Command {
     /// The businesses of this relay.
     #[command(subcommand)]
     Business(business::BusinessCommand),
+    /// What messages cost.
+    #[command(subcommand)]
+    RateCard(rate_card::RateCardCommand),
     /// Shows which keys there are, since when and what comes next; no secret.
     Keys {
         #[command(flatten)]
@@ -156,6 +160,7 @@ pub fn main_with(options: Options) -> ExitCode {
             place.settings().and_then(certify)
         }
         Command::Business(command) => business::run(command, &options),
+        Command::RateCard(command) => rate_card::run(command, options.clock.now().minute()),
         Command::Keys { place } => place.settings().and_then(|config| keys::run(&config, &options)),
         Command::Reload { place } => place.settings().and_then(|config| reload(&config)),
         Command::Status { json, place } => {

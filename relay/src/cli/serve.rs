@@ -77,7 +77,9 @@ async fn told_to_stop(interrupt: &mut Signal, terminate: &mut Signal) {
 
 fn failure(error: StartError) -> Failure {
     match error {
-        StartError::Config(_) | StartError::PublicHost(_) => Failure::Usage(error.to_string()),
+        StartError::Config(_) | StartError::PublicHost(_) | StartError::Rules(_) => {
+            Failure::Usage(error.to_string())
+        }
         _ => Failure::failed(error),
     }
 }

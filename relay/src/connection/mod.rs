@@ -21,15 +21,18 @@ use plico_protocol::frame::{ClientFrame, Frame, RelayFrame};
 use plico_protocol::limits::FIRST_FRAME_MS_MAX;
 use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue, Proof};
 use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::ticket::Zone;
 use tokio::sync::Notify;
 
-use crate::service::Service;
+use crate::service::{Asker, Service};
 use kind::Kind;
 
 /// One client's connection.
 pub(crate) struct Connection {
     service: Arc<Service>,
     exporter: ExporterValue,
+    /// Where the client was when it connected. Its address is not kept.
+    zone: Zone,
     kind: Mutex<Kind>,
     /// Whether one of its streams is the delivery stream.
     delivering: AtomicBool,
@@ -44,7 +47,8 @@ pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
     if quic.export_keying_material(&mut exporter, EXPORTER_LABEL, b"").is_err() {
         return quic.close(code::NO_EXPORTER, b"no TLS exporter");
     }
-    let connection = Arc::new(Connection::new(service, ExporterValue(exporter)));
+    let zone = service.rules.zones.of(quic.remote_address().ip());
+    let connection = Arc::new(Connection::new(service, ExporterValue(exporter), zone));
     let streams = connection.clone().accept_streams(quic.clone());
     tokio::select! {
         () = streams => (),
@@ -59,10 +63,11 @@ pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
 pub(crate) struct Claim(Arc<Connection>);
 
 impl Connection {
-    fn new(service: Arc<Service>, exporter: ExporterValue) -> Self {
+    fn new(service: Arc<Service>, exporter: ExporterValue, zone: Zone) -> Self {
         Self {
             service,
             exporter,
+            zone,
             kind: Mutex::default(),
             delivering: AtomicBool::new(false),
             spoke: AtomicBool::new(false),
@@ -126,7 +131,10 @@ impl Connection {
             ClientFrame::Acknowledge { .. } => Item::refused(Code::WrongStream),
             _ if claim.is_some() => Item::refused(Code::WrongStream),
             ClientFrame::Prove(proof) => Item::Answer(self.prove(&proof)),
-            request => Item::Answer(self.service.answer(request, body, account).await),
+            request => {
+                let asker = Asker { account, zone: self.zone };
+                Item::Answer(self.service.answer(request, body, asker).await)
+            }
         }
     }
 

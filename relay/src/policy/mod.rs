@@ -2,3 +2,5 @@
 //! and carries the decision out.
 
 pub mod admission;
+pub mod rate_card;
+pub mod zones;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use plico_protocol::certificate::Handle;
 use plico_protocol::frame::{ClientFrame, RelayFrame};
-use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::id::{AccountKey, SubmitId};
 use plico_protocol::prekey::Publication;
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
@@ -27,6 +27,7 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use crate::rows::View;
+use crate::rules::Rules;
 use crate::space::Watermark;
 use crate::writer::Writer;
 
@@ -40,8 +41,18 @@ pub(crate) struct Service {
     pub(crate) watermark: Watermark,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rules: Arc<Rules>,
     /// Dropped last: whoever waits for its other end knows that the store is free.
     pub(crate) _user: mpsc::Sender<()>,
+}
+
+/// What a connection knows of who asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker {
+    /// The account it proved.
+    pub(crate) account: Option<AccountKey>,
+    /// Where it comes from, as far as the operator's table knows.
+    pub(crate) zone: Zone,
 }
 
 /// What a request needs once it is checked.
@@ -54,14 +65,14 @@ enum Checked {
 
 impl Service {
     /// Begins a request and returns its answer, known or to come. Waits only while the writer's
-    /// queue is full. `account` is the one this connection proved.
+    /// queue is full.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: ClientFrame,
         body: &Bytes,
-        account: Option<AccountKey>,
+        asker: Asker,
     ) -> Answer {
-        match self.check(request, body, account) {
+        match self.check(request, body, asker) {
             Checked::Answer(answer) => answer,
             Checked::Change(Ok(request)) => Answer::later(self.writer.enqueue(request).await),
             Checked::Change(Err(refusal)) => Err(refusal).into(),
@@ -72,16 +83,20 @@ impl Service {
         self: &Arc<Self>,
         request: ClientFrame,
         body: &Bytes,
-        account: Option<AccountKey>,
+        Asker { account, zone }: Asker,
     ) -> Checked {
         Checked::Change(match request {
             ClientFrame::FetchBundle { account } => self.fetch_bundle(account),
             ClientFrame::Submit(submission) => self.check_submission(*submission, body, account),
             ClientFrame::Open { address } => Ok(Request::Open { address }),
             ClientFrame::Close { address } => Ok(Request::Close { address }),
-            ClientFrame::Mint { address, terms, window } => self.mint(address, terms, Some(window)),
+            ClientFrame::Mint { address, terms, window } => {
+                self.check_terms(&terms).map(|()| Request::Mint { address, terms, window, zone })
+            }
             ClientFrame::Revoke { address } => Ok(Request::Revoke { address }),
-            ClientFrame::ChangeTerms { address, terms } => self.mint(address, terms, None),
+            ClientFrame::ChangeTerms { address, terms } => {
+                self.check_terms(&terms).map(|()| Request::ChangeTerms { address, terms, zone })
+            }
             ClientFrame::PublishProfile(profile) => self.check_profile(profile, account),
             ClientFrame::LookUp { handle } => return Checked::Answer(self.look_up(handle)),
             ClientFrame::Status { id } => return Checked::Answer(self.status(id)),
@@ -128,20 +143,9 @@ impl Service {
         })
     }
 
-    /// `window` is none for a change of terms.
-    fn mint(
-        &self,
-        address: Address,
-        terms: Terms,
-        window: Option<bool>,
-    ) -> Result<Request, Refusal> {
+    fn check_terms(&self, terms: &Terms) -> Result<(), Refusal> {
         let bad = |error| Refusal::because(Code::BadTerms, error);
-        terms.check(self.clock.now().minute()).map_err(bad)?;
-        let zone = Zone::UNKNOWN;
-        Ok(match window {
-            Some(window) => Request::Mint { address, terms, window, zone },
-            None => Request::ChangeTerms { address, terms, zone },
-        })
+        terms.check(self.clock.now().minute()).map_err(bad)
     }
 
     fn publish(
