@@ -15,6 +15,7 @@ mod conversation;
 mod crash;
 mod leak;
 mod operator;
+mod pricing;
 mod profile;
 mod programs;
 mod refusals;
