@@ -99,8 +99,8 @@ pub trait Probe: Send + Sync + 'static {
     /// The agent is at `point`.
     fn reached(&self, point: Point);
 
-    /// Content is stored sealed into this submission, which may leave from now on: for a test that
-    /// follows content through a relay, which never sees its id. `first` begins a session.
+    /// Content is sealed into this submission, which is about to be stored and then leaves: for a
+    /// test that follows content through a relay, which never sees its id. `first` begins a session.
     fn sealed(&self, _content: ContentId, _submission: &Submission, _first: bool) {}
 }
 

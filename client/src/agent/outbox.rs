@@ -307,19 +307,7 @@ impl Outbox {
                 Ok(Settled::Nothing)
             }
             Verdict::NewId => {
-                let mut renamed = None;
-                let change = |outgoing: &mut Outgoing| {
-                    let Stage::Sealed { first, .. } = outgoing.stage else { return false };
-                    let Some(submission) = outgoing.submission() else { return false };
-                    let submission = Submission { id: submit_id(now), ..submission };
-                    outgoing.sealed(&submission, first);
-                    renamed = Some((outgoing.id, submission, first));
-                    true
-                };
-                self.progress(state, number, MessageState::Queued, now, change)?;
-                if let Some((content, submission, first)) = renamed {
-                    state.sealed(content, &submission, first);
-                }
+                self.rename(state, number, now)?;
                 self.put_off(number);
                 Ok(Settled::Nothing)
             }
@@ -328,6 +316,20 @@ impl Outbox {
                 Ok(Settled::Refused(code))
             }
         }
+    }
+
+    /// Gives a sealed message another id.
+    fn rename(&mut self, state: &mut State, number: u64, now: Timestamp) -> Result<(), StateError> {
+        let Some(outgoing) = state.read(|rows| Self::get(rows, number))? else { return Ok(()) };
+        let Stage::Sealed { first, .. } = outgoing.stage else { return Ok(()) };
+        let Some(submission) = outgoing.submission() else { return Ok(()) };
+        let renamed = Submission { id: submit_id(now), ..submission };
+        state.sealed(outgoing.id, &renamed, first);
+        let change = |outgoing: &mut Outgoing| {
+            outgoing.sealed(&renamed, first);
+            true
+        };
+        self.progress(state, number, MessageState::Queued, now, change).map(drop)
     }
 
     /// Whether an earlier attempt may have been accepted that this refusal says nothing of: the

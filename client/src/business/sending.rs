@@ -184,6 +184,7 @@ impl BusinessCore {
             envelope: EnvelopeBytes(envelope.bytes().clone()),
         };
         outgoing.sealed(&submission, false);
+        self.state.sealed(outgoing.id, &submission, false);
         self.state.reached(Point::BeforeStore);
         outgoing.session = Some(customer.session);
         let bytes = Bytes::from_owner(session.to_bytes());
@@ -192,7 +193,6 @@ impl BusinessCore {
             rows.put(Table::Session, name, &SessionRecord { bytes, told, ..found })?;
             Outbox::put(rows, number, &outgoing)
         })?;
-        self.state.sealed(outgoing.id, &submission, false);
         self.state.reached(Point::AfterStore);
         self.outbox.note(number, &outgoing, now);
         Ok(())

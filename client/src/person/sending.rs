@@ -241,6 +241,7 @@ impl PersonCore {
         let envelope = EnvelopeBytes(envelope.bytes().clone());
         let submission = Submission { id: submit_id(now), to: inbox, consent: None, envelope };
         outgoing.sealed(&submission, first);
+        self.state.sealed(outgoing.id, &submission, first);
         self.state.reached(Point::BeforeStore);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
         talk.bundle = None;
@@ -268,7 +269,6 @@ impl PersonCore {
             let Some(until) = until else { return Ok(()) };
             journal::push(rows, &Stored { peer, at: now, news: News::Window { until } })
         })?;
-        self.state.sealed(outgoing.id, &submission, first);
         self.state.reached(Point::AfterStore);
         self.outbox.note(number, &outgoing, now);
         Ok(true)

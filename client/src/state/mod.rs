@@ -195,7 +195,7 @@ impl State {
         self.probe.reached(point);
     }
 
-    /// Tells the probe of content that is stored sealed.
+    /// Tells the probe of content that is sealed.
     pub(crate) fn sealed(&self, content: ContentId, submission: &Submission, first: bool) {
         self.probe.sealed(content, submission, first);
     }
