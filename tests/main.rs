@@ -19,6 +19,7 @@ mod pricing;
 mod profile;
 mod programs;
 mod refusals;
+mod renewal;
 mod restore;
 mod structure;
 mod trust;

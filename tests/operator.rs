@@ -251,6 +251,23 @@ fn keys_are_shown_with_their_age_and_without_their_secrets() {
 }
 
 #[test]
+fn ticket_keys_are_rotated_whether_the_relay_runs_or_not() {
+    let home = Home::new();
+    check_refused(&home.output(&["keys", "rotate-tickets"]), 2, "no relay's data in");
+    let relay = home.start();
+    let rotated = home.run(&["keys", "rotate-tickets"]);
+    assert!(rotated.contains("ticket key 1 signs") && rotated.contains("stay good"), "{rotated}");
+    let shown = home.run(&["keys"]);
+    assert!(line(&shown, "ticket 1").contains("signs"), "{shown}");
+    assert!(line(&shown, "ticket 0").contains("checks"), "{shown}");
+    relay.terminate();
+    let rotated = home.run(&["keys", "rotate-tickets", "--end-all"]);
+    assert!(rotated.contains("ticket key 2 signs") && rotated.contains("ended"), "{rotated}");
+    let shown = home.run(&["keys"]);
+    assert_eq!(shown.lines().filter(|line| line.starts_with("ticket")).count(), 1, "{shown}");
+}
+
+#[test]
 fn data_of_another_schema_is_refused_and_left_as_it_is() {
     let home = Home::new();
     home.begin();

@@ -115,7 +115,7 @@ codes! {
     CertificateRevoked = 12, "certificate_revoked", "the operator revoked the business's certificate";
     WrongSize = 13, "wrong_size", "an envelope has exactly 2, 8, 32 or 64 KiB; pad it";
     NotAnInbox = 14, "not_an_inbox", "without a ticket only a certified inbox can be written to";
-    TicketForged = 15, "ticket_forged", "this relay did not mint the ticket; ask the person for a new one";
+    TicketForged = 15, "ticket_forged", "this relay did not mint the ticket, or ended it; wait for the device to give another";
     TicketOtherMailbox = 16, "ticket_other_mailbox", "the ticket is for another mailbox";
     TicketOtherBusiness = 17, "ticket_other_business", "the ticket and opening are for another business";
     TicketExpired = 18, "ticket_expired", "the ticket has expired; wait for the person to write";

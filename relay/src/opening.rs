@@ -258,7 +258,7 @@ pub(crate) fn restore(
     }
     let restored =
         restored.map_err(|error| RestoringError::Backup { path: file.to_owned(), error })?;
-    keys.end_tickets(now, &mut rng).map_err(OpeningError::Keys)?;
+    keys.rotate_tickets(true, now, &mut rng).map_err(OpeningError::Keys)?;
     let ended = std::fs::remove_file(&mark).and_then(|()| {
         std::fs::File::open(&config.data_dir).and_then(|directory| directory.sync_all())
     });

@@ -119,6 +119,7 @@ impl Relay {
             writer: writer.clone(),
             keys: keys.clone(),
             clock: options.clock.clone(),
+            wake: hub.clone(),
             link: link.clone(),
             config: config.clone(),
             endpoint: Some(endpoint.clone()),

@@ -182,6 +182,12 @@ impl TestRelay {
         }
     }
 
+    /// Has a new key sign tickets, and ends every ticket if so told.
+    pub(crate) async fn rotate_tickets(&self, end_all: bool) {
+        let answer = self.command(Command::RotateTickets { end_all }).await;
+        assert!(matches!(answer, Answer::Rotated(_)), "{answer:?}");
+    }
+
     async fn command(&self, command: Command) -> Answer {
         self.relay.desk().carry_out(command).await
     }

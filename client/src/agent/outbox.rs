@@ -57,6 +57,8 @@ pub(crate) enum Settled {
     Refused(Code),
     /// The recipient could not open it; the owner ends it or begins another session.
     Unreadable,
+    /// The ticket it went out with is none; the owner ends it or waits for another.
+    TicketEnded,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,6 +313,7 @@ impl Outbox {
                 self.put_off(number);
                 Ok(Settled::Nothing)
             }
+            Verdict::OtherTicket => Ok(Settled::TicketEnded),
             Verdict::Final(code) => {
                 self.finish(state, number, MessageState::Refused(code), now)?;
                 Ok(Settled::Refused(code))
@@ -337,7 +340,8 @@ impl Outbox {
     fn is_doubtful(&mut self, number: u64, verdict: Verdict, code: Code) -> bool {
         let Some(Entry { attempts, .. }) = self.entries.get_mut(&number) else { return false };
         attempts.asked = false;
-        let checked_first = matches!(verdict, Verdict::Final(_)) || code == Code::StorageFull;
+        let last = matches!(verdict, Verdict::Final(_) | Verdict::OtherTicket);
+        let checked_first = last || code == Code::StorageFull;
         attempts.unanswered && checked_first
     }
 

@@ -22,7 +22,8 @@ use crate::random;
 /// What became of a message that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageState {
-    /// Stored on this machine; goes out when there is a connection.
+    /// Stored on this machine; goes out when there is a connection. To a customer whose tickets the
+    /// relay ended, when the device has given another.
     Queued,
     /// Stored by the relay.
     Accepted,
@@ -76,6 +77,8 @@ pub(crate) enum Verdict {
     Again { ms: u64 },
     /// The same envelope at once, under a new id.
     NewId,
+    /// Never with this ticket: the relay ended it, or never minted it.
+    OtherTicket,
     /// Never.
     Final(Code),
 }
@@ -130,6 +133,7 @@ pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
         Code::StorageFull | Code::MailboxFull => again(30_000),
         // The connection, the clock or the certificate may be put right meanwhile.
         Code::NotProven | Code::WrongConnection | Code::TooMany | Code::Early => again(60_000),
+        Code::TicketForged => Verdict::OtherTicket,
         code => Verdict::Final(code),
     }
 }

@@ -190,7 +190,8 @@ impl BusinessCore {
                 self.retry_at = Timestamp(0);
                 Ok(())
             }
-            Notice::Other { .. } => Ok(()),
+            // To a person, or of a later relay.
+            Notice::TicketKeys(_) | Notice::Other { .. } => Ok(()),
         }
     }
 

@@ -73,6 +73,7 @@ impl BusinessCore {
         let now = self.now();
         let content = Content::decode(opened.content());
         let outcome = if content.is_ok() { Outcome::Read } else { Outcome::Unreadable };
+        let brings_ticket = content.as_ref().is_ok_and(|content| content.reply.is_some());
         self.state.write::<_, StateError>(|rows| {
             put_session(rows, found.customer, &session, found.told, now)?;
             Inbound::remember(rows, &envelope.commitment(), outcome, now.hour())?;
@@ -86,6 +87,10 @@ impl BusinessCore {
             customer.session = id;
             put_content(rows, found.customer, customer, reply, &content, opened.content(), now)
         })?;
+        // A message may wait for it, or for this session to be the one in use.
+        if brings_ticket {
+            self.outbox.resume(found.customer, now);
+        }
         if !found.told {
             self.tell_customer(found.customer)?;
         }

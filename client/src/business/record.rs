@@ -137,6 +137,13 @@ impl CustomerRecord {
         Some(new)
     }
 
+    /// Forgets a ticket that the relay does not honour any more.
+    pub(super) fn drop_ticket(&mut self, ended: &Ticket) {
+        for held in [&mut self.window, &mut self.standing] {
+            held.take_if(|(ticket, _)| ticket == ended);
+        }
+    }
+
     pub(super) fn to_customer(&self, id: u64) -> Customer {
         let fields = |ticket: &Option<(Ticket, TicketOpening)>| -> Option<TicketFields> {
             ticket.as_ref().and_then(|(ticket, _)| ticket.fields().ok())

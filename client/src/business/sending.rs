@@ -138,17 +138,21 @@ impl BusinessCore {
             return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
         }
         let customer = self.state.read(|rows| CustomerRecord::get(rows, outgoing.peer))?;
-        let consent = customer.as_ref().and_then(|customer| {
-            let category = Category::from_byte(outgoing.kind)?;
-            let (ticket, opening) = customer.consent(category, now.minute())?;
-            Some(Consent { ticket, opening, category })
-        });
-        let (Some(customer), Some(consent)) = (customer, consent) else {
+        let category = Category::from_byte(outgoing.kind);
+        let (Some(customer), Some(category)) = (customer, category) else {
             let last = MessageState::Refused(Code::Revoked);
             return self.outbox.finish(&mut self.state, number, last, now);
         };
+        let Some((ticket, opening)) = customer.consent(category, now.minute()) else {
+            // What says nothing by itself is not worth a wait.
+            if outgoing.quiet {
+                return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
+            }
+            return self.wait(number, &outgoing, MessageState::Refused(Code::TicketForged));
+        };
+        let consent = Consent { ticket, opening, category };
         if outgoing.session == Some(customer.session) {
-            return self.await_session(number, &outgoing);
+            return self.wait(number, &outgoing, MessageState::Unreadable);
         }
         let name = customer.session;
         let name = Name::Hidden(name.as_bytes());
@@ -198,16 +202,23 @@ impl BusinessCore {
         Ok(())
     }
 
-    /// Lets a message wait that did not open on the session there is. A device begins a session at
-    /// most once a day, and only while it is in use; after 30 days, as long as the relay would have
-    /// kept the message, the application hears that it was not read.
-    fn await_session(&mut self, number: u64, outgoing: &Outgoing) -> Result<(), StateError> {
+    /// Lets a message wait for the customer's device: one that did not open on the session there is,
+    /// for another session, which a device begins at most once a day; one without a ticket, because
+    /// the relay ended it, for another ticket. A device does either only while it is in use. After 30
+    /// days, as long as the relay would have kept the message, the application hears of it.
+    fn wait(
+        &mut self,
+        number: u64,
+        outgoing: &Outgoing,
+        last: MessageState,
+    ) -> Result<(), StateError> {
         let now = self.now();
         let composed = Content::decode(&outgoing.content).ok().map(|content| content.composed);
         if composed.is_none_or(|at| at.hour().plus(RETENTION_HOURS) <= now.hour()) {
-            return self.outbox.finish(&mut self.state, number, MessageState::Unreadable, now);
+            return self.outbox.finish(&mut self.state, number, last, now);
         }
-        self.outbox.later(number, now, LATER_MS);
+        // What it waits for comes in a message, which resumes it.
+        self.outbox.later(number, now, WAIT_MS);
         Ok(())
     }
 
@@ -238,7 +249,8 @@ impl BusinessCore {
 
     pub(super) fn submitted(&mut self, message: u64, frame: &RelayFrame) -> Result<(), StateError> {
         let now = self.now();
-        self.outbox.submitted(&mut self.state, message, frame, now).map(drop)
+        let settled = self.outbox.submitted(&mut self.state, message, frame, now)?;
+        self.settled(message, settled)
     }
 
     /// A message that did not open goes out again, under its id, on another session: the customer's
@@ -260,10 +272,39 @@ impl BusinessCore {
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
         let now = self.now();
-        match self.outbox.status(&mut self.state, message, frame, now)? {
+        let settled = self.outbox.status(&mut self.state, message, frame, now)?;
+        self.settled(message, settled)
+    }
+
+    fn settled(&mut self, message: u64, settled: Settled) -> Result<(), StateError> {
+        match settled {
             Settled::Unreadable => self.unreadable(message),
+            Settled::TicketEnded => self.ticket_ended(message),
             Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),
         }
+    }
+
+    /// The relay ended the ticket a message went out with, and every other of its key: the device
+    /// gives another, and the message waits for it ([`Self::seal`]).
+    fn ticket_ended(&mut self, number: u64) -> Result<(), StateError> {
+        let now = self.now();
+        let Some(mut outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
+            return Ok(());
+        };
+        let consent = outgoing.submission().and_then(|submission| submission.consent);
+        // It may go out on the same session again.
+        (outgoing.stage, outgoing.session) = (Stage::Waiting, None);
+        self.state.write::<_, StateError>(|rows| {
+            if let (Some(consent), Some(mut customer)) =
+                (consent, CustomerRecord::get(rows, outgoing.peer)?)
+            {
+                customer.drop_ticket(&consent.ticket);
+                customer.put(rows, outgoing.peer)?;
+            }
+            Outbox::put(rows, number, &outgoing)
+        })?;
+        self.outbox.note(number, &outgoing, now);
+        Ok(())
     }
 }
 
@@ -282,3 +323,4 @@ fn expired(outgoing: &Outgoing, now: Timestamp) -> bool {
 }
 
 const LATER_MS: u64 = 60_000;
+const WAIT_MS: u64 = 3_600_000;

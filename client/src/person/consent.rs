@@ -9,7 +9,8 @@ use plico_protocol::time::{Hour, Timestamp};
 
 use super::core::{Job, PersonCore, put_record};
 use super::event::Trouble;
-use super::record::{ConsentTerms, Minted, Standing, Started, Wish};
+use super::record::{Minted, Record, Standing, Started, Wish};
+use super::renewal::stated;
 use super::talk::{Asked, Subscribing, Talk};
 use crate::agent::lines::Lines;
 use crate::connection::{Ask, LineId, Proving};
@@ -133,49 +134,36 @@ impl PersonCore {
             let Some(talk) = self.talks.get(&peer) else { continue };
             // Without a mailbox there is nothing to change; later tickets have the new terms.
             if !talk.record.opened {
-                self.wish_done(peer, None)?;
+                match wish {
+                    Wish::Renew | Wish::RenewNotifications => self.open_again(peer, lines),
+                    _ => self.wish_done(peer, None)?,
+                }
                 continue;
             }
             // The goodbye goes first.
             if wish == Wish::Close && self.outbox.has_unaccepted(peer) {
                 continue;
             }
-            self.carry_wish(peer, wish, lines);
+            self.carry_wish(peer, wish, lines)?;
         }
         Ok(())
     }
 
-    fn carry_wish(&mut self, peer: u64, wish: Wish, lines: &mut Lines) {
+    fn carry_wish(&mut self, peer: u64, wish: Wish, lines: &mut Lines) -> Result<(), StateError> {
         let busy = [Job::Wish(peer, wish), Job::Mint(peer, true), Job::Mint(peer, false)];
         if busy.iter().any(|job| self.jobs.has(job)) {
-            return;
+            return Ok(());
         }
-        let Some(line) = self.proven_line(peer, lines) else { return };
+        let Some(line) = self.proven_line(peer, lines) else { return Ok(()) };
         let now = self.now();
-        let Some(talk) = self.talks.get_mut(&peer) else { return };
-        let address = talk.record.address();
-        // A change of terms keeps the window that runs, if one does.
-        let mut terms = |terms: ConsentTerms, window: Option<bool>| {
-            let (commitment, opening) = commit(talk)?;
-            let terms = terms.terms(commitment, now);
-            talk.asked = Some(Asked { terms, window, opening });
-            Some(terms)
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        let Some((frame, asked)) = asking(talk, wish, now) else {
+            // What it was to replace was taken back meanwhile.
+            return self.wish_done(peer, None);
         };
-        let frame = match wish {
-            Wish::Revoke => Some(ClientFrame::Revoke { address }),
-            Wish::Close => Some(ClientFrame::Close { address }),
-            Wish::Change(to) => {
-                terms(to, None).map(|terms| ClientFrame::ChangeTerms { address, terms })
-            }
-            Wish::Standing(to) => terms(to, Some(false)).map(|terms| ClientFrame::Mint {
-                address,
-                terms,
-                window: false,
-            }),
-        };
-        if let Some(frame) = frame {
-            self.jobs.ask(lines, line, Job::Wish(peer, wish), frame);
-        }
+        talk.asked = asked;
+        self.jobs.ask(lines, line, Job::Wish(peer, wish), frame);
+        Ok(())
     }
 
     pub(super) fn wish_answered(
@@ -189,6 +177,7 @@ impl PersonCore {
         match (frame, asked) {
             (RelayFrame::Revoked, _) => {
                 (talk.record.reply, talk.ticket) = (None, None);
+                talk.record.notifications = None;
                 self.state.write(|rows| forget_tickets(rows, peer))?;
                 self.wish_done(peer, None)
             }
@@ -221,11 +210,20 @@ impl PersonCore {
     ) -> Result<(), StateError> {
         let now = self.now();
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
-        if !talk.record.wishes.is_empty() {
-            talk.record.wishes.remove(0);
-        }
+        let record = &mut talk.record;
+        let wish = (!record.wishes.is_empty()).then(|| record.wishes.remove(0));
         let Some((ticket, opening)) = ticket else { return self.store(peer) };
-        talk.record.reply = Some((ticket, opening));
+        match wish {
+            Some(Wish::Standing(_) | Wish::RenewNotifications) => {
+                let earlier = record.notifications.replace(ticket);
+                // Without another it is the one that a greeting carries.
+                let held = record.reply.map(|(held, _)| held);
+                if held.is_none() || held == earlier {
+                    record.reply = Some((ticket, opening));
+                }
+            }
+            _ => (record.reply, record.notifications) = (Some((ticket, opening)), None),
+        }
         let mut content = Message::from(Body::Renewal).into_content(now);
         content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
         let record = talk.record.clone();
@@ -247,7 +245,7 @@ impl PersonCore {
         talk.record.opened = false;
         talk.record.standing = Standing::Left;
         talk.record.started = Started::No;
-        talk.record.reply = None;
+        (talk.record.reply, talk.record.notifications) = (None, None);
         talk.record.wishes.clear();
         let record = talk.record.clone();
         if let Some(relay) = self.relay_of(peer) {
@@ -272,6 +270,13 @@ impl PersonCore {
         }
     }
 
+    pub(super) fn drained(&mut self, line: LineId) {
+        let relay = self.relays.iter_mut().find(|relay| relay.person == Some(line));
+        if let Some(relay) = relay {
+            relay.drained = true;
+        }
+    }
+
     pub(super) fn not_subscribed(&mut self, address: &Address, refusal: &Refusal) {
         tracing::debug!(code = refusal.code.name(), "a subscription was refused");
         let Some(peer) = self.peer_of(address) else { return };
@@ -280,7 +285,7 @@ impl PersonCore {
             relay.subscribed.remove(&peer);
         }
         let Some(talk) = self.talks.get_mut(&peer) else { return };
-        // A relay restored without this mailbox: open it again with the next message.
+        // A relay restored without this mailbox: open it again with the next ticket.
         if refusal.code == Code::NoMailbox {
             talk.record.opened = false;
             return;
@@ -349,6 +354,30 @@ pub(super) fn is_fresh(ticket: &Ticket, window: bool, now: Timestamp) -> bool {
         let open = fields.free_until.is_some_and(|end| now < end);
         now < fields.valid_until && open == window
     })
+}
+
+/// What a wish asks of the relay; none if there is nothing it could be about.
+fn asking(talk: &Talk, wish: Wish, now: Timestamp) -> Option<(ClientFrame, Option<Asked>)> {
+    let Record { reply, notifications, .. } = &talk.record;
+    let address = talk.record.address();
+    match wish {
+        Wish::Revoke => return Some((ClientFrame::Revoke { address }, None)),
+        Wish::Close => return Some((ClientFrame::Close { address }, None)),
+        _ => (),
+    }
+    let (commitment, opening) = commit(talk)?;
+    let terms = match wish {
+        Wish::Change(to) | Wish::Standing(to) => to.terms(commitment, now),
+        Wish::Renew => stated(&reply.as_ref()?.0, commitment)?,
+        _ => stated(notifications.as_ref()?, commitment)?,
+    };
+    let standing = matches!(wish, Wish::Standing(_) | Wish::RenewNotifications);
+    // A change of terms keeps the window that runs, if one does.
+    let (frame, window) = match standing {
+        true => (ClientFrame::Mint { address, terms, window: false }, Some(false)),
+        false => (ClientFrame::ChangeTerms { address, terms }, None),
+    };
+    Some((frame, Some(Asked { terms, window, opening })))
 }
 
 /// A commitment to the business's account under a fresh opening.

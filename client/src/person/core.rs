@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
-use plico_protocol::frame::RelayFrame;
+use plico_protocol::frame::{Notice, RelayFrame};
 use plico_protocol::limits::CERTIFICATE_RECHECK_HOURS;
 use plico_protocol::link::Link;
 use plico_protocol::time::{Hour, Minute, Timestamp};
@@ -277,7 +277,13 @@ impl PersonCore {
         let retries = self.talks.values().map(|talk| talk.retry_at);
         let deaf = self.talks.values().filter_map(|talk| talk.subscribing.not_before);
         let rechecks = self.talks.values().filter_map(|talk| talk.recheck_at);
-        let due = resting.chain(retries).chain(deaf).chain(rechecks).filter(|at| now < *at);
+        let renewals = self.talks.values().filter_map(|talk| talk.renew_at);
+        let due = resting
+            .chain(retries)
+            .chain(deaf)
+            .chain(rechecks)
+            .chain(renewals)
+            .filter(|at| now < *at);
         due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min()
     }
 }
@@ -363,7 +369,9 @@ impl Core for PersonCore {
             }
             LineEvent::Delivered(delivery) => self.delivered(line, &delivery)?,
             LineEvent::Ended { channel, reason: _ } => self.channel_ended(line, channel),
-            LineEvent::Drained | LineEvent::Notice(_) => (),
+            LineEvent::Notice(Notice::TicketKeys(keys)) => self.told_ticket_keys(line, keys),
+            LineEvent::Drained => self.drained(line),
+            LineEvent::Notice(_) => (),
         }
         Ok(())
     }
@@ -374,6 +382,7 @@ impl Core for PersonCore {
         self.inbound.send(lines, now);
         self.answer_claims()?;
         self.keep_subscribed(lines);
+        self.renew_tickets()?;
         self.carry_wishes(lines)?;
         self.answer_asking(lines);
         self.prepare_waiting(lines)?;

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
-//! [`consent`] (mailboxes and tickets), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
+//! [`consent`] (mailboxes and tickets), [`renewal`] (tickets a relay ended), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
 //! begun again), [`restored`] (messages repeated).
 
 mod consent;
@@ -12,6 +12,7 @@ mod history;
 mod lost;
 mod receiving;
 mod record;
+mod renewal;
 mod restored;
 mod sending;
 mod talk;

@@ -86,6 +86,10 @@ pub(super) enum Wish {
     Change(ConsentTerms),
     Standing(ConsentTerms),
     Close,
+    /// What the last ticket stated once more, because the relay ended it.
+    Renew,
+    /// The same for [`Record::notifications`].
+    RenewNotifications,
 }
 
 /// One business and everything this device made for it alone.
@@ -103,7 +107,10 @@ pub(super) struct Record {
     pub(super) standing: Standing,
     pub(super) started: Started,
     pub(super) opened: bool,
+    /// The last ticket that came with a message or a change of terms.
     pub(super) reply: Option<(Ticket, TicketOpening)>,
+    /// The last that allows notifications beside it.
+    pub(super) notifications: Option<Ticket>,
     pub(super) wishes: Vec<Wish>,
     /// When a session was last begun again because messages did not open.
     pub(super) begun_again: Option<Hour>,
@@ -144,6 +151,7 @@ impl Record {
             started: Started::No,
             opened: false,
             reply: None,
+            notifications: None,
             wishes: Vec::new(),
             begun_again: None,
             claim: None,
@@ -208,6 +216,7 @@ impl Wire for Record {
             ticket.write(out);
             opening.write(out);
         }
+        out.optional(self.notifications.as_ref());
         out.count(self.wishes.len());
         for wish in &self.wishes {
             wish.write(out);
@@ -250,6 +259,7 @@ impl Wire for Record {
                 true => Some((Wire::read(reader)?, Wire::read(reader)?)),
                 false => None,
             },
+            notifications: reader.optional("has_notifications")?,
             wishes: {
                 let count = reader.count("wishes", WISHES_MAX)?;
                 (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
@@ -320,6 +330,8 @@ impl Wire for Wish {
                 terms.write(out);
             }
             Self::Close => out.u8(4),
+            Self::Renew => out.u8(5),
+            Self::RenewNotifications => out.u8(6),
         }
     }
 
@@ -329,6 +341,8 @@ impl Wire for Wish {
             2 => Self::Change(Wire::read(reader)?),
             3 => Self::Standing(Wire::read(reader)?),
             4 => Self::Close,
+            5 => Self::Renew,
+            6 => Self::RenewNotifications,
             _ => return Err(DecodeError::BadValue { field: "wish" }),
         })
     }

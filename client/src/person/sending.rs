@@ -369,6 +369,8 @@ impl PersonCore {
             Settled::Accepted => self.first_is(peer, Started::Yes),
             // A first message that never arrives leaves the business without the session.
             Settled::Refused(_) => self.first_is(peer, Started::No),
+            // No relay that keeps to the protocol says so of what needs no ticket.
+            Settled::TicketEnded => self.failed(message).map(drop),
             Settled::Unreadable if self.begin_again(peer)? => Ok(()),
             Settled::Unreadable => {
                 let now = self.now();

@@ -7,7 +7,7 @@ use plico_protocol::id::TicketOpening;
 use plico_protocol::link::RelayLink;
 use plico_protocol::prekey::VerifiedBundle;
 use plico_protocol::profile::VerifiedProfile;
-use plico_protocol::ticket::{Terms, Ticket};
+use plico_protocol::ticket::{Terms, Ticket, TicketKeys};
 use plico_protocol::time::{Minute, Timestamp};
 use tokio::sync::oneshot;
 
@@ -38,6 +38,8 @@ pub(super) struct Talk {
     pub(super) told_lost: bool,
     /// When to look the business up again, though nobody asked.
     pub(super) recheck_at: Option<Timestamp>,
+    /// When to ask for tickets in place of those that the relay ended.
+    pub(super) renew_at: Option<Timestamp>,
 }
 
 /// What a relay was asked to mint.
@@ -66,6 +68,10 @@ pub(super) struct Relay {
     pub(super) proven: HashSet<u64>,
     pub(super) subscribed: HashSet<u64>,
     pub(super) channels: HashMap<Channel, u64>,
+    /// The ticket keys that verify, where the relay said that others do not.
+    pub(super) ticket_keys: Option<TicketKeys>,
+    /// Whether what waited in a mailbox was fetched, and this connection is no new one.
+    pub(super) drained: bool,
     pub(super) told: Option<ConnectionState>,
 }
 
@@ -84,6 +90,7 @@ impl Talk {
             marks: None,
             told_lost: false,
             recheck_at: None,
+            renew_at: None,
         }
     }
 
@@ -117,6 +124,8 @@ impl Relay {
             proven: HashSet::new(),
             subscribed: HashSet::new(),
             channels: HashMap::new(),
+            ticket_keys: None,
+            drained: false,
             told: None,
         }
     }
@@ -126,6 +135,7 @@ impl Relay {
         self.proven.clear();
         self.subscribed.clear();
         self.channels.clear();
+        (self.ticket_keys, self.drained) = (None, false);
     }
 
     pub(super) fn has(&self, line: LineId) -> bool {

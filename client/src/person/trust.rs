@@ -168,7 +168,7 @@ impl PersonCore {
         record.known = Some(offered);
         record.standing = Standing::Active;
         record.started = Started::No;
-        record.reply = None;
+        (record.reply, record.notifications) = (None, None);
         record.wishes.insert(0, Wish::Revoke);
         (*published, *ticket, *bundle) = (None, None, None);
         let record = record.clone();

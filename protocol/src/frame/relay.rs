@@ -9,7 +9,7 @@ use crate::prekey::{Bundle, PrekeyId};
 use crate::profile::SignedProfile;
 use crate::refusal::Refusal;
 use crate::stamp::{Reason, StampedOrigin};
-use crate::ticket::Ticket;
+use crate::ticket::{Ticket, TicketKeyId, TicketKeys};
 use crate::time::Minute;
 use crate::wire::{DecodeError, Reader, Wire, Writer};
 
@@ -141,7 +141,7 @@ pub struct PrekeyStock {
     pub highest: PrekeyId,
 }
 
-/// The relay's word to a business.
+/// The relay's word to a business, or to a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// Few one-time prekeys are left: publish more.
@@ -154,9 +154,11 @@ pub enum Notice {
         /// Hours until its end; 0 if it has ended.
         hours: u32,
     },
+    /// To a person: tickets of other keys ended.
+    TicketKeys(TicketKeys),
     /// One of a later relay: to be skipped.
     Other {
-        /// Its kind, neither 1 nor 2.
+        /// Its kind, none of those above.
         kind: u8,
         /// Whatever it means.
         value: u32,
@@ -305,6 +307,9 @@ impl Wire for Notice {
         let (kind, value) = match self {
             Self::PrekeysLow { one_time } => (1, *one_time),
             Self::CertificateEnds { hours } => (2, *hours),
+            Self::TicketKeys(TicketKeys { oldest, newest }) => {
+                (3, u32::from(u16::from_be_bytes([oldest.0, newest.0])))
+            }
             Self::Other { kind, value } => (*kind, *value),
         };
         out.u8(kind);
@@ -315,6 +320,10 @@ impl Wire for Notice {
         Ok(match (reader.u8()?, reader.u32()?) {
             (1, one_time) => Self::PrekeysLow { one_time },
             (2, hours) => Self::CertificateEnds { hours },
+            (3, value @ 0..=0xffff) => {
+                let [.., oldest, newest] = value.to_be_bytes().map(TicketKeyId);
+                Self::TicketKeys(TicketKeys { oldest, newest })
+            }
             (kind, value) => Self::Other { kind, value },
         })
     }

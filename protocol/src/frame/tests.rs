@@ -13,7 +13,7 @@ use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
 use crate::signature::{AccountSecret, MailboxSecret};
 use crate::stamp::{Origin, Reason, StampedOrigin};
-use crate::ticket::{Categories, Category, Terms, Ticket};
+use crate::ticket::{Categories, Category, Terms, Ticket, TicketKeyId, TicketKeys};
 use crate::time::{Hour, Minute};
 
 fn parse<F: Frame>(bytes: &[u8]) -> Result<F, FrameError> {
@@ -118,6 +118,11 @@ fn relay_frames() -> Vec<RelayFrame> {
         RelayFrame::Ended { channel: Channel(1), reason: EndReason::TakenOver },
         RelayFrame::Notice(Notice::PrekeysLow { one_time: 4 }),
         RelayFrame::Notice(Notice::CertificateEnds { hours: 5 }),
+        RelayFrame::Notice(Notice::TicketKeys(TicketKeys {
+            oldest: TicketKeyId(254),
+            newest: TicketKeyId(1),
+        })),
+        RelayFrame::Notice(Notice::Other { kind: 3, value: 0x1_0000 }),
         RelayFrame::Notice(Notice::Other { kind: 9, value: 6 }),
         RelayFrame::Refused(Refusal::new(Code::Busy).retry_after(1000)),
     ]

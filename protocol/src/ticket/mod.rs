@@ -9,8 +9,10 @@
 //! 24 [16] address tag   40 [32] commitment   72 [16] ticket id   88 [8] zero   96 [32] MAC
 //! ```
 
+mod keys;
 mod terms;
 
+pub use keys::{TicketKeyId, TicketKeys};
 pub use terms::{BadTerms, Categories, Category, Terms, Zone};
 
 use subtle::ConstantTimeEq;
@@ -53,10 +55,6 @@ pub struct TicketFields {
 /// 128 bytes that claim to be a ticket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ticket([u8; TICKET_BYTES]);
-
-/// Names a ticket key; the relay uses a new one every 30 days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TicketKeyId(pub u8);
 
 /// One attempt to use a ticket.
 #[derive(Clone, Copy, Debug)]

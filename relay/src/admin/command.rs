@@ -2,6 +2,7 @@
 //! in the wire protocol's layout, one request and one answer per connection.
 
 use plico_protocol::certificate::{Certificate, Serial};
+use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 /// What is asked.
@@ -21,6 +22,12 @@ pub enum Command {
     Reload,
     /// What the relay counts. Answered [`Answer::Status`].
     Status,
+    /// Has a fresh key sign tickets, and ends the others' tickets if so asked. Answered
+    /// [`Answer::Rotated`].
+    RotateTickets {
+        /// Whether every ticket ends.
+        end_all: bool,
+    },
 }
 
 /// What is answered.
@@ -43,6 +50,8 @@ pub enum Answer {
     Reloaded,
     /// To [`Command::Status`]: the metrics in Prometheus's text format.
     Status(String),
+    /// To [`Command::RotateTickets`]: the keys that verify now.
+    Rotated(TicketKeys),
 }
 
 impl Wire for Command {
@@ -61,6 +70,10 @@ impl Wire for Command {
             Self::Backup => out.u8(5),
             Self::Reload => out.u8(6),
             Self::Status => out.u8(7),
+            Self::RotateTickets { end_all } => {
+                out.u8(8);
+                out.u8(u8::from(*end_all));
+            }
         }
     }
 
@@ -73,6 +86,7 @@ impl Wire for Command {
             5 => Ok(Self::Backup),
             6 => Ok(Self::Reload),
             7 => Ok(Self::Status),
+            8 => Ok(Self::RotateTickets { end_all: reader.flag("end_all")? }),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
     }
@@ -107,6 +121,11 @@ impl Wire for Answer {
                 out.u8(6);
                 out.sized(text.as_bytes());
             }
+            Self::Rotated(TicketKeys { oldest, newest }) => {
+                out.u8(7);
+                out.u8(oldest.0);
+                out.u8(newest.0);
+            }
         }
     }
 
@@ -127,6 +146,10 @@ impl Wire for Answer {
             4 => reader.text("refused", TEXT_BYTES_MAX).map(Self::Refused),
             5 => Ok(Self::Reloaded),
             6 => reader.text("status", STATUS_BYTES_MAX).map(Self::Status),
+            7 => Ok(Self::Rotated(TicketKeys {
+                oldest: TicketKeyId(reader.u8()?),
+                newest: TicketKeyId(reader.u8()?),
+            })),
             _ => Err(DecodeError::BadValue { field: "answer" }),
         }
     }
@@ -150,6 +173,7 @@ mod tests {
             Command::List,
             Command::Backup,
             Command::Status,
+            Command::RotateTickets { end_all: true },
         ] {
             assert_eq!(Command::decode(command.encode()), Ok(command));
         }
@@ -157,6 +181,7 @@ mod tests {
         for answer in [
             described,
             Answer::Status("a 1".into()),
+            Answer::Rotated(TicketKeys { oldest: TicketKeyId(255), newest: TicketKeyId(1) }),
             Answer::Listed(Vec::new()),
             Answer::Refused("no".into()),
         ] {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
 use plico_protocol::certificate::{Certificate, CertificateBody, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::link::RelayLink;
@@ -19,7 +21,7 @@ use crate::listener;
 use crate::metrics::Sampler;
 use crate::request::Request;
 use crate::store::Store;
-use crate::writer::Writer;
+use crate::writer::{Event, Wake, Writer};
 
 /// What commands act on.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub(crate) struct Standing {
     pub(crate) writer: Writer,
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whom to tell of tickets that ended.
+    pub(crate) wake: Arc<dyn Wake>,
     pub(crate) link: RelayLink,
     pub(crate) config: Config,
     /// Where connections come in; none where no relay runs.
@@ -54,6 +58,7 @@ impl Desk {
             Command::Describe => Ok(self.describe()),
             Command::Reload => self.reload(),
             Command::Status => self.status(),
+            Command::RotateTickets { end_all } => self.rotate_tickets(end_all).await,
             // Answered by [`Desk::back_up`], which is no single answer.
             Command::Backup => Err("a backup comes by the socket alone".to_owned()),
             Command::List => Ok(self.list()),
@@ -92,6 +97,25 @@ impl Desk {
                 Err(error.to_string())
             }
         }
+    }
+
+    async fn rotate_tickets(&self, end_all: bool) -> Result<Answer, String> {
+        let Standing { keys, clock, writer, wake, .. } = self.0.clone();
+        let now = clock.now();
+        let replaced = keys.clone();
+        let rotated = tokio::task::spawn_blocking(move || {
+            replaced.rotate_tickets(end_all, now, &mut UnwrapErr(SysRng))
+        });
+        let rotated = rotated.await.map_err(|error| error.to_string())?;
+        rotated.map_err(|error| error.to_string())?;
+        let keys = keys.ring().ticket_keys().ok_or("there is no ticket key")?;
+        // Who was given a ticket of a key that is gone must hear of it later than of the ticket.
+        writer.settle().await;
+        if end_all {
+            wake.wake(Event::TicketsEnded(keys));
+        }
+        tracing::info!("ticket keys rotated");
+        Ok(Answer::Rotated(keys))
     }
 
     fn status(&self) -> Result<Answer, String> {

@@ -16,7 +16,7 @@
 //!
 //! Every ticket ends (its key goes): one revoked since the backup would otherwise be honoured again,
 //! and one used up be used twice. A ticket key made before a fresh one is not kept for checking
-//! either. Each person's next message carries a new ticket.
+//! either. Devices are told when they connect, and give businesses other tickets.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};

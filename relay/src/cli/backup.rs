@@ -57,7 +57,7 @@ pub(super) fn restore(file: &Path, config: &Config, options: &Options) -> Result
         "check     {certificates} certificates; install and revoke again what came after the \
          backup (plico-relay business list)"
     ));
-    say("tickets   all ended; each person's next message brings the business a new one");
+    say("tickets   all ended; devices give businesses others when they connect");
     say("next      plico-relay serve");
     Ok(())
 }

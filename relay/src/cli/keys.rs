@@ -1,19 +1,71 @@
-//! `plico-relay keys`: which keys there are, since when, and what comes next; never a secret.
+//! `plico-relay keys`: which keys there are, since when, and what comes next; never a secret. And
+//! ticket keys before their time.
 
 use std::path::Path;
 
+use clap::Subcommand;
 use plico_protocol::link::Pin;
 use plico_protocol::signature::LedgerSecret;
+use plico_protocol::ticket::TicketKeys;
 use plico_protocol::time::Day;
 
-use super::{Failure, say};
+use super::registrar::Registrar;
+use super::{Failure, Place, business, say};
+use crate::admin::command::{Answer, Command};
 use crate::clock::rfc3339_hour;
 use crate::config::Config;
 use crate::keys::{self, Ring, STAMP_KEY_DAYS_KEPT, TICKET_KEY_DAYS, read_authority};
 use crate::opening::Options;
 use crate::tls::Identity;
 
-pub(super) fn run(config: &Config, options: &Options) -> Result<(), Failure> {
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Has a new key sign tickets from now on, whether the relay runs or not.
+    RotateTickets {
+        /// Ends every ticket, after a theft of the keys; people's devices give others by themselves.
+        #[arg(long)]
+        end_all: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+pub(super) fn run(
+    command: Option<KeysCommand>,
+    place: &Place,
+    options: &Options,
+) -> Result<(), Failure> {
+    match command {
+        None => show(&place.settings()?, options),
+        Some(KeysCommand::RotateTickets { end_all, place }) => {
+            rotate_tickets(end_all, &place.settings()?, options)
+        }
+    }
+}
+
+fn rotate_tickets(end_all: bool, config: &Config, options: &Options) -> Result<(), Failure> {
+    let registrar = Registrar::find(config, options)?;
+    let answer = registrar.call(Command::RotateTickets { end_all })?;
+    let Answer::Rotated(TicketKeys { oldest, newest }) = answer else {
+        return Err(business::unexpected());
+    };
+    say(format_args!("rotated    ticket key {} signs from now on", newest.0));
+    let end = match end_all {
+        true => {
+            "ended      every ticket; devices that are connected give others within minutes, \
+                 the rest when they connect, and businesses wait until then"
+        }
+        false => "kept       tickets signed before stay good until they end",
+    };
+    say(end);
+    if !end_all {
+        let older = newest.0.wrapping_sub(oldest.0);
+        say(format_args!("checking   {older} older ticket keys"));
+    }
+    Ok(())
+}
+
+fn show(config: &Config, options: &Options) -> Result<(), Failure> {
     let dir = &config.keys_dir;
     let absent = || {
         let dir = dir.display();
@@ -26,7 +78,7 @@ pub(super) fn run(config: &Config, options: &Options) -> Result<(), Failure> {
     say("tag        never rotated: every ticket hangs on it");
     say_ledger(dir, &ring, options)?;
     let tickets = ring.ticket_days();
-    for (place, (id, since)) in tickets.iter().rev().enumerate() {
+    for (place, (id, since)) in tickets.iter().enumerate() {
         let next = match place {
             0 => format!("signs; the next one from {}", date(*since, TICKET_KEY_DAYS)),
             _ => "checks tickets it signed".to_owned(),

@@ -56,7 +56,10 @@ enum Command {
     #[command(subcommand)]
     RateCard(rate_card::RateCardCommand),
     /// Shows which keys there are, since when and what comes next; no secret.
+    #[command(args_conflicts_with_subcommands = true)]
     Keys {
+        #[command(subcommand)]
+        command: Option<keys::KeysCommand>,
         #[command(flatten)]
         place: Place,
     },
@@ -161,7 +164,7 @@ pub fn main_with(options: Options) -> ExitCode {
         }
         Command::Business(command) => business::run(command, &options),
         Command::RateCard(command) => rate_card::run(command, options.clock.now().minute()),
-        Command::Keys { place } => place.settings().and_then(|config| keys::run(&config, &options)),
+        Command::Keys { command, place } => keys::run(command, &place, &options),
         Command::Reload { place } => place.settings().and_then(|config| reload(&config)),
         Command::Status { json, place } => {
             place.settings().and_then(|config| status::run(&config, json))

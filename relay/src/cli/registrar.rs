@@ -92,6 +92,7 @@ impl Directory {
             writer: writer_of_desk,
             keys,
             clock: options.clock.clone(),
+            wake: Arc::new(NoWake),
             link,
             config: config.clone(),
             endpoint: None,

@@ -34,7 +34,7 @@ pub(crate) struct News {
     pub(crate) arrived: BTreeSet<Channel>,
     /// Channels that ended.
     pub(crate) ended: Vec<(Channel, EndReason)>,
-    /// Words to a business; of each kind the latest.
+    /// Words to a business or a person; of each kind the latest.
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -103,11 +103,16 @@ impl Hub {
         let table = self.lock();
         let inbox = table.inboxes.get(account);
         if let Some(Subscriber { port, .. }) = inbox.and_then(|i| table.subscribers.get(i)) {
-            port.tell(|news| {
-                let kind = core::mem::discriminant(&notice);
-                news.notices.retain(|waiting| core::mem::discriminant(waiting) != kind);
-                news.notices.push(notice);
-            });
+            port.tell(|news| news.notice(notice));
+        }
+    }
+
+    /// Tells every person. It holds the table for some tenths of a second where a million listen,
+    /// which an operator who ends every ticket can bear.
+    fn notice_people(&self, notice: Notice) {
+        let table = self.lock();
+        for subscriber in table.subscribers.values().filter(|s| s.account.is_none()) {
+            subscriber.port.tell(|news| news.notice(notice));
         }
     }
 
@@ -124,6 +129,7 @@ impl Wake for Hub {
             Event::PrekeysLow { account, one_time } => {
                 self.notice(&account, Notice::PrekeysLow { one_time });
             }
+            Event::TicketsEnded(keys) => self.notice_people(Notice::TicketKeys(keys)),
         }
     }
 }
@@ -137,6 +143,14 @@ impl Table {
             self.inboxes.remove(account);
         }
         Some(subscriber)
+    }
+}
+
+impl News {
+    fn notice(&mut self, notice: Notice) {
+        let kind = core::mem::discriminant(&notice);
+        self.notices.retain(|waiting| core::mem::discriminant(waiting) != kind);
+        self.notices.push(notice);
     }
 }
 
@@ -169,6 +183,8 @@ impl Drop for Subscription {
 
 #[cfg(test)]
 mod tests {
+    use plico_protocol::ticket::{TicketKeyId, TicketKeys};
+
     use super::*;
 
     const MAILBOX: Address = Address::new([1; 32]);
@@ -215,5 +231,18 @@ mod tests {
         let news = port.take();
         assert_eq!(news.arrived.len(), 1);
         assert_eq!(news.notices, [Notice::PrekeysLow { one_time: 4 }]);
+    }
+
+    #[test]
+    fn people_hear_once_that_tickets_ended_and_businesses_do_not() {
+        let (hub, person, business) = (Arc::new(Hub::default()), port(), port());
+        let other = Address::new([3; 32]);
+        let _one = hub.subscribe(MAILBOX, &person, Channel(0), None);
+        let _two = hub.subscribe(other, &person, Channel(1), None);
+        let _inbox = hub.subscribe(Address::new([4; 32]), &business, Channel(0), Some(ACCOUNT));
+        let keys = TicketKeys { oldest: TicketKeyId(2), newest: TicketKeyId(2) };
+        hub.wake(Event::TicketsEnded(keys));
+        assert_eq!(person.take().notices, [Notice::TicketKeys(keys)]);
+        assert_eq!(business.take().notices, []);
     }
 }

@@ -14,6 +14,7 @@ use plico_protocol::limits::{
     ONE_TIME_PREKEYS_LOW, REQUESTS_IN_PROGRESS_PER_STREAM_MAX, SIZE_CLASSES,
 };
 use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::ticket::TicketKeyId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -40,6 +41,7 @@ pub(crate) async fn deliver(
         resting: None,
     };
     session.subscribe(first, account);
+    session.tell_ticket_keys(account);
     if session.run(queue).await.is_ok() {
         session.outbox.finish().await;
     }
@@ -182,6 +184,16 @@ impl Session {
         let ending = hours.filter(|hours| *hours <= CERTIFICATE_ENDS_HOURS);
         let low = low.map(|one_time| Notice::PrekeysLow { one_time });
         low.into_iter().chain(ending.map(|hours| Notice::CertificateEnds { hours })).collect()
+    }
+
+    /// A person's device may have given tickets since it was last here that ended all together. As
+    /// long as there was no other key than the first there is nothing to say.
+    fn tell_ticket_keys(&mut self, account: Option<AccountKey>) {
+        let keys = self.service.keys.ring().ticket_keys();
+        let told = keys.filter(|keys| account.is_none() && keys.oldest != TicketKeyId(0));
+        if let Some(keys) = told {
+            self.outbox.push(&RelayFrame::Notice(Notice::TicketKeys(keys)));
+        }
     }
 
     async fn acknowledge(

@@ -11,7 +11,7 @@
 //! | row | names of rows | with the data: checks a guess "is this address, account or submit_id here?" | never (every row would have to be renamed) | the data directory is unreadable; the relay refuses to start on it |
 //! | seal | values at rest | with the data: counters, expiry hours, submission outcomes, senders of stored envelopes | never (sealed rows live up to 30 days; a new data directory gets a new key) | as above |
 //! | tag | the mailbox inside a ticket | links tickets of an address he knows | never | every ticket answers `ticket_other_mailbox` until people mint again |
-//! | ticket, by id | minting and checking tickets | forges tickets for a mailbox whose epoch he knows, until that key retires | every 30 days; kept 400 days after its last signature | tickets it signed answer `ticket_forged` |
+//! | ticket, by id | minting and checking tickets | forges tickets for a mailbox whose epoch he knows, until that key retires | every 30 days, kept 400 days after its last signature; by hand `plico-relay keys rotate-tickets`, after a theft with `--end-all` | tickets it signed answer `ticket_forged`; devices are told and mint again |
 //! | ledger | heads of accounts' ledgers, rate cards | signs other books and prices to businesses; those who keep receipts notice | by the operator, by taking its line out of `relay.keys`; its certificate 100 days before its end | what it signed stays valid; the next key must be certified before anything is charged |
 //! | stamp, by UTC day | stamps over origins | forges stamps of that day, so reports of that day prove nothing | daily; destroyed after 62 days | reports of that day cannot be checked |
 //! | TLS, `tls.key` | the relay's identity on the network; stateless resets | stands in for the relay, sees what a relay sees, ends connections | by the operator | every link's `pin`: clients refuse the relay until they get a new link |
@@ -86,6 +86,12 @@ pub enum KeysError {
     /// `authority.key` or `authority.pub`.
     #[error(transparent)]
     Authority(#[from] AuthorityFileError),
+    /// Ticket keys were added by hand again and again.
+    #[error(
+        "there are as many ticket keys as can be told apart; end the tickets they signed with \
+         --end-all, or wait until the oldest is destroyed"
+    )]
+    TooManyTicketKeys,
 }
 
 /// The keys a directory holds, for showing what there is; none if there are none. It takes no lock
@@ -159,15 +165,22 @@ impl Keys {
         certificate.filter(|found| *found.key() == key && found.valid_at(now.hour()).is_ok())
     }
 
-    /// Ends every ticket: their keys are destroyed and a fresh one takes their place, durably. After
-    /// a theft of `relay.keys`, and after a restore, which takes revocations and counts back.
+    /// Has a fresh key sign tickets from now on, durably. With `end_all` every ticket ends, because
+    /// the keys that check them are destroyed: after a theft of `relay.keys`, and after a restore,
+    /// which takes revocations and counts back.
     ///
     /// # Errors
     ///
-    /// [`KeysError::File`], and then nothing changed.
-    pub fn end_tickets(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Result<(), KeysError> {
+    /// [`KeysError`], and then nothing changed.
+    pub fn rotate_tickets(
+        &self,
+        end_all: bool,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), KeysError> {
         let _rotating = self.shared.rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        self.replace(self.ring().without_tickets(now, rng))
+        let next = self.ring().with_ticket(end_all, now, rng);
+        self.replace(next.ok_or(KeysError::TooManyTicketKeys)?)
     }
 
     /// Adds the day's stamp key and, every 30 days, a ticket key; destroys what is past its time.

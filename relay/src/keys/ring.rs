@@ -6,7 +6,7 @@ use getrandom::rand_core::CryptoRng;
 use plico_protocol::limits::TICKET_MINUTES_MAX;
 use plico_protocol::mac::MacKey;
 use plico_protocol::signature::LedgerSecret;
-use plico_protocol::ticket::TicketKeyId;
+use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::time::{Day, Timestamp};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -122,8 +122,7 @@ impl Ring {
         next.stamps.entry(today).or_insert_with(|| fresh(rng));
         next.stamps.retain(|day, _| !stamp_is_over(*day, today));
         if next.minting(now).is_none() {
-            let id = next.newest_ticket().map_or(0, |(id, _)| id.0.wrapping_add(1));
-            next.tickets.insert(TicketKeyId(id), TicketKey { since: today, key: fresh(rng) });
+            next.tickets.insert(next.next_ticket(), TicketKey { since: today, key: fresh(rng) });
         }
         for id in next.outlived_tickets(today) {
             next.tickets.remove(&id);
@@ -131,17 +130,39 @@ impl Ring {
         Some(next)
     }
 
-    /// The ring without any ticket key but a fresh one, under an id that no ticket names yet.
-    pub(super) fn without_tickets(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Self {
-        let id = self.newest_ticket().map_or(0, |(id, _)| id.0.wrapping_add(1));
-        let key = TicketKey { since: now.day(), key: fresh(rng) };
-        Self { tickets: BTreeMap::from([(TicketKeyId(id), key)]), ..self.clone() }
+    /// The ring with a fresh ticket key, under an id that no ticket names yet: beside the others, or
+    /// in their place. None if there are so many that ids might meet.
+    pub(super) fn with_ticket(
+        &self,
+        end_all: bool,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Option<Self> {
+        let id = self.next_ticket();
+        let mut next = self.clone();
+        if end_all {
+            next.tickets.clear();
+        }
+        next.tickets.insert(id, TicketKey { since: now.day(), key: fresh(rng) });
+        (next.tickets.len() <= TICKET_KEYS_MAX).then_some(next)
     }
 
-    /// Which ticket keys there are, and since which day: the oldest first, which only checks.
+    /// Which ticket keys verify; none before the first.
+    pub(crate) fn ticket_keys(&self) -> Option<TicketKeys> {
+        let (newest, _) = self.newest_ticket()?;
+        let mut oldest = newest;
+        // Fewer than there are ids, and without a gap.
+        for _ in 1..self.tickets.len() {
+            oldest = TicketKeyId(oldest.0.wrapping_sub(1));
+        }
+        Some(TicketKeys { oldest, newest })
+    }
+
+    /// Which ticket keys there are, and since which day: the newest first, which signs.
     pub(crate) fn ticket_days(&self) -> Vec<(TicketKeyId, Day)> {
+        let Some((newest, _)) = self.newest_ticket() else { return Vec::new() };
         let mut days: Vec<_> = self.tickets.iter().map(|(id, key)| (*id, key.since)).collect();
-        days.sort_by_key(|(_, since)| *since);
+        days.sort_by_key(|(id, _)| newest.0.wrapping_sub(id.0));
         days
     }
 
@@ -166,8 +187,15 @@ impl Ring {
         self.tickets.iter().filter(|(_, ticket)| is_over(ticket)).map(|(id, _)| *id).collect()
     }
 
+    /// Of two keys of one day the later is the one that no other comes after.
     fn newest_ticket(&self) -> Option<(TicketKeyId, &TicketKey)> {
-        self.tickets.iter().max_by_key(|(_, ticket)| ticket.since).map(|(id, key)| (*id, key))
+        let is_last = |id: &TicketKeyId| !self.tickets.contains_key(&id.next());
+        let newest = self.tickets.iter().max_by_key(|(id, key)| (key.since, is_last(id)));
+        newest.map(|(id, key)| (*id, key))
+    }
+
+    fn next_ticket(&self) -> TicketKeyId {
+        self.newest_ticket().map_or(TicketKeyId(0), |(id, _)| id.next())
     }
 }
 
@@ -197,5 +225,8 @@ const TICKET_DAYS_KEPT: u32 = TICKET_MINUTES_MAX / (24 * 60) + 1;
 /// Days a stamp key is kept: 30 of retention, 30 to report, and two for clocks.
 pub(crate) const STAMP_KEY_DAYS_KEPT: u32 = 62;
 
+/// Ticket keys at once: an operator may add some to those of the calendar.
+const TICKET_KEYS_MAX: usize = 128;
+
 // Ticket key ids are one byte and wrap; the keys alive at once must not meet.
-const _: () = assert!(TICKET_DAYS_KEPT / TICKET_KEY_DAYS + 2 < 256);
+const _: () = assert!(TICKET_KEYS_MAX + (TICKET_DAYS_KEPT / TICKET_KEY_DAYS) as usize + 2 < 256);

@@ -200,6 +200,60 @@ fn ticket_key_ids_wrap_without_meeting() {
     assert!(ring.tickets.len() <= 16, "{}", ring.tickets.len());
 }
 
+/// Every id from the oldest to the newest, and what they sign with.
+fn alive(keys: &Keys) -> (Vec<u8>, u8) {
+    let ring = keys.ring();
+    let told = ring.ticket_keys().unwrap();
+    let mut ids: Vec<u8> = ring.tickets.keys().map(|id| id.0).collect();
+    ids.sort_by_key(|id| id.wrapping_sub(told.oldest.0));
+    assert!((0..=255).map(TicketKeyId).all(|id| told.contains(id) == ids.contains(&id.0)));
+    (ids, ring.minting(START).unwrap().0.0)
+}
+
+#[test]
+fn ticket_keys_change_by_hand_beside_the_old_ones_or_in_their_place() {
+    let (_parent, dir) = fresh();
+    let keys = open(&dir, 0).unwrap();
+    for _ in 0..2 {
+        keys.rotate_tickets(false, START, &mut Seeded(2)).unwrap();
+    }
+    assert_eq!(alive(&keys), (vec![0, 1, 2], 2), "three of one day, and the last one signs");
+    keys.rotate_tickets(true, START, &mut Seeded(3)).unwrap();
+    assert_eq!(alive(&keys), (vec![3], 3));
+    drop(keys);
+    let again = open(&dir, 0).unwrap();
+    assert_eq!(alive(&again), (vec![3], 3));
+    let shown: Vec<u8> = again.ring().ticket_days().iter().map(|(id, _)| id.0).collect();
+    assert_eq!(shown, [3]);
+}
+
+#[test]
+fn ticket_keys_of_one_day_are_told_apart_where_their_ids_wrap() {
+    let keys = Keys::in_memory(&crate::writer::fixture::authority(), START, &mut Seeded(1));
+    for _ in 0..254 {
+        keys.rotate_tickets(true, START, &mut Seeded(2)).unwrap();
+    }
+    for _ in 0..3 {
+        keys.rotate_tickets(false, START, &mut Seeded(2)).unwrap();
+    }
+    assert_eq!(alive(&keys), (vec![254, 255, 0, 1], 1));
+    let shown: Vec<u8> = keys.ring().ticket_days().iter().map(|(id, _)| id.0).collect();
+    assert_eq!(shown, [1, 0, 255, 254]);
+}
+
+#[test]
+fn more_ticket_keys_than_can_be_told_apart_are_refused() {
+    let keys = Keys::in_memory(&crate::writer::fixture::authority(), START, &mut Seeded(1));
+    let added = (0..300).take_while(|_| {
+        let added = keys.rotate_tickets(false, START, &mut Seeded(2));
+        assert!(matches!(added, Ok(()) | Err(KeysError::TooManyTicketKeys)));
+        added.is_ok()
+    });
+    assert_eq!(added.count(), 127);
+    keys.rotate(later(30), &mut Seeded(2)).unwrap();
+    keys.rotate_tickets(true, later(30), &mut Seeded(2)).unwrap();
+}
+
 #[test]
 fn a_key_that_cannot_be_made_durable_does_not_exist() {
     let (_parent, dir) = fresh();

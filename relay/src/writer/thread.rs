@@ -98,6 +98,12 @@ impl Writer {
         }
     }
 
+    /// Waits until everything that was handed over before is answered, whatever keys it was decided
+    /// with.
+    pub(crate) async fn settle(&self) {
+        let _ = self.hand_over(Task::Sweep).await.answer.await;
+    }
+
     /// Lets the thread finish what is queued and end; what comes later is refused as
     /// `shutting_down`.
     pub async fn stop(&self) {

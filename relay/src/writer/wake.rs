@@ -2,6 +2,7 @@
 
 use plico_protocol::frame::EndReason;
 use plico_protocol::id::{AccountKey, Address};
+use plico_protocol::ticket::TicketKeys;
 
 /// What a commit changed for a subscriber. A hint: it may come twice, or for nothing, and whoever
 /// gets it looks in the store.
@@ -26,6 +27,8 @@ pub enum Event {
         /// How many are left.
         one_time: u32,
     },
+    /// Tickets of other keys than these ended, in every mailbox.
+    TicketsEnded(TicketKeys),
 }
 
 /// Wakes subscribers, wherever they are: in this process today, on another node tomorrow. Called
