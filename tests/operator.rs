@@ -245,7 +245,7 @@ fn keys_are_shown_with_their_age_and_without_their_secrets() {
     assert!(line(&shown, "authority").contains(&link.authority.to_string()));
     let secrets = std::fs::read_to_string(home.path().join("plico-keys/relay.keys")).unwrap();
     let secrets: Vec<&str> = secrets.split_whitespace().filter(|word| word.len() == 64).collect();
-    assert_eq!(secrets.len(), 5, "row, seal, tag, ticket, stamp");
+    assert_eq!(secrets.len(), 6, "row, seal, tag, ledger, ticket, stamp");
     assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
     relay.terminate();
 }
