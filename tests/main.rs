@@ -23,3 +23,4 @@ mod renewal;
 mod restore;
 mod structure;
 mod trust;
+mod vectors;

@@ -1,0 +1,137 @@
+//! frame.json: frames are read as the fields the vectors name, and written again as they were.
+
+use plico_protocol::frame::{ClientFrame, Frame, Header, Notice, RelayFrame};
+use plico_protocol::wire::Wire;
+use serde_json::{Value, json};
+
+use super::{Vectors, hex};
+
+#[test]
+fn frames_are_read_and_written_alike_or_refused() {
+    Vectors::read("frame").check(|_, case| {
+        let bytes = case.bytes("frame");
+        let fields = match bytes.first() {
+            Some(0x41..) => read::<RelayFrame>(&bytes).map(|frame| relay_fields(&frame)),
+            _ => read::<ClientFrame>(&bytes).map(|frame| client_fields(&frame)),
+        };
+        let Some(fields) = fields else { return false };
+        assert_eq!(fields, case.test["fields"], "{case}");
+        true
+    });
+}
+
+/// One whole frame and nothing after it, that is written again as it was.
+fn read<F: Frame>(bytes: &[u8]) -> Option<F> {
+    let (header, body) = bytes.split_at_checked(4)?;
+    let header = Header::parse::<F>(header.try_into().unwrap()).ok()?;
+    if header.length != body.len() {
+        return None;
+    }
+    let frame = F::decode_body(header, body.to_vec().into()).ok()?;
+    assert_eq!(frame.to_bytes(), bytes);
+    Some(frame)
+}
+
+fn bytes(value: &impl Wire) -> Value {
+    hex(&value.encode()).into()
+}
+
+/// What stands after a `u32` length.
+fn sized(value: &impl Wire) -> Value {
+    hex(&value.encode()[4..]).into()
+}
+
+/// The names of the vectors for the fields of a frame.
+fn client_fields(frame: &ClientFrame) -> Value {
+    match frame {
+        ClientFrame::Prove(proof) => {
+            let encoded = proof.encode();
+            let (key, signature) = encoded[1..].split_at(32);
+            json!({"role": proof.role().byte(), "key": hex(key), "signature": hex(signature)})
+        }
+        ClientFrame::LookUp { handle } => json!({"handle": handle.as_str()}),
+        ClientFrame::FetchBundle { account } => json!({"account": bytes(account)}),
+        ClientFrame::Status { id } => json!({"submitId": bytes(id)}),
+        ClientFrame::Open { address }
+        | ClientFrame::Close { address }
+        | ClientFrame::Revoke { address }
+        | ClientFrame::Subscribe { address } => json!({"address": bytes(address)}),
+        ClientFrame::Mint { address, terms, window } => {
+            let mut fields = terms_fields(address, terms);
+            fields["window"] = (*window).into();
+            fields
+        }
+        ClientFrame::ChangeTerms { address, terms } => terms_fields(address, terms),
+        ClientFrame::PublishPrekeys(publication) => json!({"publication": bytes(&**publication)}),
+        ClientFrame::PrekeyStatus => json!({}),
+        ClientFrame::PublishProfile(profile) => json!({"profile": sized(profile)}),
+        ClientFrame::Acknowledge { channel, up_to, unreadable } => {
+            let unreadable: Vec<u64> = unreadable.iter().map(|sequence| sequence.0).collect();
+            json!({"channel": channel.0, "upTo": up_to.0, "unreadable": unreadable})
+        }
+        other => panic!("no vectors for {other:?}"),
+    }
+}
+
+fn terms_fields(
+    address: &plico_protocol::id::Address,
+    terms: &plico_protocol::ticket::Terms,
+) -> Value {
+    let categories: u16 = terms.categories.iter().map(|category| 1 << (category.byte() - 1)).sum();
+    json!({
+        "address": bytes(address),
+        "categories": categories,
+        "messagesMax": terms.messages_max,
+        "validUntil": terms.valid_until.0,
+        "commitment": bytes(&terms.commitment),
+    })
+}
+
+fn relay_fields(frame: &RelayFrame) -> Value {
+    match frame {
+        RelayFrame::Proved
+        | RelayFrame::Opened
+        | RelayFrame::Closed
+        | RelayFrame::Revoked
+        | RelayFrame::ProfilePublished => json!({}),
+        RelayFrame::Certified { authority, certificate, profile } => json!({
+            "authority": bytes(authority),
+            "certificate": hex(certificate.bytes()),
+            "profile": profile.as_ref().map(sized),
+        }),
+        RelayFrame::Prekeys(bundle) => json!({"bundle": bytes(&**bundle)}),
+        RelayFrame::State(state) => json!({"state": state.byte()}),
+        RelayFrame::Minted(ticket) => json!({"ticket": bytes(&**ticket)}),
+        RelayFrame::Stock(stock) => json!({
+            "signedId": stock.signed.0,
+            "kemId": stock.kem.0,
+            "oneTimeLeft": stock.one_time,
+            "oneTimeHighest": stock.highest.0,
+        }),
+        RelayFrame::Subscribed { channel } | RelayFrame::Drained { channel } => {
+            json!({"channel": channel.0})
+        }
+        RelayFrame::Acknowledged { channel, up_to } => {
+            json!({"channel": channel.0, "upTo": up_to.0})
+        }
+        RelayFrame::Ended { channel, reason } => {
+            json!({"channel": channel.0, "reason": reason.byte()})
+        }
+        RelayFrame::Notice(notice) => {
+            let (kind, value) = match notice {
+                Notice::PrekeysLow { one_time } => (1, *one_time),
+                Notice::CertificateEnds { hours } => (2, *hours),
+                Notice::Other { kind, value } => (*kind, *value),
+            };
+            json!({"kind": kind, "value": value})
+        }
+        RelayFrame::Refused(refusal) => {
+            let encoded = refusal.encode();
+            let code = u16::from_be_bytes([encoded[0], encoded[1]]);
+            let retry = u32::from_be_bytes(encoded[2..6].try_into().unwrap());
+            let words = String::from_utf8(encoded[10..].to_vec()).unwrap();
+            json!({"code": code, "retryAfterMs": retry, "text": words})
+        }
+        other => panic!("no vectors for {other:?}"),
+    }
+}

@@ -1,0 +1,150 @@
+"""SPEC §5.1 and §5.2: every frame but Submit and Accepted, as a table of fields."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .primitives import Refused, need
+from .signed import decode_bundle, read_prekey
+from .wire import Reader, listed, optional, sized, text, u8, u16, u32, u64
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one field is written and read; in JSON, bytes are hex."""
+
+    write: Callable[[Any], bytes]
+    read: Callable[[Reader], Any]
+
+
+def integer(write: Callable[[int], bytes], count: int) -> Field:
+    return Field(write, lambda r: r.number(count))
+
+
+def fixed(count: int) -> Field:
+    return Field(bytes.fromhex, lambda r: r.take(count).hex())
+
+
+def blob(bound: int) -> Field:
+    return Field(lambda v: sized(bytes.fromhex(v)), lambda r: r.sized(bound).hex())
+
+
+def words(bound: int) -> Field:
+    return Field(text, lambda r: r.text(bound))
+
+
+def one_of(numbers: range) -> Field:
+    return Field(u8, lambda r: r.one_of(numbers))
+
+
+def maybe(field: Field) -> Field:
+    return Field(
+        lambda v: optional(None if v is None else field.write(v)),
+        lambda r: r.optional(lambda: field.read(r)),
+    )
+
+
+def many(bound: int, field: Field) -> Field:
+    return Field(
+        lambda values: listed([field.write(v) for v in values]),
+        lambda r: r.listed(bound, lambda: field.read(r)),
+    )
+
+
+def _whole(read: Callable[[Reader], None]) -> Field:
+    """A value of another section, as its bytes."""
+
+    def take(reader: Reader) -> str:
+        before = reader.rest
+        read(reader)
+        return before[: len(before) - len(reader.rest)].hex()
+
+    return Field(bytes.fromhex, take)
+
+
+def _publication(reader: Reader) -> None:
+    read_prekey(reader, 1), read_prekey(reader, 2), reader.u32()
+    reader.listed(100, lambda: read_prekey(reader, 3))
+
+
+def _bundle(reader: Reader) -> None:
+    decode_bundle(reader.rest)
+    reader.take(len(reader.rest))
+
+
+U8, U16, U32, U64 = integer(u8, 1), integer(u16, 2), integer(u32, 4), integer(u64, 8)
+FLAG = Field(lambda v: u8(int(v)), lambda r: r.flag())
+KEY = fixed(32)
+TERMS = {"categories": U16, "messagesMax": U16, "validUntil": U32, "commitment": KEY}
+
+FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
+    0x01: ("Prove", {"role": one_of(range(1, 4)), "key": KEY, "signature": fixed(64)}),
+    0x02: ("LookUp", {"handle": words(32)}),
+    0x03: ("FetchBundle", {"account": KEY}),
+    0x05: ("Status", {"submitId": fixed(16)}),
+    0x06: ("Open", {"address": KEY}),
+    0x07: ("Close", {"address": KEY}),
+    0x08: ("Mint", {"address": KEY, **TERMS, "window": FLAG}),
+    0x09: ("Revoke", {"address": KEY}),
+    0x0A: ("ChangeTerms", {"address": KEY, **TERMS}),
+    0x0B: ("PublishPrekeys", {"publication": _whole(_publication)}),
+    0x0C: ("PrekeyStatus", {}),
+    0x0D: ("PublishProfile", {"profile": blob(8192)}),
+    0x10: ("Subscribe", {"address": KEY}),
+    0x11: ("Acknowledge", {"channel": U16, "upTo": U64, "unreadable": many(256, U64)}),
+    0x41: ("Proved", {}),
+    0x42: ("Certified", {"authority": KEY, "certificate": blob(1024), "profile": maybe(blob(8192))}),
+    0x43: ("Prekeys", {"bundle": _whole(_bundle)}),
+    0x45: ("State", {"state": one_of(range(1, 6))}),
+    0x46: ("Opened", {}),
+    0x47: ("Closed", {}),
+    0x48: ("Minted", {"ticket": fixed(128)}),
+    0x49: ("Revoked", {}),
+    0x4B: ("Stock", {"signedId": U32, "kemId": U32, "oneTimeLeft": U32, "oneTimeHighest": U32}),
+    0x4D: ("ProfilePublished", {}),
+    0x50: ("Subscribed", {"channel": U16}),
+    0x51: ("Acknowledged", {"channel": U16, "upTo": U64}),
+    0x53: ("Drained", {"channel": U16}),
+    0x54: ("Ended", {"channel": U16, "reason": one_of(range(1, 3))}),
+    0x55: ("Notice", {"kind": U8, "value": U32}),
+    0x5F: ("Refused", {"code": U16, "retryAfterMs": U32, "text": words(256)}),
+}
+
+REQUESTS = range(0x01, 0x41)
+
+
+def bound(kind: int) -> int:
+    """The paragraphs on lengths at the end of §5.1."""
+    named = {0x0B: 11768, 0x0D: 8196, 0x11: 2062}
+    if kind in named:
+        return named[kind]
+    return 128 if kind in FRAMES and kind in REQUESTS else 69632
+
+
+def encode(kind: int, values: dict[str, Any]) -> bytes:
+    _, fields = FRAMES[kind]
+    body = b"".join(field.write(values[name]) for name, field in fields.items())
+    return u8(kind) + len(body).to_bytes(3, "big") + body
+
+
+def decode(data: bytes) -> tuple[int, dict[str, Any]]:
+    """One whole frame, and nothing after it."""
+    reader = Reader(data)
+    kind, length = reader.u8(), reader.number(3)
+    need(length <= bound(kind), "frame_too_large")
+    body = Reader(reader.take(length))
+    reader.end()
+    if kind not in FRAMES:
+        raise Refused("unknown_frame")
+    values = {name: field.read(body) for name, field in FRAMES[kind][1].items()}
+    body.end()
+    if kind == 0x11:
+        check_unreadable(values)
+    return kind, values
+
+
+def check_unreadable(values: dict[str, Any]) -> None:
+    """§5.1: `unreadable` rises strictly and does not pass `up_to`."""
+    numbers = values["unreadable"]
+    need(all(a < b for a, b in zip(numbers, numbers[1:])), "unreadable does not rise")
+    need(not numbers or numbers[-1] <= values["upTo"], "unreadable passes up_to")
