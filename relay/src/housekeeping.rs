@@ -16,6 +16,7 @@ pub(crate) async fn keep(writer: Writer, watermark: Watermark, sampler: Sampler)
     let mut poll = every(POLL);
     loop {
         tokio::select! {
+            biased;
             _ = poll.tick() => {
                 watermark.poll();
                 sampler.sample();

@@ -48,6 +48,7 @@ mod delivery;
 pub mod admin;
 mod backup;
 mod housekeeping;
+pub mod simulation;
 pub mod space;
 
 pub use connection::code;

@@ -18,6 +18,7 @@ use crate::connection;
 use crate::policy::admission::{Admission, AdmissionLimits, Arrival, Decision};
 use crate::reset;
 use crate::service::Service;
+use crate::simulation::Simulation;
 use crate::tls::{self, Identity, TlsError};
 
 /// Why the relay does not listen.
@@ -59,20 +60,33 @@ struct EndingRuntime {
     end: watch::Receiver<bool>,
 }
 
-/// Binds the socket.
-pub(crate) fn bind(config: &Config, identity: &Identity) -> Result<Bound, ListenError> {
+/// Binds the socket, or takes a simulation's.
+pub(crate) fn bind(
+    config: &Config,
+    identity: &Identity,
+    simulation: Option<&Simulation>,
+) -> Result<Bound, ListenError> {
     let server = tls::server_config(identity, config.allow_classical, connections_max(config))?;
-    let bound = UdpSocket::bind(config.listen).and_then(|socket| {
-        enlarge_buffers(&socket);
+    let mut endpoint = reset::endpoint_config(identity);
+    endpoint.rng_seed(simulation.map(|simulation| simulation.seed));
+    let bind = || {
         let (end, ending) = watch::channel(false);
         let runtime = Arc::new(EndingRuntime { end: ending });
-        let socket = runtime.wrap_udp_socket(socket)?;
+        let socket = match simulation {
+            None => open(config.listen).and_then(|socket| runtime.wrap_udp_socket(socket))?,
+            Some(simulation) => simulation.socket.clone(),
+        };
         let watch = SocketWatch { socket: Arc::downgrade(&socket), end };
-        let endpoint = reset::endpoint_config(identity);
         let endpoint = Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)?;
         Ok(Bound { endpoint, socket: watch })
-    });
-    bound.map_err(|error| ListenError::Bind { address: config.listen, error })
+    };
+    bind().map_err(|error| ListenError::Bind { address: config.listen, error })
+}
+
+fn open(listen: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(listen)?;
+    enlarge_buffers(&socket);
+    Ok(socket)
 }
 
 impl SocketWatch {
@@ -95,6 +109,7 @@ impl Runtime for EndingRuntime {
         let mut end = self.end.clone();
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 // A relay that is dropped instead of shut down leaves quinn to end by itself.
                 Ok(_) = end.wait_for(|end| *end) => (),
                 () = task => (),

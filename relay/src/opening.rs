@@ -18,6 +18,7 @@ use crate::keys::{self, Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::random::Pool;
 use crate::rows::View;
+use crate::simulation::Simulation;
 use crate::space::SpaceProbe;
 use crate::store::{Fjall, OpenError, Store, Table};
 use crate::tls::{self, Identity, TlsError};
@@ -38,6 +39,8 @@ pub struct Options {
     pub store: Option<Arc<dyn Store>>,
     /// What to do when a commit failed and nobody can be answered any more.
     pub on_fatal: Arc<dyn Fn(&Fatal) + Send + Sync>,
+    /// A network and a pace in place of the machine's.
+    pub simulation: Option<Simulation>,
 }
 
 /// Why a relay does not begin.
@@ -135,6 +138,7 @@ impl Default for Options {
             space: None,
             store: None,
             on_fatal: Arc::new(exit_process),
+            simulation: None,
         }
     }
 }
@@ -185,7 +189,11 @@ pub(crate) fn open(
     let (directory, view) = (core.directory(), core.view());
     let on_fatal = options.on_fatal.clone();
     let on_fatal = Box::new(move |fatal: &Fatal| on_fatal(fatal));
-    let (writer, running) = writer::start(core, on_fatal, metrics).map_err(OpeningError::Thread)?;
+    let started = match &options.simulation {
+        None => writer::start(core, on_fatal, metrics).map_err(OpeningError::Thread)?,
+        Some(simulation) => writer::start_task(core, on_fatal, metrics, simulation.sync),
+    };
+    let (writer, running) = started;
     Ok(Opened { store, keys, identity, directory, view, writer, running })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::ExporterFuture;
 use plico_protocol::link::{Pin, RelayLink};
 use quinn::Endpoint;
+use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -94,11 +95,12 @@ impl Relay {
         let hub = Arc::new(Hub::default());
         let (metrics, exporter) = Metrics::new(config.metrics_listen)?;
         let opened = opening::open(&config, &options, hub.clone(), metrics.clone())?;
-        let Bound { endpoint, socket } = listener::bind(&config, &opened.identity)?;
+        let simulation = options.simulation.as_ref();
+        let Bound { endpoint, socket } = listener::bind(&config, &opened.identity, simulation)?;
         let address = local_address(&endpoint, &config)?;
         let link = link(&config, address.port(), &opened.identity, &opened.keys)?;
+        let commands = commands(&config, &options)?;
         let watermark = watermark(&config, options.space);
-        let commands = socket::bind(&config.data_dir)?;
 
         let Opened { store, keys, identity: _, directory, view, writer, running } = opened;
         let (users, in_use) = mpsc::channel(1);
@@ -141,7 +143,7 @@ impl Relay {
         let mut tasks = Tasks::new(&config, endpoint.clone());
         tasks.spawn(listener::accept(endpoint, config, service));
         tasks.spawn(housekeeping::keep(writer.clone(), watermark.clone(), sampler));
-        tasks.spawn(socket::listen(commands, desk.clone()));
+        tasks.spawn(hear_commands(commands, desk.clone()));
         tasks.spawn(serve_metrics(exporter));
         tracing::info!("listening");
         Ok(Self {
@@ -202,7 +204,7 @@ impl Relay {
             tasks.stop_accepting();
             writer.stop().await;
             drop(writer);
-            let ended = tokio::task::spawn_blocking(|| running.join()).await;
+            let ended = running.join().await;
             let endpoint = tasks.endpoint.clone();
             drop(tasks);
             // The word that the relay stops is sent at once; what follows only answers stragglers,
@@ -213,10 +215,7 @@ impl Relay {
             drop(endpoint);
             let _ = in_use.recv().await;
             socket.close().await;
-            match ended {
-                Ok(Ok(())) => Ok(()),
-                _ => Err(ShutdownError::WriterPanicked),
-            }
+            ended.map_err(|_| ShutdownError::WriterPanicked)
         };
         let stopped = tokio::time::timeout(shutdown_max, stopping).await;
         stopped.unwrap_or(Err(ShutdownError::TimedOut(shutdown_max)))
@@ -231,6 +230,20 @@ fn watermark(config: &Config, space: Option<Arc<dyn SpaceProbe>>) -> Watermark {
 fn local_address(endpoint: &Endpoint, config: &Config) -> Result<SocketAddr, ListenError> {
     let failed = |error| ListenError::Bind { address: config.listen, error };
     endpoint.local_addr().map_err(failed)
+}
+
+/// Where an operator's commands come in. A simulation has none.
+fn commands(config: &Config, options: &Options) -> Result<Option<UnixListener>, SocketError> {
+    match options.simulation {
+        None => socket::bind(&config.data_dir).map(Some),
+        Some(_) => Ok(None),
+    }
+}
+
+async fn hear_commands(socket: Option<UnixListener>, desk: Desk) {
+    if let Some(socket) = socket {
+        socket::listen(socket, desk).await;
+    }
 }
 
 /// Its errors are a scraper's own, and it ends with none of them.

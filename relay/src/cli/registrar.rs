@@ -107,7 +107,7 @@ impl Drop for Directory {
         self.runtime.block_on(self.writer.stop());
         if let Some(running) = self.running.take() {
             // A panic was said on standard error already; every answered command is on disk.
-            let _ = running.join();
+            let _ = self.runtime.block_on(running.join());
         }
     }
 }

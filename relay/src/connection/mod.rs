@@ -51,6 +51,7 @@ pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
     let connection = Arc::new(Connection::new(service, ExporterValue(exporter), zone));
     let streams = connection.clone().accept_streams(quic.clone());
     tokio::select! {
+        biased;
         () = streams => (),
         () = connection.silent() => quic.close(code::NO_FIRST_FRAME, b"no frame came in time"),
     }

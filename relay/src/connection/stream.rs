@@ -53,6 +53,7 @@ pub(super) async fn serve(
         queue
     ));
     tokio::select! {
+        biased;
         // Nobody listens: what is still read could not be answered.
         () = &mut writing => (),
         () = &mut reading => writing.await,

@@ -75,6 +75,7 @@ impl Session {
             }
             self.outbox.flush().await?;
             tokio::select! {
+                biased;
                 item = queue.recv(), if self.may_take() => match item {
                     Some(item) => self.take(*item).await?,
                     None => return self.answer_all().await,

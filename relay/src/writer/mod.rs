@@ -24,8 +24,8 @@ mod wake;
 
 pub use commit::{Core, CoreError, Fatal, Setup, Swept};
 pub use probe::{NoProbe, Point, Probe};
-pub(crate) use thread::start;
 pub use thread::{OnFatal, Pending, Running, Writer, exit_process};
+pub(crate) use thread::{start, start_task};
 pub use wake::{Event, NoWake, Wake};
 
 pub use crate::decide::Limits;

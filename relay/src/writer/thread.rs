@@ -1,11 +1,10 @@
-//! The writer's thread and the handle with which everyone reaches it.
+//! The writer's thread and the handle with which everyone reaches it. In a simulation it is a task.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plico_protocol::refusal::{Code, Refusal};
 use tokio::sync::{mpsc, oneshot};
@@ -27,10 +26,14 @@ pub struct Pending {
     answer: oneshot::Receiver<Answer>,
 }
 
-/// The running thread.
+/// The running writer.
 #[derive(Debug)]
-pub struct Running {
-    thread: JoinHandle<()>,
+pub struct Running(Place);
+
+#[derive(Debug)]
+enum Place {
+    Thread(std::thread::JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
 }
 
 /// Called on the writer's thread when it cannot go on. Nobody of the batch was answered.
@@ -52,11 +55,36 @@ pub(crate) fn start(
     on_fatal: OnFatal,
     metrics: Arc<Metrics>,
 ) -> std::io::Result<(Writer, Running)> {
-    let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
-    let thread = std::thread::Builder::new()
-        .name("writer".to_owned())
-        .spawn(move || run(core, receiver, on_fatal, &metrics))?;
-    Ok((Writer { queue: sender }, Running { thread }))
+    let (sender, mut queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
+    let mut path = Path::new(core, on_fatal, metrics);
+    let run = move || {
+        while let Some(first) = queue.blocking_recv()
+            && path.carry_out(first, &mut queue)
+        {}
+    };
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(run)?;
+    Ok((Writer { queue: sender }, Running(Place::Thread(thread))))
+}
+
+/// Starts a task in the thread's place, for simulations: on a paused clock, time would pass at once
+/// whenever all tasks wait for a thread. A batch is what came within `sync` of its first request.
+pub(crate) fn start_task(
+    core: Core,
+    on_fatal: OnFatal,
+    metrics: Arc<Metrics>,
+    sync: Duration,
+) -> (Writer, Running) {
+    let (sender, mut queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
+    let mut path = Path::new(core, on_fatal, metrics);
+    let task = tokio::spawn(async move {
+        while let Some(first) = queue.recv().await {
+            tokio::time::sleep(sync).await;
+            if !path.carry_out(first, &mut queue) {
+                break;
+            }
+        }
+    });
+    (Writer { queue: sender }, Running(Place::Task(task)))
 }
 
 /// The [`OnFatal`] of production: says why and ends the process at once, so that no answer leaves
@@ -128,13 +156,17 @@ impl Writer {
 }
 
 impl Running {
-    /// Waits until the thread has ended.
+    /// Waits until the writer has ended.
     ///
     /// # Errors
     ///
     /// What it panicked with.
-    pub fn join(self) -> std::thread::Result<()> {
-        self.thread.join()
+    pub async fn join(self) -> std::thread::Result<()> {
+        let ended = match self.0 {
+            Place::Thread(thread) => tokio::task::spawn_blocking(|| thread.join()).await,
+            Place::Task(task) => task.await.map(Ok),
+        };
+        ended.unwrap_or_else(|error| Err(Box::new(error)))
     }
 }
 
@@ -149,18 +181,28 @@ impl Future for Pending {
     }
 }
 
-fn run(mut core: Core, mut queue: mpsc::Receiver<Job>, on_fatal: OnFatal, metrics: &Metrics) {
-    let mut end = End { on_fatal: Some(on_fatal) };
-    while let Some(first) = queue.blocking_recv() {
+/// The commit path with what a batch needs besides.
+struct Path {
+    core: Core,
+    end: End,
+    metrics: Arc<Metrics>,
+}
+
+impl Path {
+    fn new(core: Core, on_fatal: OnFatal, metrics: Arc<Metrics>) -> Self {
+        Self { core, end: End { on_fatal: Some(on_fatal) }, metrics }
+    }
+
+    /// Carries out a batch of what is queued; whether to go on.
+    fn carry_out(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) -> bool {
         let mut batch = Batch::default();
-        batch.take(first, &mut queue);
+        batch.take(first, queue);
         while batch.has_room() {
             let Ok(job) = queue.try_recv() else { break };
-            batch.take(job, &mut queue);
+            batch.take(job, queue);
         }
-        if let Err(fatal) = batch.carry_out(&mut core, metrics) {
-            return end.with(&fatal);
-        }
+        let carried_out = batch.carry_out(&mut self.core, &self.metrics);
+        carried_out.inspect_err(|fatal| self.end.with(fatal)).is_ok()
     }
 }
 

@@ -94,7 +94,7 @@ async fn what_queues_during_a_commit_shares_the_next_one() {
         assert_eq!(pending.await, Ok(RelayFrame::Opened));
     }
     writer.stop().await;
-    running.join().unwrap();
+    running.join().await.unwrap();
     assert_eq!(*gate.seen.lock().unwrap(), [Point::ALL, Point::ALL].concat());
     assert_eq!(*gate.decided.lock().unwrap(), vec![Ok(RelayFrame::Opened); 29]);
 }
@@ -118,7 +118,7 @@ async fn a_mailbox_that_is_open_again_does_not_end_for_who_subscribes_then() {
     let _subscription = hub.subscribe(person(1), &port, Channel(0), None);
     let_go.send(()).unwrap();
     writer.stop().await;
-    running.join().unwrap();
+    running.join().await.unwrap();
     assert_eq!(port.take().ended, []);
 }
 
@@ -133,7 +133,7 @@ async fn a_stopped_writer_finishes_what_was_queued_and_refuses_the_rest() {
     let queued = writer.enqueue(open(1)).await;
     writer.stop().await;
     assert_eq!(queued.await, Ok(RelayFrame::Opened));
-    running.join().unwrap();
+    running.join().await.unwrap();
     assert_eq!(ask_after(&writer).await, Code::ShuttingDown);
     assert_eq!(writer.sweep().await.unwrap_err().code, Code::ShuttingDown);
 }
@@ -148,7 +148,7 @@ async fn a_failed_commit_reaches_the_hook_and_nobody_is_told_yes() {
     let (writer, running) = start(core, on_fatal, metrics()).unwrap();
     writer.call(open(1)).await.unwrap_err();
     assert!(fatal.recv().unwrap().contains("failed to commit"));
-    running.join().unwrap();
+    running.join().await.unwrap();
 }
 
 /// A bug in the commit path.
@@ -168,7 +168,7 @@ async fn a_panic_in_the_thread_is_fatal() {
         start(core(&Disk::default(), Arc::new(Panics)), on_fatal, metrics()).unwrap();
     writer.call(open(1)).await.unwrap_err();
     assert_eq!(fatal.recv().unwrap(), "the writer panicked");
-    running.join().unwrap_err();
+    running.join().await.unwrap_err();
 }
 
 #[tokio::test]
