@@ -136,7 +136,7 @@ pub use business::{
     SendError as BusinessSendError, Trouble as BusinessTrouble,
 };
 pub use clock::{Clock, SystemClock};
-pub use connection::{ConnectError, Options};
+pub use connection::{ConnectError, Network, Options};
 pub use message::Message;
 pub use person::{
     ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent, LookUpError,

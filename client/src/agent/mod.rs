@@ -152,7 +152,9 @@ async fn run<K: Core>(
             Ok(wake) => wake,
             Err(error) => break Err(error),
         };
+        // Every choice here and in the lines has a fixed order, so that a simulation replays.
         let worked = tokio::select! {
+            biased;
             request = requests.recv() => match request {
                 None => break Ok(None),
                 Some(Request::Close(answer)) => break Ok(Some(answer)),

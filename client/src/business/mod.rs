@@ -175,12 +175,12 @@ impl Business {
         let identity = Identity::new(BusinessHandle::new(handle)?, display_name, domain);
         let request = identity.request().to_text();
         let path = path.as_ref().to_owned();
-        crate::state::aside(move || {
+        let create = move || {
             let mut state = State::create(&path, &protection, Owner::Business)?;
             identity.store(&mut state)?;
             Ok::<_, OpenError>(())
-        })
-        .await?;
+        };
+        Options::default().aside(create).await?;
         Ok(request)
     }
 
@@ -205,8 +205,8 @@ impl Business {
         protection: Protection,
     ) -> Result<Self, OpenError> {
         let path = path.as_ref().to_owned();
-        let state =
-            crate::state::aside(move || State::open(&path, &protection, Owner::Business)).await?;
+        let open = move || State::open(&path, &protection, Owner::Business);
+        let state = options.aside(open).await?;
         let core = BusinessCore::load(state, options.clone())?;
         let agent = Handle::start(core, options);
         Ok(Self { agent, turn: tokio::sync::Mutex::default(), shown: Mutex::default() })
@@ -224,8 +224,8 @@ impl Business {
         destination: impl AsRef<Path>,
     ) -> Result<(), BackupError> {
         let (state, destination) = (state.as_ref().to_owned(), destination.as_ref().to_owned());
-        crate::state::aside(move || crate::state::back_up(&state, &destination, Owner::Business))
-            .await
+        let back_up = move || crate::state::back_up(&state, &destination, Owner::Business);
+        Options::default().aside(back_up).await
     }
 
     /// Makes a state from a backup, for when the state it was taken of is lost: `open` it then. It
@@ -257,11 +257,11 @@ impl Business {
     ) -> Result<(), RestoreError> {
         let (backup, path) = (backup.as_ref().to_owned(), path.as_ref().to_owned());
         let now = options.clock.now();
-        crate::state::aside(move || {
+        let restore = move || {
             let change = |rows: &crate::state::Rows<'_>| restored::prepare(rows, now);
             crate::state::restore(&backup, &path, &protection, Owner::Business, change)
-        })
-        .await
+        };
+        options.aside(restore).await
     }
 
     /// The certificate request again.

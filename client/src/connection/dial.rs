@@ -92,10 +92,22 @@ impl Dialer {
     pub(super) fn rebind(&self) {
         let Some(endpoint) = &self.endpoint else { return };
         let Ok(local) = endpoint.local_addr() else { return };
-        let rebound = UdpSocket::bind(self.local(local)).and_then(|socket| endpoint.rebind(socket));
+        let local = self.local(local);
+        let rebound = match &self.options.network {
+            None => UdpSocket::bind(local).and_then(|socket| endpoint.rebind(socket)),
+            Some(network) => {
+                network.socket(local).and_then(|socket| endpoint.rebind_abstract(socket))
+            }
+        };
         if let Err(error) = rebound {
             tracing::debug!(%error, "the socket could not be replaced");
         }
+    }
+
+    /// What delays between attempts are drawn from; none is anything.
+    pub(super) fn seed(&self) -> Option<u64> {
+        let network = self.options.network.as_ref()?;
+        network.seed().first_chunk().copied().map(u64::from_be_bytes)
     }
 
     /// Tells the relay that no more comes, and waits until that left.
@@ -132,9 +144,22 @@ impl Dialer {
             return Ok(endpoint.clone());
         }
         let endpoint =
-            open(self.local(to)).map_err(|error| ConnectError::Socket(error.to_string()))?;
+            self.open(self.local(to)).map_err(|error| ConnectError::Socket(error.to_string()))?;
         self.endpoint = Some(endpoint.clone());
         Ok(endpoint)
+    }
+
+    /// An endpoint that knows QUIC version 1 alone.
+    fn open(&self, local: SocketAddr) -> io::Result<Endpoint> {
+        let runtime =
+            quinn::default_runtime().ok_or_else(|| io::Error::other("no tokio runtime"))?;
+        let mut config = EndpointConfig::default();
+        config.supported_versions(vec![QUIC_V1]);
+        let Some(network) = &self.options.network else {
+            return Endpoint::new(config, None, UdpSocket::bind(local)?, runtime);
+        };
+        config.rng_seed(Some(network.seed()));
+        Endpoint::new_with_abstract_socket(config, None, network.socket(local)?, runtime)
     }
 
     /// The local address for a peer of this family.
@@ -146,14 +171,6 @@ impl Dialer {
         };
         SocketAddr::new(self.options.bind.unwrap_or(any), 0)
     }
-}
-
-/// An endpoint that knows QUIC version 1 alone.
-fn open(local: SocketAddr) -> io::Result<Endpoint> {
-    let runtime = quinn::default_runtime().ok_or_else(|| io::Error::other("no tokio runtime"))?;
-    let mut config = EndpointConfig::default();
-    config.supported_versions(vec![QUIC_V1]);
-    Endpoint::new(config, None, UdpSocket::bind(local)?, runtime)
 }
 
 /// What the end of a connection means.

@@ -147,9 +147,11 @@ enum Ended {
 
 impl Carrier {
     async fn run(mut self) {
-        let mut delays = delays();
+        let seed = self.dialer.seed();
+        let mut delays = delays(seed);
         loop {
             let dialled = tokio::select! {
+                biased;
                 dialled = self.dialer.dial() => dialled,
                 () = closed(&mut self.asks) => break,
             };
@@ -162,9 +164,10 @@ impl Carrier {
                 break;
             }
             if served {
-                delays = self::delays();
+                delays = self::delays(seed);
             }
             tokio::select! {
+                biased;
                 () = sleep(delays.next().unwrap_or(DELAY_MAX)) => (),
                 () = self.network.notified() => self.dialer.rebind(),
                 () = closed(&mut self.asks) => break,
@@ -190,14 +193,8 @@ impl Carrier {
         loop {
             let deadline = streams.requests.deadline();
             let error = tokio::select! {
-                asked = self.asks.recv() => match asked {
-                    None => return Ended::Closed,
-                    Some((epoch, _)) if epoch != self.epoch => continue,
-                    Some((_, ask)) => match streams.carry(ask).await {
-                        Ok(()) => continue,
-                        Err(StreamEnded) => ConnectError::Lost,
-                    },
-                },
+                // Asks come last: many of them must not hide that the connection is gone.
+                biased;
                 error = connection.closed() => reason(&error),
                 _ = streams.readers.join_next() => {
                     connection.close_reason().as_ref().map_or(ConnectError::Lost, reason)
@@ -213,6 +210,14 @@ impl Carrier {
                     }
                     ConnectError::Lost
                 }
+                asked = self.asks.recv() => match asked {
+                    None => return Ended::Closed,
+                    Some((epoch, _)) if epoch != self.epoch => continue,
+                    Some((_, ask)) => match streams.carry(ask).await {
+                        Ok(()) => continue,
+                        Err(StreamEnded) => ConnectError::Lost,
+                    },
+                },
             };
             connection.close(quinn::VarInt::from_u32(0), b"");
             let served = streams.requests.served();
@@ -236,14 +241,14 @@ async fn overdue(deadline: Option<tokio::time::Instant>) {
 
 /// 100 ms, doubling to 30 s, each with as much again at random: after a relay's restart its
 /// clients must not all come at once.
-fn delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
+fn delays(seed: Option<u64>) -> ExponentialBackoff {
+    let delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(DELAY_MAX)
         .with_factor(2.0)
         .without_max_times()
-        .with_jitter()
-        .build()
+        .with_jitter();
+    seed.map_or(delays, |seed| delays.with_jitter_seed(seed)).build()
 }
 
 const DELAY_MAX: Duration = Duration::from_secs(30);

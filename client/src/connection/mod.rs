@@ -1,6 +1,6 @@
 //! Connections to relays: who is trusted, how frames travel, and coming back after a loss.
 //!
-//! Reading order: [`options`] (what the application chooses), [`tls`] (the pin), [`dial`] (one
+//! Reading order: [`options`] (what the application chooses), [`network`] (a simulation's), [`tls`] (the pin), [`dial`] (one
 //! QUIC connection), [`stream`] and [`streams`] (frames on it), [`mod@line`] (a connection that is kept up).
 //!
 //! A line knows nothing of conversations: it carries what it is asked and reports what came. Every
@@ -10,12 +10,14 @@
 
 mod dial;
 mod line;
+mod network;
 mod options;
 mod stream;
 mod streams;
 mod tls;
 
 pub use dial::ConnectError;
+pub use network::Network;
 pub use options::Options;
 
 pub(crate) use line::{Ask, Line, LineEvent, LineId, Proving, Report, Token};

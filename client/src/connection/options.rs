@@ -1,8 +1,10 @@
 //! What an application may choose about connections and time.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::network::Network;
 use crate::clock::{Clock, SystemClock};
 use crate::probe::{NoProbe, Probe};
 
@@ -13,6 +15,7 @@ pub struct Options {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) bind: Option<IpAddr>,
     pub(crate) allow_classical: bool,
+    pub(crate) network: Option<Arc<dyn Network>>,
 }
 
 impl Default for Options {
@@ -22,6 +25,7 @@ impl Default for Options {
             probe: Arc::new(NoProbe),
             bind: None,
             allow_classical: false,
+            network: None,
         }
     }
 }
@@ -39,6 +43,12 @@ impl Options {
         Self { probe: Arc::new(probe), ..self }
     }
 
+    /// Sends through this network instead of UDP: for simulations.
+    #[must_use]
+    pub fn network(self, network: impl Network) -> Self {
+        Self { network: Some(Arc::new(network)), ..self }
+    }
+
     /// Sends from this local address.
     #[must_use]
     pub fn bind(self, address: IpAddr) -> Self {
@@ -51,11 +61,24 @@ impl Options {
     pub fn dangerous_allow_classical(self) -> Self {
         Self { allow_classical: true, ..self }
     }
+
+    /// Opens a state on a thread that may block: Argon2id takes some tenths of a second. In a
+    /// simulation, where the thread's pace would choose who goes first, it is done at once.
+    pub(crate) async fn aside<T: Send + 'static, E: From<io::Error> + Send + 'static>(
+        &self,
+        open: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        if self.network.is_some() {
+            return open();
+        }
+        let opened = tokio::task::spawn_blocking(open).await;
+        opened.unwrap_or_else(|error| Err(io::Error::other(error).into()))
+    }
 }
 
 impl core::fmt::Debug for Options {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { clock: _, probe: _, bind: _, allow_classical } = self;
+        let Self { clock: _, probe: _, bind: _, allow_classical, network: _ } = self;
         write!(f, "Options(allow_classical: {allow_classical})")
     }
 }

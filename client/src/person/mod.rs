@@ -100,12 +100,11 @@ impl Person {
         protection: Protection,
     ) -> Result<Self, OpenError> {
         let path = path.as_ref().to_owned();
-        let state =
-            crate::state::aside(move || match State::open(&path, &protection, Owner::Person) {
-                Err(OpenError::Missing) => State::create(&path, &protection, Owner::Person),
-                opened => opened,
-            })
-            .await?;
+        let open = move || match State::open(&path, &protection, Owner::Person) {
+            Err(OpenError::Missing) => State::create(&path, &protection, Owner::Person),
+            opened => opened,
+        };
+        let state = options.aside(open).await?;
         let core = PersonCore::load(state, options.clone())?;
         Ok(Self { agent: Handle::start(core, options), shown: None })
     }

@@ -239,14 +239,6 @@ impl core::fmt::Display for Owner {
     }
 }
 
-/// Opens a state on a thread that may block: Argon2id takes some tenths of a second.
-pub(crate) async fn aside<T: Send + 'static, E: From<io::Error> + Send + 'static>(
-    open: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    let opened = tokio::task::spawn_blocking(open).await;
-    opened.unwrap_or_else(|error| Err(io::Error::other(error).into()))
-}
-
 /// Made before SQLite touches it, so that it is never readable by others.
 fn create_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
