@@ -118,10 +118,13 @@ fn relay_fields(frame: &RelayFrame) -> Value {
             json!({"channel": channel.0, "reason": reason.byte()})
         }
         RelayFrame::Notice(notice) => {
-            let (kind, value) = match notice {
-                Notice::PrekeysLow { one_time } => (1, *one_time),
-                Notice::CertificateEnds { hours } => (2, *hours),
-                Notice::Other { kind, value } => (*kind, *value),
+            let encoded = notice.encode();
+            let value = u32::from_be_bytes(encoded[1..].try_into().unwrap());
+            let kind = match notice {
+                Notice::PrekeysLow { .. } => 1,
+                Notice::CertificateEnds { .. } => 2,
+                Notice::TicketKeys(_) => 3,
+                Notice::Other { kind, .. } => *kind,
             };
             json!({"kind": kind, "value": value})
         }

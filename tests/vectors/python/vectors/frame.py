@@ -132,7 +132,7 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         0x51: [{"channel": 258, "upTo": 2**40}],
         0x53: [{"channel": 258}],
         0x54: [{"channel": 258, "reason": reason} for reason in (1, 2)],
-        0x55: [{"kind": kind, "value": 2**24} for kind in (1, 2)],
+        0x55: [{"kind": kind, "value": 0x0307} for kind in (1, 2, 3, 255)],
         0x5F: [
             {"code": 20, "retryAfterMs": 0, "text": ""},
             {"code": 36, "retryAfterMs": 2**32 - 1, "text": "trop t\u00f4t"},
