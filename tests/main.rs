@@ -11,6 +11,7 @@
 mod harness;
 
 mod backup;
+mod consent;
 mod conversation;
 mod crash;
 mod leak;

@@ -78,10 +78,11 @@ pub const SUBMIT_ID_STALE_HOURS: u32 = 47;
 /// A `submit_id` whose hour is more than this many hours ahead is `early`.
 pub const SUBMIT_ID_EARLY_HOURS: u32 = 1;
 
-/// Minutes of a window: what a business may answer free of charge (24 hours).
-pub const WINDOW_MINUTES: u32 = 24 * 60;
 /// A window's end is rounded up to this many minutes, so that it does not date a message.
 pub const WINDOW_ROUNDING_MINUTES: u32 = 5;
+/// Messages that a business may send outside a window, under tickets with one, until the person
+/// opens another.
+pub const UNANSWERED_MAX: u32 = 5;
 /// Minutes a ticket may be valid at most (400 days).
 pub const TICKET_MINUTES_MAX: u32 = 400 * 24 * 60;
 /// Bytes of a ticket.
@@ -152,8 +153,8 @@ const _: () = {
     // An id is refused as stale before its acceptance is forgotten: otherwise a repeat would be
     // stored twice.
     assert!(SUBMIT_ID_STALE_HOURS + SUBMIT_ID_EARLY_HOURS <= SUBMISSION_MEMORY_HOURS);
-    assert!(WINDOW_MINUTES.is_multiple_of(WINDOW_ROUNDING_MINUTES));
-    assert!(WINDOW_MINUTES <= TICKET_MINUTES_MAX);
+    assert!(60u32.is_multiple_of(WINDOW_ROUNDING_MINUTES));
+    assert!(60 * WINDOW_HOURS_MAX as u32 <= TICKET_MINUTES_MAX);
     // Every field at its bound, with its lengths and options, and the signature.
     assert!(
         PROFILE_DESCRIPTION_BYTES_MAX

@@ -16,6 +16,8 @@ use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::refusal::Refusal;
 use plico_protocol::ticket::{Category, CheckedTicket, Terms, Zone};
 
+use crate::policy::consent::WindowRules;
+
 /// The answer to a request: a frame once it is on disk, or a refusal that changed nothing.
 pub type Reply = Result<RelayFrame, Refusal>;
 
@@ -38,8 +40,8 @@ pub enum Request {
         address: Address,
         /// What the person states.
         terms: Terms,
-        /// Whether it opens a window.
-        window: bool,
+        /// Whether it opens a window, and by which rules.
+        window: Option<WindowRules>,
         /// Where the person seems to be.
         zone: Zone,
     },

@@ -347,11 +347,11 @@ impl Asked {
 }
 
 /// Whether a ticket is worth sending: still valid and, where its message opens a window, with one
-/// that has not passed.
+/// that has not passed, or that the relay said from the beginning is none.
 pub(super) fn is_fresh(ticket: &Ticket, window: bool, now: Timestamp) -> bool {
     let now = now.minute();
     ticket.fields().is_ok_and(|fields| {
-        let open = fields.free_until.is_some_and(|end| now < end);
+        let open = fields.free_until.is_some_and(|end| now < end || end <= fields.opened_at);
         now < fields.valid_until && open == window
     })
 }
@@ -399,7 +399,7 @@ pub(super) fn remember_ticket(
     rows.put(Table::Ticket, Name::Hidden(fields.id.as_bytes()), &minted)
 }
 
-fn forget_tickets(rows: &Rows<'_>, conversation: u64) -> Result<(), StateError> {
+pub(super) fn forget_tickets(rows: &Rows<'_>, conversation: u64) -> Result<(), StateError> {
     rows.delete_where::<Minted>(Table::Ticket, |minted| minted.conversation == conversation)
 }
 

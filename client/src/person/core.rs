@@ -190,6 +190,11 @@ impl PersonCore {
             talk.record.standing = Standing::Left;
         }
         talk.record.wishes.push(wish);
+        // What the business sends from now on is dropped, whenever the relay hears of it.
+        if wish == Wish::Revoke {
+            (talk.record.reply, talk.ticket) = (None, None);
+            self.state.write(|rows| super::consent::forget_tickets(rows, peer))?;
+        }
         self.store(peer).map(Ok)
     }
 

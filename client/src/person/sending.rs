@@ -266,7 +266,7 @@ impl PersonCore {
             let Some((ticket, _)) = ticket else { return Ok(()) };
             remember_ticket(rows, peer, &ticket)?;
             let until = ticket.fields().ok().and_then(|fields| fields.free_until);
-            let Some(until) = until else { return Ok(()) };
+            let Some(until) = until.filter(|end| now.minute() < *end) else { return Ok(()) };
             journal::push(rows, &Stored { peer, at: now, news: News::Window { until } })
         })?;
         self.state.reached(Point::AfterStore);

@@ -18,7 +18,7 @@ pub use terms::{BadTerms, Categories, Category, Terms, Zone};
 use subtle::ConstantTimeEq;
 
 use crate::id::{AccountKey, Address, AddressTag, TicketCommitment, TicketId, TicketOpening};
-use crate::limits::{TICKET_BYTES, WINDOW_MINUTES, WINDOW_ROUNDING_MINUTES};
+use crate::limits::{TICKET_BYTES, WINDOW_ROUNDING_MINUTES};
 use crate::mac::{MacKey, first16, sha256};
 use crate::time::Minute;
 use crate::wire::{DecodeError, Reader, Wire, Writer};
@@ -38,7 +38,7 @@ pub struct TicketFields {
     pub messages_max: u16,
     /// When it was minted, rounded down to five minutes.
     pub opened_at: Minute,
-    /// The end of the window; none for a standing consent.
+    /// The end of the window, which may be past already; none for a standing consent.
     pub free_until: Option<Minute>,
     /// The first minute in which the ticket is void.
     pub valid_until: Minute,
@@ -96,9 +96,9 @@ pub enum BadTicket {
     Category,
 }
 
-/// The end of a window opened now: 24 hours after the next full five minutes.
-pub fn window_end(now: Minute) -> Minute {
-    now.round_up(WINDOW_ROUNDING_MINUTES).plus(WINDOW_MINUTES)
+/// The end of a window of so many hours opened now: counted from the next full five minutes.
+pub fn window_end(now: Minute, hours: u8) -> Minute {
+    now.round_up(WINDOW_ROUNDING_MINUTES).plus(60 * u32::from(hours))
 }
 
 /// `HMAC(k_tag, "plico/1 address" || 0 || address)[..16]`.
@@ -300,7 +300,7 @@ mod tests {
                 zone: Zone::UNKNOWN,
                 messages_max: 50,
                 opened_at: NOW.round_down(5),
-                free_until: Some(window_end(NOW)),
+                free_until: Some(window_end(NOW, 24)),
                 valid_until: NOW.plus(60),
                 epoch: Epoch(77),
                 tag: address_tag(&self.k_tag, &self.address),

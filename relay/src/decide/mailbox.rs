@@ -4,10 +4,11 @@ use plico_protocol::frame::{EndReason, RelayFrame, Sequence};
 use plico_protocol::id::{Address, TicketId};
 use plico_protocol::limits::WINDOW_ROUNDING_MINUTES;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::ticket::{Epoch, Terms, Ticket, TicketFields, Zone, address_tag, window_end};
+use plico_protocol::ticket::{Epoch, Terms, Ticket, TicketFields, Zone, address_tag};
 use plico_protocol::time::Minute;
 
 use crate::decide::{Denied, Draft, FactError, busy};
+use crate::policy::consent::{WindowRules, open_window};
 use crate::rows::{Fate, OriginRow, QueueKind, QueueRow, RowName};
 use crate::store::Table;
 use crate::writer::Event;
@@ -47,17 +48,19 @@ impl Draft<'_> {
         &mut self,
         address: &Address,
         terms: &Terms,
-        window: bool,
+        window: Option<WindowRules>,
         zone: Zone,
     ) -> Result<RelayFrame, Denied> {
         let mut queue = self.mailbox(address)?;
         self.check_terms(terms)?;
         queue.used = 0;
-        let free_until = window.then(|| window_end(self.now.minute()));
-        if let Some(end) = free_until {
-            queue.free_until = end;
+        if let Some(rules) = window {
+            let (running, days) = (queue.free_until, queue.window_days);
+            (queue.free_until, queue.window_days) =
+                open_window(self.now.minute(), running, days, rules);
             queue.unanswered = 0;
         }
+        let free_until = window.map(|_| queue.free_until);
         let ticket = self.ticket(address, &queue, terms, zone, free_until)?;
         self.put(*self.facts.rows.queue(address).as_bytes(), &queue);
         Ok(RelayFrame::Minted(Box::new(ticket)))
@@ -72,8 +75,9 @@ impl Draft<'_> {
         Ok(RelayFrame::Revoked)
     }
 
-    /// The window the row remembers goes into the new ticket: stating other terms must not cost
-    /// the business an answer it could have given free of charge.
+    /// The window the row remembers goes into the new ticket. While it runs, stating other terms
+    /// must not cost the business an answer it could have given free of charge; once it is over,
+    /// the new ticket still is one that waits for the person, never a standing consent.
     pub(super) fn change_terms(
         &mut self,
         address: &Address,
@@ -84,7 +88,7 @@ impl Draft<'_> {
         self.check_terms(terms)?;
         queue.epoch = self.next_epoch(queue.epoch);
         queue.used = 0;
-        let free_until = Some(queue.free_until).filter(|end| self.now.minute() < *end);
+        let free_until = Some(queue.free_until).filter(|end| *end != Minute(0));
         let ticket = self.ticket(address, &queue, terms, zone, free_until)?;
         self.put(*self.facts.rows.queue(address).as_bytes(), &queue);
         Ok(RelayFrame::Minted(Box::new(ticket)))

@@ -3,7 +3,9 @@
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Acceptance, RelayFrame, Sequence};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
-use plico_protocol::limits::{RETENTION_HOURS, SUBMIT_ID_EARLY_HOURS, SUBMIT_ID_STALE_HOURS};
+use plico_protocol::limits::{
+    RETENTION_HOURS, SUBMIT_ID_EARLY_HOURS, SUBMIT_ID_STALE_HOURS, UNANSWERED_MAX,
+};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, CheckedTicket, Epoch};
@@ -75,15 +77,20 @@ impl Draft<'_> {
         if u32::from(fields.messages_max) <= queue.used {
             return Err(Code::TicketExhausted.into());
         }
-        let limits = self.facts.limits;
-        check_room(&queue, submitted, limits.mailbox_envelopes_max, limits.mailbox_bytes_max)?;
         let reason = match ticket.in_window(self.now.minute()) {
             true => Reason::InWindow,
             false => Reason::OutsideWindow,
         };
+        let unanswered = reason == Reason::OutsideWindow && fields.free_until.is_some();
+        if unanswered && UNANSWERED_MAX <= queue.unanswered {
+            let rule = "unanswered_max: 5 messages outside a window until the person writes";
+            return Err(Refusal::because(Code::TicketExhausted, rule).into());
+        }
+        let limits = self.facts.limits;
+        check_room(&queue, submitted, limits.mailbox_envelopes_max, limits.mailbox_bytes_max)?;
         let origin = self.stamped(submitted, ticket, category, reason)?;
         queue.used = queue.used.saturating_add(1);
-        if reason == Reason::OutsideWindow && fields.free_until.is_some() {
+        if unanswered {
             queue.unanswered = queue.unanswered.saturating_add(1);
         }
         let grant = Grant { reason, free_until: fields.free_until, origin: Some(origin) };

@@ -2,5 +2,6 @@
 //! and carries the decision out.
 
 pub mod admission;
+pub mod consent;
 pub mod rate_card;
 pub mod zones;

@@ -10,7 +10,7 @@
 //! |---|---|---|---|---|
 //! | `meta` | `schema` | `u32` version | no | always |
 //! | | `swept` | next hour to expire, next hour to forget; shows that the key directory fits | yes | always |
-//! | `queues` | name(address) | kind, epoch, window, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
+//! | `queues` | name(address) | kind, epoch, end of the window, on how many days of which month windows were opened and on which the last, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
 //! | `envelopes` | name(address) ‖ `u64` sequence | the envelope | no: end-to-end ciphertext | until acknowledged, revoked, closed or 30 days |
 //! | `origins` | the same | submission, expiry hour, size class, origin and stamp | yes | the same |
 //! | `expiries` | bucket(hour) ‖ name(address) ‖ sequence | empty | | the same |

@@ -11,6 +11,7 @@ use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::{Hour, Minute};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use crate::policy::consent::WindowDays;
 use crate::request::Digest;
 use crate::rows::{RowName, Sealed};
 use crate::store::Table;
@@ -32,6 +33,8 @@ pub(crate) struct QueueRow {
     pub(crate) epoch: Epoch,
     /// End of the last window opened; 0 for none.
     pub(crate) free_until: Minute,
+    /// On which days windows were opened.
+    pub(crate) window_days: WindowDays,
     /// Acceptances since the last mint, under whichever ticket.
     pub(crate) used: u32,
     /// Acceptances outside windows under tickets with one, since the last mint with a window.
@@ -124,6 +127,7 @@ impl QueueRow {
             kind,
             epoch,
             free_until: Minute(0),
+            window_days: WindowDays::default(),
             used: 0,
             unanswered: 0,
             last: Sequence(0),
@@ -185,7 +189,7 @@ impl SubmissionRow {
 
 impl Sealed for QueueRow {
     const TABLE: Table = Table::Queues;
-    const BYTES: usize = 1 + 4 * 4 + 8 * 2 + 4 + 8;
+    const BYTES: usize = 1 + 4 * 2 + 4 + 4 * 2 + 8 * 2 + 4 + 8;
 }
 
 impl Sealed for OriginRow {
@@ -226,6 +230,7 @@ impl Wire for QueueRow {
         });
         out.u32(self.epoch.0);
         self.free_until.write(out);
+        self.window_days.write(out);
         out.u32(self.used);
         out.u32(self.unanswered);
         self.last.write(out);
@@ -243,6 +248,7 @@ impl Wire for QueueRow {
             },
             epoch: Epoch(reader.u32()?),
             free_until: Wire::read(reader)?,
+            window_days: Wire::read(reader)?,
             used: reader.u32()?,
             unanswered: reader.u32()?,
             last: Wire::read(reader)?,
@@ -250,6 +256,19 @@ impl Wire for QueueRow {
             envelopes: reader.u32()?,
             bytes: reader.u64()?,
         })
+    }
+}
+
+impl Wire for WindowDays {
+    fn write(&self, out: &mut Writer) {
+        let Self { month, last, count } = self;
+        out.u16(*month);
+        out.u8(*last);
+        out.u8(*count);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { month: reader.u16()?, last: reader.u8()?, count: reader.u8()? })
     }
 }
 

@@ -25,6 +25,7 @@ use crate::delivery::hub::Hub;
 use crate::directory::{Certified, Directory};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::policy::consent::WindowRules;
 use crate::request::{Reply, Request};
 use crate::rows::View;
 use crate::rules::Rules;
@@ -91,6 +92,7 @@ impl Service {
             ClientFrame::Open { address } => Ok(Request::Open { address }),
             ClientFrame::Close { address } => Ok(Request::Close { address }),
             ClientFrame::Mint { address, terms, window } => {
+                let window = window.then(|| self.window_rules());
                 self.check_terms(&terms).map(|()| Request::Mint { address, terms, window, zone })
             }
             ClientFrame::Revoke { address } => Ok(Request::Revoke { address }),
@@ -140,6 +142,15 @@ impl Service {
         let service = self.clone();
         Answer::in_turn(move || {
             Ok(RelayFrame::State(service.view.submission_state(&id, service.clock.now())?))
+        })
+    }
+
+    /// What a window is now. Without a card that holds, a person's message goes out all the same.
+    fn window_rules(&self) -> WindowRules {
+        let card = self.rules.rate_cards.at(self.clock.now().minute());
+        card.map_or_else(WindowRules::default, |card| WindowRules {
+            hours: card.fields().window_hours,
+            days_per_month: card.fields().window_days_per_month,
         })
     }
 

@@ -21,6 +21,7 @@ use plico_protocol::time::{Hour, Minute, Timestamp};
 
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::policy::consent::WindowRules;
 use crate::request::{Digest, Reply, Request};
 use crate::rows::View;
 use crate::store::{Disk, Memory, Store};
@@ -153,6 +154,7 @@ impl World {
 
     pub(crate) fn mint(&mut self, address: Address, messages_max: u16, window: bool) -> Ticket {
         let terms = terms(self.now(), messages_max);
+        let window = window.then(WindowRules::default);
         let reply = self.call(Request::Mint { address, terms, window, zone: Zone::UNKNOWN });
         minted(reply)
     }

@@ -10,6 +10,7 @@ use plico_protocol::ticket::{Ticket, Zone};
 use plico_protocol::time::Hour;
 use proptest::prelude::*;
 
+use crate::policy::consent::WindowRules;
 use crate::request::{Reply, Request};
 use crate::store::{Fjall, Store};
 use crate::writer::Limits;
@@ -124,6 +125,7 @@ fn take(world: &mut World, model: &mut Model, step: &Step) -> Option<Reply> {
         }
         Step::Mint(who, max, window) => {
             let terms = terms(world.now(), max);
+            let window = window.then(WindowRules::default);
             let request =
                 Request::Mint { address: address(who), terms, window, zone: Zone::UNKNOWN };
             let reply = world.call(request);
