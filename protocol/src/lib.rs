@@ -27,6 +27,7 @@ pub mod mac;
 pub mod prekey;
 pub mod profile;
 pub mod prove;
+pub mod report;
 pub mod signature;
 pub mod stamp;
 pub mod ticket;

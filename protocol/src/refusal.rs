@@ -142,6 +142,7 @@ codes! {
     NoCredit = 39, "no_credit", "the account's balance and credit do not cover the price; pay the operator";
     Suspended = 40, "suspended", "the operator suspended the account; ask why, and how it is restored";
     RateLimited = 41, "rate_limited", "more than the rule allows; try again after the time given";
+    BadReport = 42, "bad_report", "the report proves nothing: no such message came to this mailbox in the last 62 days, or it said something else";
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use plico_protocol::mac::sha256;
 use plico_protocol::prekey::Publication;
 use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::refusal::Refusal;
+use plico_protocol::report::ProvenReport;
 use plico_protocol::ticket::{Category, CheckedTicket, Terms, Zone};
 
 use crate::policy::consent::WindowRules;
@@ -118,6 +119,11 @@ pub enum Request {
         account: AccountKey,
         /// Signed by that account, and not in the future.
         profile: Box<VerifiedProfile>,
+    },
+    /// Counts a report. Answered `Reported`.
+    Report {
+        /// Of a message to a mailbox that the connection proved.
+        report: ProvenReport,
     },
     /// Makes a certificate known (operator). Answered `Certified`.
     Certify {

@@ -5,6 +5,7 @@ mod connections;
 mod delivery;
 mod frames;
 mod profiles;
+mod reports;
 mod submissions;
 mod tickets;
 mod transport;

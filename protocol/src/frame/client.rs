@@ -10,6 +10,7 @@ use crate::limits::{
 use crate::prekey::Publication;
 use crate::profile::SignedProfile;
 use crate::prove::Proof;
+use crate::report::{REPORT_BYTES_MAX, Report};
 use crate::ticket::{Category, Terms, Ticket};
 use crate::wire::{DecodeError, Reader, Wire, Writer};
 
@@ -73,6 +74,8 @@ pub enum ClientFrame {
     PrekeyStatus,
     /// Replaces what the business says of itself. Answered `ProfilePublished`.
     PublishProfile(SignedProfile),
+    /// Reports a message that came to a proven mailbox. Answered `Reported`.
+    Report(Box<Report>),
     /// Delivery stream: asks for a mailbox's or an inbox's envelopes. Answered `Subscribed`.
     Subscribe {
         /// The mailbox or inbox.
@@ -129,6 +132,7 @@ impl Frame for ClientFrame {
             Self::PublishPrekeys(_) => PUBLISH_PREKEYS,
             Self::PrekeyStatus => PREKEY_STATUS,
             Self::PublishProfile(_) => PUBLISH_PROFILE,
+            Self::Report(_) => REPORT,
             Self::Subscribe { .. } => SUBSCRIBE,
             Self::Acknowledge { .. } => ACKNOWLEDGE,
         }
@@ -157,6 +161,7 @@ impl Frame for ClientFrame {
             Self::PublishPrekeys(publication) => publication.write(out),
             Self::PrekeyStatus => (),
             Self::PublishProfile(profile) => profile.write(out),
+            Self::Report(report) => report.write(out),
             Self::Acknowledge { channel, up_to, unreadable } => {
                 channel.write(out);
                 up_to.write(out);
@@ -183,6 +188,7 @@ impl Frame for ClientFrame {
             PUBLISH_PREKEYS => Publication::read(reader).map(|p| Self::PublishPrekeys(Box::new(p))),
             PREKEY_STATUS => Ok(Self::PrekeyStatus),
             PUBLISH_PROFILE => SignedProfile::read(reader).map(Self::PublishProfile),
+            REPORT => Report::read(reader).map(|report| Self::Report(Box::new(report))),
             SUBSCRIBE => Address::read(reader).map(|address| Self::Subscribe { address }),
             ACKNOWLEDGE => read_acknowledge(reader),
             _ => return None,
@@ -194,6 +200,7 @@ impl Frame for ClientFrame {
             SUBMIT => SUBMIT_BYTES_MAX,
             PUBLISH_PREKEYS => PUBLISH_BYTES_MAX,
             PUBLISH_PROFILE => PUBLISH_PROFILE_BYTES_MAX,
+            REPORT => REPORT_BYTES_MAX,
             ACKNOWLEDGE => ACKNOWLEDGE_BYTES_MAX,
             PROVE | LOOK_UP | FETCH_BUNDLE | STATUS | OPEN | CLOSE | MINT | REVOKE
             | CHANGE_TERMS | PREKEY_STATUS | SUBSCRIBE => SMALL_BYTES_MAX,
@@ -281,6 +288,7 @@ const PREKEY_STATUS: u8 = 0x0c;
 const PUBLISH_PROFILE: u8 = 0x0d;
 const SUBSCRIBE: u8 = 0x10;
 const ACKNOWLEDGE: u8 = 0x11;
+const REPORT: u8 = 0x18;
 
 const SMALL_BYTES_MAX: usize = 128;
 const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 4 + SIZE_CLASSES[3];

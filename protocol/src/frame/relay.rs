@@ -8,6 +8,7 @@ use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::prekey::{Bundle, PrekeyId};
 use crate::profile::SignedProfile;
 use crate::refusal::Refusal;
+use crate::report::Reported;
 use crate::stamp::{Reason, StampedOrigin};
 use crate::ticket::{Ticket, TicketKeyId, TicketKeys};
 use crate::time::Minute;
@@ -45,6 +46,8 @@ pub enum RelayFrame {
     Stock(PrekeyStock),
     /// The profile is on disk.
     ProfilePublished,
+    /// What became of a report.
+    Reported(Reported),
     /// Delivery stream: the mailbox's number on this stream.
     Subscribed {
         /// The number.
@@ -179,6 +182,7 @@ impl Frame for RelayFrame {
             Self::Revoked => REVOKED,
             Self::Stock(_) => STOCK,
             Self::ProfilePublished => PROFILE_PUBLISHED,
+            Self::Reported(_) => REPORTED,
             Self::Subscribed { .. } => SUBSCRIBED,
             Self::Acknowledged { .. } => ACKNOWLEDGED,
             Self::Deliver(_) => DELIVER,
@@ -203,6 +207,7 @@ impl Frame for RelayFrame {
             Self::State(state) => state.write(out),
             Self::Minted(ticket) => ticket.write(out),
             Self::Stock(stock) => stock.write(out),
+            Self::Reported(reported) => reported.write(out),
             Self::Subscribed { channel } | Self::Drained { channel } => channel.write(out),
             Self::Acknowledged { channel, up_to } => {
                 channel.write(out);
@@ -231,6 +236,7 @@ impl Frame for RelayFrame {
             REVOKED => Ok(Self::Revoked),
             STOCK => PrekeyStock::read(reader).map(Self::Stock),
             PROFILE_PUBLISHED => Ok(Self::ProfilePublished),
+            REPORTED => Reported::read(reader).map(Self::Reported),
             SUBSCRIBED => Channel::read(reader).map(|channel| Self::Subscribed { channel }),
             ACKNOWLEDGED => read_acknowledged(reader),
             DELIVER => Delivery::read(reader).map(|delivery| Self::Deliver(Box::new(delivery))),
@@ -362,4 +368,5 @@ const DELIVER: u8 = 0x52;
 const DRAINED: u8 = 0x53;
 const ENDED: u8 = 0x54;
 const NOTICE: u8 = 0x55;
+const REPORTED: u8 = 0x58;
 const REFUSED: u8 = 0x5f;

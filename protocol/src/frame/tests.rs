@@ -4,13 +4,17 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::envelope::EnvelopeBytes;
-use crate::id::TicketOpening;
-use crate::id::{AccountKey, Address, AddressTag, Stamp, SubmitId, TicketCommitment, TicketId};
+use crate::envelope::{EnvelopeBytes, SizeClass};
+use crate::id::{
+    AccountKey, Address, AddressTag, Commitment, Stamp, SubmitId, TicketCommitment, TicketId,
+    TicketOpening,
+};
 use crate::limits::SIZE_CLASSES;
+use crate::mac::MacKey;
 use crate::profile::{Profile, SignedProfile};
 use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
+use crate::report::{Disclosure, Report, Reported};
 use crate::signature::{AccountSecret, MailboxSecret};
 use crate::stamp::{Origin, Reason, StampedOrigin};
 use crate::ticket::{Categories, Category, Terms, Ticket, TicketKeyId, TicketKeys};
@@ -25,6 +29,17 @@ fn parse<F: Frame>(bytes: &[u8]) -> Result<F, FrameError> {
 
 fn profile() -> SignedProfile {
     Profile::default().sign(&AccountSecret::from_seed(&[9; 32])).unwrap().signed().clone()
+}
+
+fn origin() -> Origin {
+    Origin {
+        account: AccountKey::new([3; 32]),
+        tag: AddressTag::new([4; 16]),
+        ticket: TicketId::new([5; 16]),
+        hour: Hour(6),
+        category: Category::Utility,
+        reason: Reason::InWindow,
+    }
 }
 
 fn client_frames() -> Vec<ClientFrame> {
@@ -48,6 +63,17 @@ fn client_frames() -> Vec<ClientFrame> {
             envelope: EnvelopeBytes(vec![6; bytes].into()),
         }))
     };
+    let report = |padded: Option<Vec<u8>>| {
+        let franking_key = MacKey::new([8; 32]);
+        let disclosed = |padded: Vec<u8>| Disclosure { padded: padded.into(), franking_key };
+        ClientFrame::Report(Box::new(Report {
+            address,
+            commitment: Commitment::new([7; 32]),
+            class: SizeClass::Huge,
+            origin: StampedOrigin { origin: origin(), stamp: Stamp::new([7; 32]) },
+            disclosure: padded.map(disclosed),
+        }))
+    };
     let exporter = ExporterValue([0; 32]);
     vec![
         ClientFrame::Prove(Proof::mailbox(&MailboxSecret::from_seed(&[7; 32]), &exporter)),
@@ -63,6 +89,8 @@ fn client_frames() -> Vec<ClientFrame> {
         ClientFrame::ChangeTerms { address, terms },
         ClientFrame::PrekeyStatus,
         ClientFrame::PublishProfile(profile()),
+        report(None),
+        report(Some(vec![1; SIZE_CLASSES[3] - 128])),
         ClientFrame::Subscribe { address },
         ClientFrame::Acknowledge {
             channel: Channel(1),
@@ -73,14 +101,6 @@ fn client_frames() -> Vec<ClientFrame> {
 }
 
 fn relay_frames() -> Vec<RelayFrame> {
-    let origin = Origin {
-        account: AccountKey::new([3; 32]),
-        tag: AddressTag::new([4; 16]),
-        ticket: TicketId::new([5; 16]),
-        hour: Hour(6),
-        category: Category::Utility,
-        reason: Reason::InWindow,
-    };
     let delivery = |origin| {
         RelayFrame::Deliver(Box::new(Delivery {
             channel: Channel(3),
@@ -110,10 +130,11 @@ fn relay_frames() -> Vec<RelayFrame> {
             highest: PrekeyId(4),
         }),
         RelayFrame::ProfilePublished,
+        RelayFrame::Reported(Reported::Already),
         RelayFrame::Subscribed { channel: Channel(1) },
         RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },
         delivery(None),
-        delivery(Some(StampedOrigin { origin, stamp: Stamp::new([7; 32]) })),
+        delivery(Some(StampedOrigin { origin: origin(), stamp: Stamp::new([7; 32]) })),
         RelayFrame::Drained { channel: Channel(1) },
         RelayFrame::Ended { channel: Channel(1), reason: EndReason::TakenOver },
         RelayFrame::Notice(Notice::PrekeysLow { one_time: 4 }),

@@ -136,6 +136,10 @@ fn person(mailboxes: &HashSet<Address>, request: &ClientFrame) -> Result<(), Cod
             true => Ok(()),
             false => Err(Code::NotProven),
         },
+        ClientFrame::Report(report) => match mailboxes.contains(&report.address) {
+            true => Ok(()),
+            false => Err(Code::NotProven),
+        },
         ClientFrame::Acknowledge { .. } => Ok(()),
         _ => Err(Code::WrongConnection),
     }

@@ -18,8 +18,8 @@ use crate::decide::{FactError, Limits};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::rows::{
-    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed, SubmissionRow,
-    sequence_of, serial_key,
+    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed, StandingRow,
+    SubmissionRow, sequence_of, serial_key,
 };
 use crate::store::{Change, Reader, Table};
 
@@ -128,6 +128,15 @@ impl<'a> Facts<'a> {
 
     pub(super) fn profile(&self, account: &RowName) -> Result<Option<ProfileRow>, FactError> {
         self.sealed(account.as_bytes())
+    }
+
+    pub(super) fn standing(&self, account: &RowName) -> Result<Option<StandingRow>, FactError> {
+        self.sealed(account.as_bytes())
+    }
+
+    /// Whether there is a row, whatever it holds.
+    pub(super) fn holds(&self, table: Table, key: &[u8]) -> Result<bool, FactError> {
+        Ok(self.get(table, key)?.is_some())
     }
 
     pub(super) fn certificate(&self, serial: Serial) -> Result<Option<Certificate>, FactError> {

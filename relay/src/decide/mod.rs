@@ -20,6 +20,7 @@ mod facts;
 mod mailbox;
 mod prekeys;
 mod profiles;
+mod reports;
 mod submit;
 mod sweep;
 #[cfg(test)]
@@ -155,6 +156,7 @@ impl Draft<'_> {
             Request::PublishPrekeys { account, publication } => self.publish(account, publication),
             Request::TakeBundle { account } => self.take_bundle(account),
             Request::PublishProfile { account, profile } => self.publish_profile(account, profile),
+            Request::Report { report } => self.report(report),
             Request::Certify { certificate } => self.certify(certificate),
             Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),
         }

@@ -64,10 +64,16 @@ impl Draft<'_> {
     }
 
     fn forget(&mut self, from: Hour, budget: &mut Budget) -> Result<Hour, FactError> {
-        self.each_due(Table::Forgets, from, budget, |draft, entry| {
+        let hours = budget.hours;
+        let submissions = self.each_due(Table::Forgets, from, budget, |draft, entry| {
             draft.remove(Table::Submissions, entry);
             Ok(())
-        })
+        })?;
+        // The same hours once more: otherwise neither of the two would ever pass them all. The buckets
+        // of this table hold the rows themselves.
+        budget.hours = hours;
+        let reports = self.each_due(Table::Reports, from, budget, |_, _| Ok(()))?;
+        Ok(submissions.min(reports))
     }
 
     /// Calls `end` with every entry of every due bucket, as far as the budget goes, and removes

@@ -103,6 +103,11 @@ impl Ring {
         self.stamps.get(&day)
     }
 
+    /// The stamp key of a day as long as its stamps count, destroyed late or not.
+    pub fn stamp_to_verify(&self, day: Day, today: Day) -> Option<&MacKey> {
+        self.stamp(day).filter(|_| !stamp_is_over(day, today))
+    }
+
     /// Whether [`crate::keys::Keys::rotate`] has something to add or to destroy.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.minting(now).is_none()

@@ -4,4 +4,5 @@
 pub mod admission;
 pub mod consent;
 pub mod rate_card;
+pub mod reputation;
 pub mod zones;

@@ -21,12 +21,16 @@
 //! | `prekeys` | name(account) | signed prekeys, counters | yes | until replaced |
 //! | `one_time_prekeys` | name(account) ‖ `u32` id | prekey | yes | until handed out or expired |
 //! | `profiles` | name(account) | profile | yes | until replaced, or the account's last certificate is revoked |
+//! | `reports` | bucket(hour of forgetting) ‖ name(stamp) | empty | | 62 days past the message, as long as its stamp verifies |
+//! | | bucket(hour of forgetting) ‖ name(day, account, address tag) | empty | | until the end of the UTC day |
+//! | `standings` | name(account) | of each of seven days, how many reports and how many deliveries outside windows | yes | always |
 //!
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
 
 mod record;
 mod seal;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -37,6 +41,7 @@ pub(crate) use record::{
 };
 pub use seal::BadRow;
 pub(crate) use seal::Sealed;
+pub(crate) use standing::StandingRow;
 pub use view::{StoredEnvelope, View, ViewError};
 
 use bytes::Bytes;
@@ -87,7 +92,7 @@ impl Rows {
         self.name(Table::Profiles, account.as_bytes())
     }
 
-    /// Of an hour in an index: [`Table::Expiries`] or [`Table::Forgets`].
+    /// Of an hour in an index: [`Table::Expiries`], [`Table::Forgets`] or [`Table::Reports`].
     pub(crate) fn bucket(&self, index: Table, hour: Hour) -> RowName {
         self.name(index, &hour.0.to_be_bytes())
     }

@@ -81,6 +81,9 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     check_sealed(&[origin(true), origin(false)]);
     check_sealed(&[submission(Fate::Queued), submission(Fate::Unreadable)]);
     check_sealed(&[profile(""), profile("open today")]);
+    let mut standing = StandingRow::default();
+    standing.counts.add(plico_protocol::time::Day(9), 3, 4);
+    check_sealed(&[StandingRow::default(), standing]);
     check_sealed(&[SweptRow { expire: Hour(1), forget: Hour(2) }]);
 }
 

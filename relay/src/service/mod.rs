@@ -16,6 +16,7 @@ use plico_protocol::id::{AccountKey, SubmitId};
 use plico_protocol::prekey::Publication;
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::report::Report;
 use plico_protocol::ticket::{Terms, Zone};
 use tokio::sync::mpsc;
 
@@ -100,6 +101,7 @@ impl Service {
                 self.check_terms(&terms).map(|()| Request::ChangeTerms { address, terms, zone })
             }
             ClientFrame::PublishProfile(profile) => self.check_profile(profile, account),
+            ClientFrame::Report(report) => self.check_report(&report),
             ClientFrame::LookUp { handle } => return Checked::Answer(self.look_up(handle)),
             ClientFrame::Status { id } => return Checked::Answer(self.status(id)),
             ClientFrame::PublishPrekeys(publication) => {
@@ -205,6 +207,15 @@ impl Service {
         let profile = Box::new(profile.verify(&account).map_err(bad)?);
         profile.issued_by(self.clock.now().minute()).map_err(bad)?;
         Ok(Request::PublishProfile { account, profile })
+    }
+
+    /// The content is hashed here and goes no further.
+    fn check_report(&self, report: &Report) -> Result<Request, Refusal> {
+        let (ring, now) = (self.keys.ring(), self.clock.now());
+        let stamped = report.origin.origin.hour.day();
+        let proven = report.prove(ring.stamp_to_verify(stamped, now.day()), ring.tag());
+        let bad = |error| Refusal::because(Code::BadReport, error);
+        Ok(Request::Report { report: proven.map_err(bad)? })
     }
 
     fn prekey_status(self: &Arc<Self>, account: Option<AccountKey>) -> Answer {

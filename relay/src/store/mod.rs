@@ -54,6 +54,10 @@ pub enum Table {
     OneTimePrekeys = 11,
     /// What an account says of itself.
     Profiles = 12,
+    /// Which reports were made.
+    Reports = 13,
+    /// How many reports each business has.
+    Standings = 14,
 }
 
 impl Table {
@@ -71,6 +75,8 @@ impl Table {
         Self::Prekeys,
         Self::OneTimePrekeys,
         Self::Profiles,
+        Self::Reports,
+        Self::Standings,
     ];
 
     /// The number that separates names and sealed values of different tables; never reused.
@@ -93,6 +99,8 @@ impl Table {
             Self::Prekeys => "prekeys",
             Self::OneTimePrekeys => "one_time_prekeys",
             Self::Profiles => "profiles",
+            Self::Reports => "reports",
+            Self::Standings => "standings",
         }
     }
 }

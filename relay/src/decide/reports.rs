@@ -1,0 +1,58 @@
+//! Counting reports, and what was delivered that they are measured against.
+//!
+//! Only what a business sent outside a window counts, on both sides: a business is not judged for
+//! what it was asked, and cannot improve its standing by writing to mailboxes of its own for
+//! nothing. A report's commit touches no mailbox's row.
+
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::id::AccountKey;
+use plico_protocol::report::{ProvenReport, Reported};
+use plico_protocol::stamp::Reason;
+
+use crate::decide::{Denied, Draft, FactError};
+use crate::store::Table;
+
+impl Draft<'_> {
+    /// A stamp counts once, and a mailbox once per account and day: who reports a hundred messages
+    /// is one person all the same.
+    pub(super) fn report(&mut self, report: &ProvenReport) -> Result<RelayFrame, Denied> {
+        let origin = report.origin();
+        if origin.reason != Reason::OutsideWindow {
+            return Ok(RelayFrame::Reported(Reported::InWindow));
+        }
+        let rows = self.facts.rows;
+        let stamp = rows.report_of_stamp(report.stamped());
+        let mailbox = rows.report_of_mailbox(self.now.day(), &origin.account, &origin.tag);
+        for key in [&stamp, &mailbox] {
+            if self.facts.holds(Table::Reports, key)? {
+                return Ok(RelayFrame::Reported(Reported::Already));
+            }
+        }
+        self.put_clear(Table::Reports, stamp, Vec::new());
+        self.put_clear(Table::Reports, mailbox, Vec::new());
+        self.count(&origin.account, 1, 0)?;
+        Ok(RelayFrame::Reported(Reported::Counted))
+    }
+
+    /// Counts messages of an account that were delivered outside windows.
+    pub(super) fn count_delivered(
+        &mut self,
+        account: &AccountKey,
+        messages: u32,
+    ) -> Result<(), FactError> {
+        self.count(account, 0, messages)
+    }
+
+    fn count(
+        &mut self,
+        account: &AccountKey,
+        reports: u32,
+        deliveries: u32,
+    ) -> Result<(), FactError> {
+        let name = self.facts.rows.standing(account);
+        let mut standing = self.facts.standing(&name)?.unwrap_or_default();
+        standing.counts.add(self.now.day(), reports, deliveries);
+        self.put(*name.as_bytes(), &standing);
+        Ok(())
+    }
+}

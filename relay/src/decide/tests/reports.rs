@@ -1,0 +1,112 @@
+//! What reports and deliveries count for.
+
+use plico_protocol::frame::Sequence;
+use plico_protocol::mac::MacKey;
+use plico_protocol::report::{Report, Reported};
+
+use super::consent::in_days;
+use super::*;
+use crate::policy::reputation::Inputs;
+
+impl Desk<'_> {
+    /// A person's report of the message with this sequence in the person's mailbox.
+    fn report(&mut self, n: u8, sequence: u64) -> Reported {
+        let key = self.facts.rows.queue(&person(n)).at(Sequence(sequence));
+        let row = self.facts.origin(&key).unwrap().unwrap();
+        let report = Report {
+            address: person(n),
+            commitment: envelope(1).commitment(),
+            class: row.class,
+            origin: row.origin.unwrap(),
+            disclosure: None,
+        };
+        let ring = self.facts.ring;
+        let day = report.origin.origin.hour.day();
+        let stamp: Option<&MacKey> = ring.stamp_to_verify(day, self.now.day());
+        let report = report.prove(stamp, ring.tag()).unwrap();
+        match self.call(Request::Report { report }).unwrap() {
+            RelayFrame::Reported(reported) => reported,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn check_counted(&self, reports: u32, deliveries: u32) {
+        let name = self.facts.rows.standing(&bank().account);
+        let standing = self.facts.standing(&name).unwrap().unwrap_or_default();
+        assert_eq!(standing.counts.inputs(self.now.day()), Inputs { reports, deliveries });
+    }
+}
+
+#[test]
+fn a_true_report_counts_once() {
+    in_days(|desk| {
+        open(desk);
+        let standing = desk.mint(50, false);
+        desk.send(1, &standing).unwrap();
+        assert_eq!(desk.report(1, 1), Reported::Counted);
+        assert_eq!(desk.report(1, 1), Reported::Already);
+        desk.check_counted(1, 0);
+        desk.pass_hours(24);
+        assert_eq!(desk.report(1, 1), Reported::Already, "a stamp counts once");
+        desk.check_counted(1, 0);
+    });
+}
+
+#[test]
+fn a_mailbox_counts_once_per_account_and_day() {
+    in_days(|desk| {
+        open(desk);
+        let standing = desk.mint(50, false);
+        for n in 1..=3 {
+            desk.send(n, &standing).unwrap();
+            desk.pass_hours(1);
+        }
+        assert_eq!(desk.report(1, 1), Reported::Counted);
+        assert_eq!(desk.report(1, 2), Reported::Already);
+        desk.pass_hours(24);
+        assert_eq!(desk.report(1, 2), Reported::Counted);
+        assert_eq!(desk.report(1, 3), Reported::Already);
+        desk.check_counted(2, 0);
+    });
+}
+
+#[test]
+fn what_was_sent_in_a_window_counts_on_neither_side() {
+    in_days(|desk| {
+        open(desk);
+        let ticket = desk.mint(50, true);
+        for n in 1..=9 {
+            desk.send(n, &ticket).unwrap();
+        }
+        assert_eq!(desk.report(1, 1), Reported::InWindow);
+        desk.call(acknowledge(person(1), 9, &[])).unwrap();
+        desk.check_counted(0, 0);
+    });
+}
+
+#[test]
+fn only_what_opened_outside_a_window_is_a_delivery() {
+    in_days(|desk| {
+        open(desk);
+        let standing = desk.mint(50, false);
+        for n in 1..=5 {
+            desk.send(n, &standing).unwrap();
+        }
+        desk.call(acknowledge(person(1), 3, &[2])).unwrap();
+        desk.check_counted(0, 2);
+        desk.call(Request::Revoke { address: person(1) }).unwrap();
+        desk.check_counted(0, 2);
+    });
+}
+
+#[test]
+fn a_report_touches_no_row_of_a_mailbox() {
+    in_days(|desk| {
+        open(desk);
+        let standing = desk.mint(50, false);
+        desk.send(1, &standing).unwrap();
+        let before = desk.queue(&person(1));
+        desk.report(1, 1);
+        assert_eq!(desk.queue(&person(1)), before);
+    });
+}

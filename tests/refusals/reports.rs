@@ -1,0 +1,222 @@
+//! Forged reports: each is refused and counts for nothing; true ones count.
+
+use bytes::Bytes;
+use plico_protocol::commitment::commit;
+use plico_protocol::envelope::{EnvelopeBytes, SizeClass};
+use plico_protocol::frame::{ClientFrame, Consent, Delivery, RelayFrame, Submission};
+use plico_protocol::mac::MacKey;
+use plico_protocol::refusal::Code;
+use plico_protocol::report::{Disclosure, Report, Reported};
+use plico_protocol::ticket::{Category, Terms, Ticket};
+
+use crate::harness::raw::{Raw, code};
+use crate::harness::relay::TestRelay;
+use crate::harness::world::{BEGINNING, Bank, Customer, submit_id_at};
+
+/// A relay, a bank that may write to two customers without being asked, and their connections.
+struct Scene {
+    relay: TestRelay,
+    bank: Bank,
+    business: Raw,
+    customers: [Customer; 2],
+    people: [Raw; 2],
+    tickets: Vec<Ticket>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let relay = TestRelay::start().await;
+        let bank = Bank::new(1);
+        relay.certify(&bank, "bank").await;
+        let business = Raw::business(relay.address(), &bank.account, &bank.inbox).await;
+        let customers = [Customer::new(7), Customer::new(8)];
+        let mut people = Vec::new();
+        let mut tickets = Vec::new();
+        for customer in &customers {
+            let person = Raw::person(relay.address(), &[&customer.mailbox]).await;
+            let address = customer.address();
+            assert_eq!(person.ask(&ClientFrame::Open { address }).await, RelayFrame::Opened);
+            let valid_until = BEGINNING.minute().plus(90 * 24 * 60);
+            let terms = Terms { valid_until, ..customer.terms(&bank) };
+            let mint = ClientFrame::Mint { address, terms, window: false };
+            match person.ask(&mint).await {
+                RelayFrame::Minted(ticket) => tickets.push(*ticket),
+                other => panic!("{other:?}"),
+            }
+            people.push(person);
+        }
+        let Ok(people) = people.try_into() else { panic!("two customers, two people") };
+        Self { relay, bank, business, customers, people, tickets }
+    }
+
+    /// Sends a message to a customer and gives the report its device could make of it.
+    async fn sent(&self, to: usize, n: u32, text: u8) -> Report {
+        let customer = &self.customers[to];
+        let padded = padded(text);
+        let commitment = commit(&franking_key(text), 1, SizeClass::Small, &padded);
+        let mut envelope = vec![0; SizeClass::Small.bytes()];
+        envelope[..32].copy_from_slice(commitment.as_bytes());
+        let consent = Consent { category: Category::Utility, ..customer.consent(self.tickets[to]) };
+        let submission = Submission {
+            id: submit_id_at(self.relay.clock.hour(), 100 * u32::from(text) + n),
+            to: customer.address(),
+            consent: Some(consent),
+            envelope: EnvelopeBytes(envelope.into()),
+        };
+        let answer = self.business.ask(&ClientFrame::Submit(Box::new(submission))).await;
+        assert!(matches!(answer, RelayFrame::Accepted(_)), "{answer:?}");
+        let Delivery { origin, .. } = self.newest(to, n).await;
+        Report {
+            address: customer.address(),
+            commitment,
+            class: SizeClass::Small,
+            origin: origin.unwrap(),
+            disclosure: Some(Disclosure { padded, franking_key: franking_key(text) }),
+        }
+    }
+
+    /// The customer's `n`th envelope, fetched and kept waiting.
+    async fn newest(&self, to: usize, n: u32) -> Delivery {
+        let person = Raw::person(self.relay.address(), &[&self.customers[to].mailbox]).await;
+        let mut stream = person.stream().await;
+        let address = self.customers[to].address();
+        stream.ask(&ClientFrame::Subscribe { address }).await;
+        loop {
+            match stream.next().await {
+                RelayFrame::Deliver(delivery) if delivery.sequence.0 == u64::from(n) => {
+                    return *delivery;
+                }
+                RelayFrame::Deliver(_) => (),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn report(&self, by: usize, report: Report) -> RelayFrame {
+        self.people[by].ask(&ClientFrame::Report(Box::new(report))).await
+    }
+
+    async fn check_forged(&self, honest: &Report, change: impl FnOnce(&mut Report)) {
+        let mut forged = honest.clone();
+        change(&mut forged);
+        assert_eq!(code(self.report(0, forged).await), Code::BadReport);
+    }
+
+    async fn check_counts(&self, by: usize, report: &Report, expected: Reported) {
+        assert_eq!(self.report(by, report.clone()).await, RelayFrame::Reported(expected));
+    }
+}
+
+fn padded(text: u8) -> Bytes {
+    vec![text; SizeClass::Small.bytes() - 128].into()
+}
+
+fn franking_key(text: u8) -> MacKey {
+    MacKey::new([text; 32])
+}
+
+#[tokio::test]
+async fn content_that_was_not_sent_is_refused() {
+    let scene = Scene::new().await;
+    let honest = scene.sent(0, 1, 1).await;
+    let disclose = |report: &mut Report, padded, franking_key| {
+        report.disclosure = Some(Disclosure { padded, franking_key });
+    };
+    scene.check_forged(&honest, |r| disclose(r, padded(2), franking_key(1))).await;
+    scene.check_forged(&honest, |r| disclose(r, padded(1), franking_key(2))).await;
+    scene.check_forged(&honest, |r| disclose(r, Bytes::new(), franking_key(1))).await;
+    scene.check_counts(0, &honest, Reported::Counted).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn another_message_is_refused() {
+    let scene = Scene::new().await;
+    let honest = scene.sent(0, 1, 1).await;
+    let other = scene.sent(0, 2, 2).await;
+    scene.check_forged(&honest, |r| r.commitment = other.commitment).await;
+    scene.check_forged(&honest, |r| r.origin = other.origin).await;
+    scene.check_forged(&honest, |r| r.class = SizeClass::Medium).await;
+    scene.check_counts(0, &honest, Reported::Counted).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn another_business_is_refused() {
+    let scene = Scene::new().await;
+    let honest = scene.sent(0, 1, 1).await;
+    let other = Bank::new(2).account.public();
+    scene.check_forged(&honest, |r| r.origin.origin.account = other).await;
+    scene.check_counts(0, &honest, Reported::Counted).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn another_category_is_refused() {
+    let scene = Scene::new().await;
+    let honest = scene.sent(0, 1, 1).await;
+    scene.check_forged(&honest, |r| r.origin.origin.category = Category::Marketing).await;
+    scene.check_counts(0, &honest, Reported::Counted).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_stamp_passed_on_or_made_for_another_mailbox_is_refused() {
+    let scene = Scene::new().await;
+    let honest = scene.sent(0, 1, 1).await;
+    let other = scene.sent(1, 1, 3).await;
+    // The second customer shows what the first was sent: as it is, under its own address and tag.
+    assert_eq!(code(scene.report(1, honest.clone()).await), Code::NotProven);
+    let mut passed_on = honest.clone();
+    passed_on.address = other.address;
+    assert_eq!(code(scene.report(1, passed_on.clone()).await), Code::BadReport);
+    passed_on.origin.origin.tag = other.origin.origin.tag;
+    assert_eq!(code(scene.report(1, passed_on).await), Code::BadReport);
+    scene.check_counts(1, &other, Reported::Counted).await;
+    scene.check_counts(0, &honest, Reported::Counted).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn only_a_connection_that_proved_the_mailbox_reports() {
+    let scene = Scene::new().await;
+    let honest = scene.sent(0, 1, 1).await;
+    let frame = ClientFrame::Report(Box::new(honest.clone()));
+    let anonymous = Raw::connect(scene.relay.address()).await;
+    assert_eq!(anonymous.refused(&frame).await, Code::WrongConnection);
+    let business = Raw::business(scene.relay.address(), &scene.bank.account, &scene.bank.inbox);
+    assert_eq!(business.await.refused(&frame).await, Code::WrongConnection);
+    scene.check_counts(0, &honest, Reported::Counted).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_stamp_counts_for_62_days_and_then_proves_nothing() {
+    let scene = Scene::new().await;
+    let [first, second] = [scene.sent(0, 1, 1).await, scene.sent(1, 1, 2).await];
+    scene.relay.clock.advance_hours(62 * 24);
+    scene.check_counts(0, &first, Reported::Counted).await;
+    scene.relay.clock.advance_hours(24);
+    // Whether the key is destroyed already or not.
+    assert_eq!(code(scene.report(1, second.clone()).await), Code::BadReport);
+    scene.relay.sweep().await;
+    assert_eq!(code(scene.report(1, second).await), Code::BadReport);
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_true_report_counts_once_per_mailbox_and_day_with_its_content_and_without() {
+    let scene = Scene::new().await;
+    let [mut first, second] = [scene.sent(0, 1, 1).await, scene.sent(0, 2, 2).await];
+    let other = scene.sent(1, 1, 3).await;
+    first.disclosure = None;
+    scene.check_counts(0, &first, Reported::Counted).await;
+    scene.check_counts(0, &first, Reported::Already).await;
+    scene.check_counts(0, &second, Reported::Already).await;
+    scene.check_counts(1, &other, Reported::Counted).await;
+    scene.relay.clock.advance_hours(24);
+    scene.relay.sweep().await;
+    scene.check_counts(0, &second, Reported::Counted).await;
+    scene.check_counts(0, &first, Reported::Already).await;
+    scene.relay.stop().await;
+}
