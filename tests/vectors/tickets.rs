@@ -44,7 +44,7 @@ fn mint(case: Case<'_>) -> Option<()> {
         zone: Zone::new(text(&case.test["zone"]).as_bytes().try_into().unwrap())?,
         messages_max: terms.messages_max,
         opened_at: now.round_down(5),
-        free_until: (case.test["window"] == true).then(|| window_end(now)),
+        free_until: (case.test["window"] == true).then(|| window_end(now, 24)),
         valid_until: terms.valid_until,
         epoch: Epoch(case.u32("epoch")),
         tag: address_tag(&k_tag(case), &Address::new(case.array("address"))),
