@@ -161,8 +161,10 @@ impl<'a> Parts<'a> {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = place.split_once('/').unwrap_or((place, ""));
         let (host, port) = authority.rsplit_once(':').ok_or(BadLink::Host)?;
+        // Digits alone: `parse` takes a sign too.
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().map_err(|_| BadLink::Host)?;
-        if !is_host(host) || port == 0 {
+        if !is_host(host) || !digits || port == 0 {
             return Err(BadLink::Host);
         }
         let mut parts =

@@ -1,9 +1,11 @@
 //! Checks the code against the vectors that `tests/vectors/python` generates from the
 //! specification alone. `README.md` beside this file says what each group asks for.
 
+mod content;
 mod derive;
 mod frames;
 mod keys;
+mod link;
 mod scripts;
 mod sessions;
 mod signed;

@@ -13,12 +13,14 @@ import jsonschema
 
 from vectors import (
     certificate,
+    content,
     derive,
     frame,
     franking,
     handshake,
     header,
     hint,
+    link,
     message,
     padding,
     prekey,
@@ -49,6 +51,8 @@ MODULES = [
     profile,
     prekey,
     frame,
+    link,
+    content,
 ]
 
 
