@@ -22,6 +22,7 @@ mod programs;
 mod refusals;
 mod renewal;
 mod restore;
+mod simulation;
 mod structure;
 mod trust;
 mod vectors;

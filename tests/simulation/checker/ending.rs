@@ -1,0 +1,114 @@
+//! What became of everything, once everyone had the time to come to an end.
+
+use std::collections::BTreeMap;
+
+use plico_client::ContentId;
+use plico_protocol::id::Address;
+
+use crate::simulation::checker::Judge;
+use crate::simulation::checker::messages::{Message, Progress, is_final};
+use crate::simulation::checker::readers::Talk;
+use crate::simulation::checker::relay::{Fate, Submission};
+use crate::simulation::checker::violation::Violation;
+use crate::simulation::history::{End, Words};
+
+impl Judge {
+    /// Judges the end, if there is one.
+    pub(super) fn end(&mut self) {
+        if !self.healed {
+            return;
+        }
+        let said = self.messages.said.iter().filter(|(_, said)| said.progress != Progress::Void);
+        let said: Vec<(Words, ContentId)> =
+            said.filter_map(|(words, said)| Some((*words, said.id?))).collect();
+        for (words, id) in said {
+            let arrived = self.arrived(words, id);
+            self.note(arrived);
+            let heard = self.heard(words, id);
+            self.note(heard);
+        }
+        for forgotten in self.consents.forgotten(&self.mailboxes()) {
+            self.note(Err(forgotten));
+        }
+    }
+
+    /// A message was shown to whom it was for, or lost by a rule.
+    fn arrived(&mut self, words: Words, id: ContentId) -> Result<(), Violation> {
+        let Some(said) = self.messages.said.get(&words).cloned() else { return Ok(()) };
+        if self.readers.has_shown(words) {
+            return Ok(());
+        }
+        let taken = self.messages.submissions(&mut self.relay, self.now, said.end, id);
+        let of = |fate| taken.iter().find(|known| known.fate == fate);
+        if let Some(delivered) = of(Fate::Delivered) {
+            let is_lost = self.is_lost_with_the_state(&said, delivered);
+            return otherwise(is_lost, Violation::AcknowledgedNotShown { id, words });
+        }
+        if of(Fate::Queued).is_some() {
+            return Err(Violation::NotFetched { id, words });
+        }
+        if of(Fate::Expired).is_some() || of(Fate::Ended).is_some() {
+            return Ok(());
+        }
+        if let Some(unreadable) = of(Fate::Unreadable) {
+            let is_due = self.is_unreadable_due(&said, id, unreadable);
+            return otherwise(is_due, Violation::UndulyUnreadable { id, words });
+        }
+        // Nobody took it: whether that was due was judged when the sender was told.
+        let told = self.messages.states(said.end, id).last().copied();
+        let is_over = told.is_some_and(is_final) || said.progress == Progress::Unknown;
+        otherwise(is_over, Violation::NotSent { id, words })
+    }
+
+    /// The sender of a message that was stored heard of it.
+    fn heard(&mut self, words: Words, id: ContentId) -> Result<(), Violation> {
+        let Some(said) = self.messages.said.get(&words) else { return Ok(()) };
+        let told = self.messages.states(said.end, id);
+        let is_lost = said.progress == Progress::Unknown;
+        otherwise(is_lost || !told.is_empty(), Violation::NeverTold { id, words })
+    }
+
+    /// Whether the business acknowledged a message and then lost its state, before it showed it.
+    fn is_lost_with_the_state(&self, said: &Message, delivered: &Submission) -> bool {
+        let restored = self.messages.restored();
+        said.end != End::Business && restored.is_some_and(|restored| delivered.ended <= restored)
+    }
+
+    /// Whether a message may have failed to open: the business lost its state, or deleted the keys
+    /// for which the first message of its session was sealed, or the person began a session since.
+    fn is_unreadable_due(&self, said: &Message, id: ContentId, unreadable: &Submission) -> bool {
+        if self.messages.restored().is_some_and(|restored| restored <= unreadable.ended) {
+            return true;
+        }
+        let Some(sealed) = self.messages.seals(said.end, id).last().map(|seal| seal.at) else {
+            return false;
+        };
+        match said.end {
+            End::Person(_) => {
+                let before = self.messages.began(said.end).filter(|began| *began <= sealed);
+                let kept_until = before.max().map(|began| began.hour().plus(KEPT_HOURS));
+                kept_until.is_some_and(|until| until <= unreadable.ended.hour())
+            }
+            End::Business => said.talk.is_some_and(|(person, _)| {
+                self.messages.began(End::Person(person)).any(|began| sealed <= began)
+            }),
+        }
+    }
+
+    /// Which mailbox a conversation has, as the business wrote to it.
+    fn mailboxes(&self) -> BTreeMap<Talk, Address> {
+        let said = self.messages.said.values().filter(|said| said.end == End::Business);
+        let known = said.filter_map(|said| {
+            let seal = self.messages.seals(End::Business, said.id?).last()?;
+            Some((said.talk?, seal.sealed.to))
+        });
+        known.collect()
+    }
+}
+
+fn otherwise(is_due: bool, violation: Violation) -> Result<(), Violation> {
+    if is_due { Ok(()) } else { Err(violation) }
+}
+
+/// A business keeps a private half at least so long after it was replaced.
+const KEPT_HOURS: u32 = 48;

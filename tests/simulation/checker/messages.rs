@@ -1,0 +1,241 @@
+//! What applications said and what they were told became of it, held against the relay.
+
+use std::collections::BTreeMap;
+
+use plico_client::{ContentId, EventId, MessageState};
+use plico_protocol::refusal::Code;
+use plico_protocol::time::Timestamp;
+
+use crate::simulation::checker::readers::Talk;
+use crate::simulation::checker::relay::{Fate, Relay, Submission};
+use crate::simulation::checker::violation::Violation;
+use crate::simulation::history::{End, Peer, Sealed, Words};
+
+/// Every message of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    pub(crate) said: BTreeMap<Words, Message>,
+    ids: BTreeMap<(End, ContentId), Words>,
+    seals: BTreeMap<(End, ContentId), Vec<Seal>>,
+    told: BTreeMap<(End, ContentId), Vec<MessageState>>,
+    /// Peers that a person said goodbye to.
+    left: Vec<(End, Peer)>,
+    /// When the business lost its state last.
+    restored: Option<Timestamp>,
+}
+
+/// What the business was told until it was copied.
+#[derive(Debug)]
+pub(crate) struct Told(BTreeMap<(End, ContentId), Vec<MessageState>>);
+
+/// Words an application asked to send.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) end: End,
+    pub(crate) to: Peer,
+    /// The person's conversation it belongs to, as far as it is known.
+    pub(crate) talk: Option<Talk>,
+    /// Rises from one message to the next.
+    pub(crate) place: usize,
+    pub(crate) answering: Option<EventId>,
+    pub(crate) progress: Progress,
+    /// None as long as nobody saw it: the call did not return.
+    pub(crate) id: Option<ContentId>,
+}
+
+/// How a call to send went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It did not return: the message may be stored or not.
+    Unknown,
+    /// It is stored.
+    Stored,
+    /// It is not: the call said so, or the event that it answers was shown again.
+    Void,
+}
+
+/// A submission that an end made, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Seal {
+    pub(crate) at: Timestamp,
+    pub(crate) sealed: Sealed,
+}
+
+impl Messages {
+    pub(crate) fn asked(&mut self, words: Words, message: Message) {
+        self.said.insert(words, message);
+    }
+
+    pub(crate) fn stored(&mut self, end: End, words: Words, id: ContentId) {
+        self.ids.insert((end, id), words);
+        if let Some(message) = self.said.get_mut(&words) {
+            (message.progress, message.id) = (Progress::Stored, Some(id));
+        }
+    }
+
+    pub(crate) fn void(&mut self, words: Words) {
+        self.said.entry(words).and_modify(|message| message.progress = Progress::Void);
+    }
+
+    /// The event is shown again, so that no call that answered it came through.
+    pub(crate) fn shown_again(&mut self, end: End, event: EventId) {
+        let answers = self.said.values_mut().filter(|message| {
+            message.end == end
+                && message.answering == Some(event)
+                && message.progress == Progress::Unknown
+        });
+        answers.for_each(|message| message.progress = Progress::Void);
+    }
+
+    pub(crate) fn left(&mut self, end: End, peer: Peer) {
+        self.left.push((end, peer));
+    }
+
+    pub(crate) fn has_left(&self, end: End, peer: Peer) -> bool {
+        self.left.contains(&(end, peer))
+    }
+
+    pub(crate) fn sealed(&mut self, at: Timestamp, end: End, id: ContentId, sealed: &Sealed) {
+        let seal = Seal { at, sealed: sealed.clone() };
+        self.seals.entry((end, id)).or_default().push(seal);
+    }
+
+    /// What the business was told so far.
+    pub(crate) fn copy(&self) -> Told {
+        let told = self.told.iter().filter(|((end, _), _)| *end == End::Business);
+        Told(told.map(|(of, states)| (*of, states.clone())).collect())
+    }
+
+    /// The business goes on from a copy: what it said since may be gone, with what it was told.
+    pub(crate) fn restore(&mut self, now: Timestamp, copied: usize, told: &Told) {
+        self.restored = Some(now);
+        self.told.retain(|(end, _), _| *end != End::Business);
+        self.told.extend(told.0.iter().map(|(of, states)| (*of, states.clone())));
+        let said = self.said.values_mut();
+        for lost in said.filter(|said| said.end == End::Business && copied < said.place) {
+            // Its answer went out, and it is asked again.
+            lost.answering = None;
+            if lost.progress == Progress::Stored {
+                lost.progress = Progress::Unknown;
+            }
+        }
+    }
+
+    /// When the business lost its state last.
+    pub(crate) fn restored(&self) -> Option<Timestamp> {
+        self.restored
+    }
+
+    /// Every submission made of content, oldest first.
+    pub(crate) fn seals(&self, end: End, id: ContentId) -> &[Seal] {
+        self.seals.get(&(end, id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// When an end began sessions.
+    pub(crate) fn began(&self, end: End) -> impl Iterator<Item = Timestamp> {
+        let of_end = self.seals.iter().filter(move |((by, _), _)| *by == end);
+        let seals = of_end.flat_map(|(_, seals)| seals);
+        seals.filter(|seal| seal.sealed.first).map(|seal| seal.at)
+    }
+
+    /// The words under an id.
+    pub(crate) fn words(&self, end: End, id: ContentId) -> Option<Words> {
+        self.ids.get(&(end, id)).copied()
+    }
+
+    /// Every state told of a message.
+    pub(crate) fn states(&self, end: End, id: ContentId) -> &[MessageState] {
+        self.told.get(&(end, id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the relay took of content.
+    pub(crate) fn submissions(
+        &self,
+        relay: &mut Relay,
+        now: Timestamp,
+        end: End,
+        id: ContentId,
+    ) -> Vec<Submission> {
+        let seals = self.seals(end, id).iter();
+        seals.filter_map(|seal| relay.submission(now, &seal.sealed.submit)).collect()
+    }
+
+    /// An application is told what became of a message.
+    pub(crate) fn told(
+        &mut self,
+        relay: &mut Relay,
+        now: Timestamp,
+        (end, id): (End, ContentId),
+        state: MessageState,
+    ) -> Result<(), Violation> {
+        let told = self.told.entry((end, id)).or_default();
+        let last = told.iter().copied().find(|state| is_final(*state));
+        told.push(state);
+        // What was delivered goes out again to a business that lost it, and may then be lost for good.
+        let is_repeat = self.restored.is_some() && last == Some(MessageState::Delivered);
+        if let Some(first) = last.filter(|_| !is_repeat) {
+            return Err(Violation::ToldAfterTheEnd { end, id, first, then: state });
+        }
+        let taken = self.submissions(relay, now, end, id);
+        let due = match state {
+            MessageState::Accepted if taken.is_empty() => {
+                return Err(Violation::FalselyAccepted { end, id });
+            }
+            MessageState::Accepted => true,
+            MessageState::Delivered => has_shown(&taken, Fate::Delivered, now),
+            MessageState::Unreadable => has_shown(&taken, Fate::Unreadable, now),
+            MessageState::Expired => self.is_expiry_due(now, (end, id), &taken),
+            MessageState::Refused(code) => self.is_refusal_due(relay, now, (end, id), code),
+            MessageState::Queued | MessageState::Failed => false,
+        };
+        if due { Ok(()) } else { Err(Violation::FalselyTold { end, id, state }) }
+    }
+
+    /// Whether a message may be told as expired: it is, or its outcome is so old that the relay
+    /// forgot it, or it never went out and its person closed the conversation.
+    fn is_expiry_due(
+        &self,
+        now: Timestamp,
+        (end, id): (End, ContentId),
+        taken: &[Submission],
+    ) -> bool {
+        let expired = |known: &Submission| match known.fate {
+            Fate::Expired | Fate::Ended => true,
+            Fate::Queued => false,
+            Fate::Delivered | Fate::Unreadable => known.forgotten() <= now.hour(),
+        };
+        let to = self.words(end, id).and_then(|words| self.said.get(&words)).map(|said| said.to);
+        let left = to.is_some_and(|to| self.has_left(end, to));
+        taken.iter().any(expired) || (left && taken.is_empty())
+    }
+
+    /// Whether a message may be told as refused: the writer refused it so, or its ticket is one that
+    /// is refused before.
+    fn is_refusal_due(
+        &self,
+        relay: &Relay,
+        now: Timestamp,
+        (end, id): (End, ContentId),
+        code: Code,
+    ) -> bool {
+        self.seals(end, id).iter().any(|Seal { at: _, sealed }| {
+            let before = sealed.ticket.is_some_and(|ticket| match code {
+                Code::TicketExpired => ticket.valid_until <= now.minute(),
+                Code::CategoryNotAllowed => {
+                    sealed.category.is_some_and(|category| !ticket.categories.contains(category))
+                }
+                _ => false,
+            });
+            before || relay.has_refused(&sealed.submit, code)
+        })
+    }
+}
+
+/// Whether no other state follows.
+pub(crate) fn is_final(state: MessageState) -> bool {
+    !matches!(state, MessageState::Queued | MessageState::Accepted)
+}
+
+fn has_shown(taken: &[Submission], fate: Fate, now: Timestamp) -> bool {
+    taken.iter().any(|known| known.fate == fate && known.shows() <= now.hour())
+}

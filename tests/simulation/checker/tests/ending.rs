@@ -1,0 +1,114 @@
+//! What became of everything in the end.
+
+use plico_client::MessageState;
+use plico_protocol::refusal::Code;
+
+use super::story::{ANNA, BANK, INBOX, MAILBOX, Story, TALK, check, id, submit, ticket};
+use crate::simulation::checker::Violation;
+use crate::simulation::history::{Fact, Ruling, Words};
+
+/// The violations once everyone had all the time there is.
+fn check_ended(story: &Story) -> Vec<Violation> {
+    check(story.clone().note(Fact::Healed))
+}
+
+#[test]
+fn what_was_acknowledged_was_shown() {
+    let mut story = Story::new();
+    story.anna_says(1).acknowledge(INBOX, 1);
+    let lost = Violation::AcknowledgedNotShown { id: id(1), words: Words(1) };
+    assert_eq!(check_ended(&story), [lost]);
+    assert_eq!(check_ended(story.show(BANK, 1)), []);
+}
+
+#[test]
+fn what_waits_at_the_relay_is_fetched() {
+    let mut story = Story::new();
+    story.anna_says(1);
+    let waits = Violation::NotFetched { id: id(1), words: Words(1) };
+    assert_eq!(check_ended(&story), [waits]);
+    assert_eq!(check_ended(story.read_by_bank(1, 1)), []);
+}
+
+#[test]
+fn what_waited_for_thirty_days_is_lost() {
+    let mut story = Story::new();
+    story.anna_says(1).pass_hours(720);
+    assert_eq!(check_ended(&story), []);
+}
+
+#[test]
+fn what_waited_when_its_mailbox_was_revoked_is_lost_and_nothing_else() {
+    let mut story = Story::of_anna();
+    story.bank_says(2, ticket(1, 10, 1));
+    story.rule(Ruling::Revoked { mailbox: MAILBOX });
+    assert_eq!(check_ended(&story), []);
+    // Said before the revocation, and accepted under a ticket that came after it.
+    let mut story = Story::of_anna();
+    let new = ticket(2, 11, 1);
+    story.say(BANK, 2).rule(Ruling::Revoked { mailbox: MAILBOX });
+    story.rule(Ruling::Minted { mailbox: MAILBOX, ticket: new });
+    story.seal(BANK, 2, submit(2), Some(new)).accept(submit(2), Some(new));
+    story.tell(BANK, 2, MessageState::Accepted).acknowledge(MAILBOX, 1);
+    let lost = Violation::AcknowledgedNotShown { id: id(2), words: Words(2) };
+    assert_eq!(check_ended(&story), [lost]);
+}
+
+#[test]
+fn what_was_stored_goes_out_or_is_refused() {
+    let mut story = Story::of_anna();
+    story.bank_says(2, ticket(1, 10, 1)).read_by_anna(2, 1).say(BANK, 3);
+    let (id, words) = (id(3), Words(3));
+    let never = [Violation::NotSent { id, words }, Violation::NeverTold { id, words }];
+    assert_eq!(check_ended(&story), never);
+    let (last, ticket) = (Code::TicketExhausted, ticket(1, 10, 1));
+    story.seal(BANK, 3, submit(3), Some(ticket)).refuse(submit(3), ticket, last);
+    story.tell(BANK, 3, MessageState::Refused(last));
+    assert_eq!(check_ended(&story), []);
+}
+
+#[test]
+fn what_the_relay_has_is_told_to_its_sender() {
+    let mut story = Story::new();
+    story.say(ANNA, 1).seal(ANNA, 1, submit(1), None).accept(submit(1), None).read_by_bank(1, 1);
+    let untold = Violation::NeverTold { id: id(1), words: Words(1) };
+    assert_eq!(check_ended(&story), [untold]);
+    assert_eq!(check_ended(story.tell(ANNA, 1, MessageState::Accepted)), []);
+}
+
+#[test]
+fn what_was_asked_by_a_process_that_died_may_be_gone() {
+    let mut story = Story::new();
+    story.note(Fact::Asked { end: ANNA, to: TALK, words: Words(1), answering: None });
+    assert_eq!(check_ended(story.note(Fact::Killed(ANNA))), []);
+}
+
+#[test]
+fn what_a_person_sent_opens_unless_its_session_began_two_days_ago() {
+    let mut story = Story::new();
+    story.say(ANNA, 1).seal(ANNA, 1, submit(1), None);
+    let arrive = |story: &mut Story, hours| {
+        story.pass_hours(hours).accept(submit(1), None).acknowledge_unreadable(INBOX, 1);
+        story.tell(ANNA, 1, MessageState::Unreadable);
+    };
+    let mut late = story.clone();
+    arrive(&mut story, 46);
+    let unduly = Violation::UndulyUnreadable { id: id(1), words: Words(1) };
+    assert_eq!(check_ended(&story), [unduly]);
+    // Its name is too old by then, and it has another.
+    late.seal(ANNA, 1, submit(2), None);
+    late.pass_hours(46).accept(submit(1), None).pass_hours(2);
+    late.acknowledge_unreadable(INBOX, 1).tell(ANNA, 1, MessageState::Unreadable);
+    assert_eq!(check_ended(&late), []);
+}
+
+#[test]
+fn what_a_business_sent_opens_unless_its_customer_began_a_session_since() {
+    let mut story = Story::of_anna();
+    story.bank_says(2, ticket(1, 10, 1));
+    let mut again = story.clone();
+    let unduly = Violation::UndulyUnreadable { id: id(2), words: Words(2) };
+    assert_eq!(check_ended(story.acknowledge_unreadable(MAILBOX, 1)), [unduly]);
+    again.seal(ANNA, 1, submit(3), None).acknowledge_unreadable(MAILBOX, 1);
+    assert_eq!(check_ended(&again), []);
+}

@@ -1,0 +1,10 @@
+//! Every rule, with a history that keeps it and one that breaks it and nothing else.
+
+mod consent;
+mod ending;
+mod events;
+mod relay;
+mod restored;
+mod shown;
+mod story;
+mod told;

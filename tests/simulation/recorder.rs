@@ -1,0 +1,94 @@
+//! Writes the history: one pen, held by the applications' tasks, the SDK's probes and the relay's.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use plico_client::ContentId;
+use plico_protocol::frame::Submission;
+use plico_relay::clock::Clock;
+use plico_relay::request::{Reply, Request};
+use plico_relay::writer;
+
+use crate::simulation::history::{End, Fact, History, Ruling, Sealed};
+
+/// Appends to the history at the simulated time. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    clock: Arc<dyn Clock>,
+    history: Arc<Mutex<History>>,
+}
+
+/// Watches what an SDK seals.
+pub(crate) struct SealWatch {
+    end: End,
+    recorder: Recorder,
+}
+
+/// Watches what the relay's writer decides. A batch that is not on the medium decided nothing.
+pub(crate) struct RulingWatch {
+    recorder: Recorder,
+    undecided: Mutex<Vec<Ruling>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, history: Arc::default() }
+    }
+
+    pub(crate) fn note(&self, fact: Fact) {
+        let at = self.clock.now();
+        self.lock().push(at, fact);
+    }
+
+    /// For an SDK's options.
+    pub(crate) fn seals(&self, end: End) -> SealWatch {
+        SealWatch { end, recorder: self.clone() }
+    }
+
+    /// For a relay's options; one for each of its lives.
+    pub(crate) fn rulings(&self) -> Arc<RulingWatch> {
+        let (recorder, undecided) = (self.clone(), Mutex::default());
+        Arc::new(RulingWatch { recorder, undecided })
+    }
+
+    /// What happened so far.
+    pub(crate) fn history(&self) -> History {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap()
+    }
+}
+
+impl RulingWatch {
+    /// The relay died in the middle of a commit, and the medium kept the batch: it is there though
+    /// nobody was answered.
+    pub(crate) fn kept(&self) {
+        for ruling in self.undecided.lock().unwrap().drain(..) {
+            self.recorder.note(Fact::Ruled(ruling));
+        }
+    }
+}
+
+impl writer::Probe for RulingWatch {
+    fn reached(&self, point: writer::Point) {
+        match point {
+            writer::Point::BeforeDecide => self.undecided.lock().unwrap().clear(),
+            writer::Point::AfterCommit => self.kept(),
+            _ => (),
+        }
+    }
+
+    fn decided(&self, request: &Request, reply: &Reply) {
+        self.undecided.lock().unwrap().extend(Ruling::of(request, reply));
+    }
+}
+
+impl plico_client::probe::Probe for SealWatch {
+    fn reached(&self, _: plico_client::probe::Point) {}
+
+    fn sealed(&self, id: ContentId, submission: &Submission, first: bool) {
+        let sealed = Sealed::of(submission, first);
+        self.recorder.note(Fact::Sealed { end: self.end, id, sealed });
+    }
+}
