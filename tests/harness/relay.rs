@@ -137,26 +137,7 @@ impl TestRelay {
         request: CertificateRequest,
         categories: Categories,
     ) -> VerifiedCertificate {
-        let Answer::Described { next_serial, .. } = self.command(Command::Describe).await else {
-            panic!("the relay did not describe itself");
-        };
-        let authority = read_authority_secret(&self.config.keys_dir).unwrap();
-        let now = self.clock.hour();
-        let body = CertificateBody {
-            serial: next_serial,
-            handle: request.handle,
-            display_name: request.display_name,
-            domain: request.domain,
-            domain_check: DomainCheck::Dns,
-            keys: request.keys,
-            categories,
-            valid_from: now,
-            valid_to: now.plus(CERTIFICATE_HOURS_MAX),
-        };
-        let verified = body.sign(&authority).unwrap();
-        let answer = self.command(Command::Install(verified.certificate().clone())).await;
-        assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
-        verified
+        issue(&self.relay, &self.config, self.clock.hour(), request, categories).await
     }
 
     pub(crate) async fn revoke_certificate(&self, serial: Serial) {
@@ -219,6 +200,37 @@ impl TestClock {
     pub(crate) fn hour(&self) -> Hour {
         self.now().hour()
     }
+}
+
+/// Certifies a request for 90 days, as a relay's operator does.
+pub(crate) async fn issue(
+    relay: &Relay,
+    config: &Config,
+    now: Hour,
+    request: CertificateRequest,
+    categories: Categories,
+) -> VerifiedCertificate {
+    let Answer::Described { next_serial, .. } = relay.desk().carry_out(Command::Describe).await
+    else {
+        panic!("the relay did not describe itself");
+    };
+    let body = CertificateBody {
+        serial: next_serial,
+        handle: request.handle,
+        display_name: request.display_name,
+        domain: request.domain,
+        domain_check: DomainCheck::Dns,
+        keys: request.keys,
+        categories,
+        valid_from: now,
+        valid_to: now.plus(CERTIFICATE_HOURS_MAX),
+    };
+    let authority = read_authority_secret(&config.keys_dir).unwrap();
+    let verified = body.sign(&authority).unwrap();
+    let install = Command::Install(verified.certificate().clone());
+    let answer = relay.desk().carry_out(install).await;
+    assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    verified
 }
 
 /// A loopback address nobody else has, so that a relay finds its port free when it comes back.

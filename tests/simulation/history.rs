@@ -180,6 +180,26 @@ impl History {
     }
 }
 
+impl History {
+    /// The history in words, with keys and ids, which are random at every run, by number in the
+    /// order they come: what two runs of one seed have in common.
+    pub(crate) fn shape(&self) -> String {
+        let mut names = std::collections::HashMap::new();
+        let text = self.tail(self.entries.len(), self.entries.len());
+        let is_name = |word: &str| word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let named = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(|piece| {
+            let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            if !is_name(word) {
+                return piece.to_owned();
+            }
+            let next = names.len();
+            let number = *names.entry(word.to_owned()).or_insert(next);
+            format!("#{number}{}", &piece[word.len()..])
+        });
+        named.collect()
+    }
+}
+
 impl Words {
     /// The text to send.
     pub(crate) fn text(self) -> String {

@@ -57,6 +57,10 @@ impl fmt::Display for Fact {
             Self::Closed(end) => write!(f, "{end} closes"),
             Self::Opened(end) => write!(f, "{end} opens"),
             Self::Cut { end, cut } => write!(f, "{end} cut off: {cut}"),
+            Self::RelayKilled { power: true } => f.write_str("relay: loses power"),
+            Self::RelayKilled { power: false } => f.write_str("relay: is killed"),
+            Self::DiskFull(true) => f.write_str("relay: its disk is full"),
+            Self::DiskFull(false) => f.write_str("relay: its disk has room again"),
             other => write!(f, "{other:?}"),
         }
     }

@@ -55,6 +55,11 @@ impl Recorder {
         self.lock().clone()
     }
 
+    /// How much happened so far.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().entries.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap()
     }

@@ -1,0 +1,144 @@
+//! The relay's lives.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use plico_protocol::certificate::CertificateRequest;
+use plico_protocol::ticket::Categories;
+use plico_relay::config::Config;
+use plico_relay::simulation::Simulation;
+use plico_relay::space::SpaceProbe;
+use plico_relay::{Options, Relay};
+
+use crate::harness::relay::issue;
+use crate::simulation::chance::Chance;
+use crate::simulation::history::Fact;
+use crate::simulation::life::{Life, Place, WriterProbe};
+use crate::simulation::medium::{Medium, Mounted};
+use crate::simulation::network::{Cable, Host};
+use crate::simulation::world::{DOWN_MS, Times, World};
+
+/// A relay that is started again and again on one disk.
+pub(crate) struct RelayHost {
+    world: World,
+    host: Arc<Host>,
+    pub(crate) medium: Arc<Medium>,
+    config: Config,
+    chance: Chance,
+}
+
+impl RelayHost {
+    pub(crate) fn new(world: &World, medium: Arc<Medium>) -> Self {
+        let host = Host::new(RELAY);
+        let config = Config {
+            listen: host.at(4433),
+            data_dir: world.path("relay-data"),
+            keys_dir: world.path("relay-keys"),
+            ..Config::default()
+        };
+        make_tls_key(&config.keys_dir);
+        let chance = world.chance("relay");
+        Self { world: world.clone(), host, medium, config, chance }
+    }
+
+    /// Certifies what a request file asks for; gives the certificate file's text.
+    pub(crate) async fn certify(&self, relay: &Relay, request: &str) -> String {
+        let request = CertificateRequest::from_text(request).unwrap();
+        let now = self.world.clock.now().hour();
+        let issued = issue(relay, &self.config, now, request, Categories::ALL).await;
+        issued.certificate().to_text()
+    }
+
+    /// Runs, dies and runs again until the world is over.
+    pub(crate) async fn live(mut self, mut relay: Relay, mut life: Arc<Life>) {
+        loop {
+            self.plan(&life);
+            let patience = self.chance.millis(LIFE_MS);
+            tokio::select! {
+                biased;
+                () = life.ended() => self.killed(relay, &life),
+                () = self.world.until(Times::Over) => return relay.shutdown().await.unwrap(),
+                () = self.world.in_wild_times(patience) => self.end(relay, &life).await,
+            }
+            tokio::time::sleep(self.chance.millis(DOWN_MS)).await;
+            life = Life::new(&self.world);
+            relay = self.start(&life).await;
+        }
+    }
+
+    /// Chooses where it dies, if it does.
+    fn plan(&mut self, life: &Life) {
+        if self.chance.per_mille(600) {
+            let passes = self.chance.within(0..40);
+            life.die_at(Place::of_relay(&mut self.chance), passes);
+        }
+    }
+
+    async fn end(&mut self, relay: Relay, life: &Life) {
+        if self.chance.per_mille(300) {
+            self.world.note(Fact::RelayClosed);
+            return relay.shutdown().await.unwrap();
+        }
+        life.kill();
+        self.killed(relay, life);
+    }
+
+    fn killed(&mut self, relay: Relay, life: &Life) {
+        assert!(life.is_over());
+        drop(relay);
+        let power = self.chance.per_mille(500);
+        if power {
+            self.medium.lose_power(&mut self.chance);
+        }
+        self.world.note(Fact::RelayKilled { power });
+    }
+
+    /// Starts it for one life.
+    pub(crate) async fn start(&mut self, life: &Arc<Life>) -> Relay {
+        let watch = self.world.recorder.rulings();
+        let mounted =
+            Mounted { medium: self.medium.clone(), life: life.clone(), watch: watch.clone() };
+        let cable = Cable::new(&self.world.net, &self.host, life, &mut self.chance);
+        let options = Options {
+            clock: Arc::new(self.world.clock.clone()),
+            probe: Arc::new(WriterProbe { life: life.clone(), watch }),
+            space: Some(Arc::new(Plenty)),
+            store: Some(Arc::new(mounted)),
+            // The end of the life is noticed without it.
+            on_fatal: Arc::new(|_| ()),
+            simulation: Some(Simulation {
+                socket: cable.socket_at(self.config.listen),
+                seed: self.chance.seed(),
+                sync: self.chance.millis(SYNC_MS),
+            }),
+        };
+        let relay = Relay::start(self.config.clone(), options).await.unwrap();
+        self.world.note(Fact::RelayOpened);
+        relay
+    }
+}
+
+/// A key whose signatures all have one length, so that a replay sends packets of the same sizes.
+fn make_tls_key(keys_dir: &Path) {
+    DirBuilder::new().mode(0o700).create(keys_dir).unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(keys_dir.join("tls.key"));
+    file.unwrap().write_all(key.serialize_pem().as_bytes()).unwrap();
+}
+
+/// Always as much as anyone needs; a full disk is the medium's.
+struct Plenty;
+
+impl SpaceProbe for Plenty {
+    fn free_bytes(&self) -> std::io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+const RELAY: u8 = 1;
+const LIFE_MS: std::ops::Range<u64> = 5_000..240_000;
+const SYNC_MS: std::ops::Range<u64> = 1..20;

@@ -1,0 +1,92 @@
+//! What the lives of all applications have in common.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use plico_client::Stopped;
+
+use crate::simulation::history::{End, Fact};
+use crate::simulation::life::Life;
+use crate::simulation::world::{Times, World};
+
+/// What is next in an application's life.
+pub(crate) enum Next<E> {
+    Event(E),
+    /// It does something by itself.
+    Step,
+    Ends(Ending),
+}
+
+/// How a life is to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was killed where it was, and knows nothing of it.
+    Dead,
+    /// Its time has come.
+    TimeIsUp,
+    /// The world is over.
+    Over,
+}
+
+/// How a life went out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Out {
+    Killed,
+    Closed,
+    Over,
+}
+
+impl<E> Next<E> {
+    /// Waits for what is next: an event, the end of this life, or `pause`.
+    pub(crate) async fn of(
+        world: &World,
+        life: &Life,
+        event: impl Future<Output = Result<E, Stopped>>,
+        time_is_up: Pin<&mut impl Future<Output = ()>>,
+        pause: Duration,
+    ) -> Self {
+        tokio::select! {
+            biased;
+            () = life.ended() => Self::Ends(Ending::Dead),
+            event = event => match event {
+                Ok(event) => Self::Event(event),
+                Err(stopped) => {
+                    life.mourn(&stopped);
+                    Self::Ends(Ending::Dead)
+                }
+            },
+            () = world.until(Times::Over) => Self::Ends(Ending::Over),
+            () = time_is_up => Self::Ends(Ending::TimeIsUp),
+            () = world.in_wild_times(pause) => Self::Step,
+        }
+    }
+}
+
+impl Life {
+    /// An agent that stops by itself, in the middle of its life, is a fault of the SDK.
+    pub(crate) fn mourn(&self, stopped: &Stopped) {
+        assert!(self.is_over(), "an agent stopped by itself: {stopped}");
+    }
+
+    /// Closes an application in order, or notes that it was killed before it was closed.
+    pub(crate) async fn close(
+        &self,
+        closing: impl Future<Output = Result<(), Stopped>>,
+        out: Out,
+    ) -> Out {
+        match closing.await {
+            _ if self.is_over() => Out::Killed,
+            Ok(()) => out,
+            Err(stopped) => panic!("a state failed: {stopped}"),
+        }
+    }
+}
+
+impl Out {
+    pub(crate) fn fact(self, end: End) -> Fact {
+        match self {
+            Self::Killed => Fact::Killed(end),
+            Self::Closed | Self::Over => Fact::Closed(end),
+        }
+    }
+}
