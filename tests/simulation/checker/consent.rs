@@ -1,8 +1,10 @@
 //! Changes of consent: one that was stored is carried out at the relay.
 
 use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 
 use plico_protocol::id::Address;
+use plico_protocol::time::Timestamp;
 
 use crate::simulation::checker::readers::Talk;
 use crate::simulation::checker::violation::Violation;
@@ -12,6 +14,8 @@ use crate::simulation::history::{Ruling, Wish};
 #[derive(Debug, Default)]
 pub(crate) struct Consents {
     wished: Vec<(usize, Talk, Wish)>,
+    /// When every ticket of a conversation was taken back, or may have been.
+    taken_back: BTreeMap<Talk, Vec<Timestamp>>,
     /// Places of rulings, by mailbox.
     ruled: BTreeMap<Address, Vec<(usize, Done)>>,
 }
@@ -26,6 +30,19 @@ enum Done {
 }
 
 impl Consents {
+    /// An application asks for a change, which is stored unless it is killed just now.
+    pub(crate) fn wishing(&mut self, now: Timestamp, talk: Talk, wish: Wish) {
+        if matches!(wish, Wish::Revoke | Wish::Goodbye) {
+            self.taken_back.entry(talk).or_default().push(now);
+        }
+    }
+
+    /// Whether every ticket of a conversation was taken back at some time of these.
+    pub(crate) fn has_taken_back(&self, talk: Talk, times: impl RangeBounds<Timestamp>) -> bool {
+        let taken_back = self.taken_back.get(&talk).into_iter().flatten();
+        taken_back.into_iter().any(|at| times.contains(at))
+    }
+
     pub(crate) fn wished(&mut self, place: usize, talk: Talk, wish: Wish) {
         self.wished.push((place, talk, wish));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use plico_client::ContentId;
 use plico_protocol::id::Address;
+use plico_protocol::limits::RETENTION_HOURS;
 
 use crate::simulation::checker::Judge;
 use crate::simulation::checker::messages::{Message, Progress, is_final};
@@ -41,7 +42,8 @@ impl Judge {
         let taken = self.messages.submissions(&mut self.relay, self.now, said.end, id);
         let of = |fate| taken.iter().find(|known| known.fate == fate);
         if let Some(delivered) = of(Fate::Delivered) {
-            let is_lost = self.is_lost_with_the_state(&said, delivered);
+            let is_lost =
+                self.is_dropped(&said, delivered) || self.is_lost_for_good(&said, delivered);
             return otherwise(is_lost, Violation::AcknowledgedNotShown { id, words });
         }
         if of(Fate::Queued).is_some() {
@@ -60,18 +62,35 @@ impl Judge {
         otherwise(is_over, Violation::NotSent { id, words })
     }
 
-    /// The sender of a message that was stored heard of it.
+    /// The sender of a message that was stored heard its end, if it has one: what did not open waits
+    /// for another session, longer than a run lasts.
     fn heard(&mut self, words: Words, id: ContentId) -> Result<(), Violation> {
-        let Some(said) = self.messages.said.get(&words) else { return Ok(()) };
-        let told = self.messages.states(said.end, id);
+        let Some(said) = self.messages.said.get(&words).cloned() else { return Ok(()) };
+        let taken = self.messages.submissions(&mut self.relay, self.now, said.end, id);
+        let waits = taken.iter().any(|of| matches!(of.fate, Fate::Queued | Fate::Unreadable));
+        let is_over = self.messages.states(said.end, id).iter().any(|state| is_final(*state));
         let is_lost = said.progress == Progress::Unknown;
-        otherwise(is_lost || !told.is_empty(), Violation::NeverTold { id, words })
+        otherwise(is_over || waits || is_lost, Violation::NeverTold { id, words })
     }
 
-    /// Whether the business acknowledged a message and then lost its state, before it showed it.
-    fn is_lost_with_the_state(&self, said: &Message, delivered: &Submission) -> bool {
+    /// Whether a device dropped a message unseen, because its person took the ticket back that it
+    /// came under. The relay may have heard of that later.
+    fn is_dropped(&self, said: &Message, delivered: &Submission) -> bool {
+        let taken_back = |minted| {
+            said.talk
+                .is_some_and(|talk| self.consents.has_taken_back(talk, minted..=delivered.ended))
+        };
+        delivered.minted.is_some_and(taken_back)
+    }
+
+    /// Whether the business acknowledged a message and lost its state before it showed it, and the
+    /// device repeats it no more: it is too old, or its person took every ticket back.
+    fn is_lost_for_good(&self, said: &Message, delivered: &Submission) -> bool {
         let restored = self.messages.restored();
-        said.end != End::Business && restored.is_some_and(|restored| delivered.ended <= restored)
+        let is_lost = restored.is_some_and(|restored| delivered.ended <= restored);
+        let is_old = delivered.ended.hour().plus(RETENTION_HOURS) <= self.now.hour();
+        let is_unwanted = said.talk.is_some_and(|talk| self.consents.has_taken_back(talk, ..));
+        said.end != End::Business && is_lost && (is_old || is_unwanted)
     }
 
     /// Whether a message may have failed to open: the business lost its state, or deleted the keys

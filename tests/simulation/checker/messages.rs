@@ -15,7 +15,6 @@ use crate::simulation::history::{End, Peer, Sealed, Words};
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     pub(crate) said: BTreeMap<Words, Message>,
-    ids: BTreeMap<(End, ContentId), Words>,
     seals: BTreeMap<(End, ContentId), Vec<Seal>>,
     told: BTreeMap<(End, ContentId), Vec<MessageState>>,
     /// Peers that a person said goodbye to.
@@ -66,11 +65,14 @@ impl Messages {
         self.said.insert(words, message);
     }
 
-    pub(crate) fn stored(&mut self, end: End, words: Words, id: ContentId) {
-        self.ids.insert((end, id), words);
-        if let Some(message) = self.said.get_mut(&words) {
-            (message.progress, message.id) = (Progress::Stored, Some(id));
-        }
+    pub(crate) fn stored(&mut self, words: Words, id: ContentId) {
+        self.seen(words, id);
+        self.said.entry(words).and_modify(|message| message.progress = Progress::Stored);
+    }
+
+    /// Words are seen under an id: they exist, though the call may not have returned.
+    pub(crate) fn seen(&mut self, words: Words, id: ContentId) {
+        self.said.entry(words).and_modify(|message| message.id = Some(id));
     }
 
     pub(crate) fn void(&mut self, words: Words) {
@@ -89,10 +91,6 @@ impl Messages {
 
     pub(crate) fn left(&mut self, end: End, peer: Peer) {
         self.left.push((end, peer));
-    }
-
-    pub(crate) fn has_left(&self, end: End, peer: Peer) -> bool {
-        self.left.contains(&(end, peer))
     }
 
     pub(crate) fn sealed(&mut self, at: Timestamp, end: End, id: ContentId, sealed: &Sealed) {
@@ -138,11 +136,6 @@ impl Messages {
         seals.filter(|seal| seal.sealed.first).map(|seal| seal.at)
     }
 
-    /// The words under an id.
-    pub(crate) fn words(&self, end: End, id: ContentId) -> Option<Words> {
-        self.ids.get(&(end, id)).copied()
-    }
-
     /// Every state told of a message.
     pub(crate) fn states(&self, end: End, id: ContentId) -> &[MessageState] {
         self.told.get(&(end, id)).map_or(&[], Vec::as_slice)
@@ -165,7 +158,8 @@ impl Messages {
         &mut self,
         relay: &mut Relay,
         now: Timestamp,
-        (end, id): (End, ContentId),
+        (end, to): (End, Peer),
+        id: ContentId,
         state: MessageState,
     ) -> Result<(), Violation> {
         let told = self.told.entry((end, id)).or_default();
@@ -184,7 +178,7 @@ impl Messages {
             MessageState::Accepted => true,
             MessageState::Delivered => has_shown(&taken, Fate::Delivered, now),
             MessageState::Unreadable => has_shown(&taken, Fate::Unreadable, now),
-            MessageState::Expired => self.is_expiry_due(now, (end, id), &taken),
+            MessageState::Expired => self.is_expiry_due(now, (end, to), &taken),
             MessageState::Refused(code) => self.is_refusal_due(relay, now, (end, id), code),
             MessageState::Queued | MessageState::Failed => false,
         };
@@ -193,20 +187,14 @@ impl Messages {
 
     /// Whether a message may be told as expired: it is, or its outcome is so old that the relay
     /// forgot it, or it never went out and its person closed the conversation.
-    fn is_expiry_due(
-        &self,
-        now: Timestamp,
-        (end, id): (End, ContentId),
-        taken: &[Submission],
-    ) -> bool {
+    fn is_expiry_due(&self, now: Timestamp, (end, to): (End, Peer), taken: &[Submission]) -> bool {
         let expired = |known: &Submission| match known.fate {
             Fate::Expired | Fate::Ended => true,
             Fate::Queued => false,
             Fate::Delivered | Fate::Unreadable => known.forgotten() <= now.hour(),
         };
-        let to = self.words(end, id).and_then(|words| self.said.get(&words)).map(|said| said.to);
-        let left = to.is_some_and(|to| self.has_left(end, to));
-        taken.iter().any(expired) || (left && taken.is_empty())
+        let left = taken.is_empty() && self.left.contains(&(end, to));
+        left || taken.iter().any(expired)
     }
 
     /// Whether a message may be told as refused: the writer refused it so, or its ticket is one that

@@ -101,8 +101,11 @@ impl Judge {
             }
             Fact::Stored { end, words, id } => self.stored(*end, *words, *id),
             Fact::Declined { words, .. } => self.messages.void(*words),
-            Fact::Wishing { person, to, wish: Wish::Goodbye } => {
-                self.messages.left(End::Person(*person), *to);
+            Fact::Wishing { person, to, wish } => {
+                if *wish == Wish::Goodbye {
+                    self.messages.left(End::Person(*person), *to);
+                }
+                self.consents.wishing(entry.at, (*person, *to), *wish);
             }
             Fact::Wished { person, to, wish } => {
                 self.consents.wished(place, (*person, *to), *wish);
@@ -122,8 +125,7 @@ impl Judge {
             Fact::Restored => self.restored(),
             Fact::Killed(end) | Fact::Closed(end) => self.events.ended(*end),
             Fact::Healed => self.healed = true,
-            Fact::Wishing { .. }
-            | Fact::Opened(_)
+            Fact::Opened(_)
             | Fact::RelayKilled { .. }
             | Fact::RelayClosed
             | Fact::RelayOpened
@@ -145,7 +147,7 @@ impl Judge {
     }
 
     fn stored(&mut self, end: End, words: Words, id: ContentId) {
-        self.messages.stored(end, words, id);
+        self.messages.stored(words, id);
         let answered = self.messages.said.get(&words).and_then(|message| message.answering);
         if let Some(event) = answered {
             self.events.handled(end, event);
@@ -166,8 +168,8 @@ impl Judge {
                 let shown = Shown { end, event, from, id, words };
                 self.readers.show(&mut self.messages, shown, is_late)
             }
-            News::Became { id, state, .. } if first => {
-                self.messages.told(&mut self.relay, self.now, (end, id), state)
+            News::Became { to, id, state } if first => {
+                self.messages.told(&mut self.relay, self.now, (end, to), id, state)
             }
             _ => Ok(()),
         };

@@ -108,8 +108,7 @@ impl Readers {
         if said.id.is_some_and(|stored| stored != id) {
             return Err(Violation::OtherId { end, words });
         }
-        // The call did not return; the message is there all the same.
-        messages.stored(sender, words, id);
+        messages.seen(words, id);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use plico_protocol::frame::Sequence;
 use plico_protocol::id::{Address, SubmitId, TicketId};
 use plico_protocol::limits::{
     RETENTION_HOURS, SUBMISSION_MEMORY_HOURS, SUBMIT_ID_EARLY_HOURS, SUBMIT_ID_STALE_HOURS,
+    UNANSWERED_MAX,
 };
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::{Epoch, TicketFields};
@@ -32,9 +33,12 @@ struct Queue {
     open: bool,
     epoch: Option<Epoch>,
     ended: BTreeSet<u32>,
-    tickets: BTreeMap<TicketId, TicketFields>,
+    /// What each states, and when it was minted.
+    tickets: BTreeMap<TicketId, (TicketFields, Timestamp)>,
     /// Acceptances since the last mint, whichever ticket they used.
     used: u32,
+    /// Those outside a window, under tickets with one, since the last mint with a window.
+    unanswered: u32,
     last: u64,
     /// By the recipient, not by a revocation.
     acknowledged: u64,
@@ -46,6 +50,8 @@ struct Queue {
 pub(crate) struct Submission {
     digest: Digest,
     pub(crate) to_person: bool,
+    /// When the ticket it came under was minted.
+    pub(crate) minted: Option<Timestamp>,
     accepted: Hour,
     pub(crate) fate: Fate,
     /// When it met its fate.
@@ -79,9 +85,9 @@ impl Relay {
         match ruling {
             Ruling::Opened { mailbox } => self.opened(*mailbox),
             Ruling::Closed { mailbox } => self.closed(now, *mailbox),
-            Ruling::Minted { mailbox, ticket } => return self.minted(*mailbox, ticket),
+            Ruling::Minted { mailbox, ticket } => return self.minted(now, *mailbox, ticket),
             Ruling::TermsChanged { mailbox, ticket } => {
-                return self.terms_changed(*mailbox, ticket);
+                return self.terms_changed(now, *mailbox, ticket);
             }
             Ruling::Revoked { mailbox } => return self.revoked(now, *mailbox),
             Ruling::Accepted { submit, digest, to, ticket } => {
@@ -125,23 +131,36 @@ impl Relay {
         self.queues.remove(&mailbox);
     }
 
-    fn minted(&mut self, mailbox: Address, ticket: &TicketFields) -> Result<(), Violation> {
+    fn minted(
+        &mut self,
+        now: Timestamp,
+        mailbox: Address,
+        ticket: &TicketFields,
+    ) -> Result<(), Violation> {
         let queue = self.mailbox(mailbox)?;
         let is_current = queue.epoch.is_none_or(|epoch| epoch == ticket.epoch);
         if !is_current || queue.ended.contains(&ticket.epoch.0) {
             return Err(Violation::WrongEpoch { mailbox, epoch: ticket.epoch });
         }
-        queue.take_ticket(ticket);
+        queue.take_ticket(now, ticket);
+        if ticket.free_until.is_some() {
+            queue.unanswered = 0;
+        }
         Ok(())
     }
 
-    fn terms_changed(&mut self, mailbox: Address, ticket: &TicketFields) -> Result<(), Violation> {
+    fn terms_changed(
+        &mut self,
+        now: Timestamp,
+        mailbox: Address,
+        ticket: &TicketFields,
+    ) -> Result<(), Violation> {
         let queue = self.mailbox(mailbox)?;
         queue.end_epoch();
         if queue.ended.contains(&ticket.epoch.0) {
             return Err(Violation::WrongEpoch { mailbox, epoch: ticket.epoch });
         }
-        queue.take_ticket(ticket);
+        queue.take_ticket(now, ticket);
         Ok(())
     }
 
@@ -161,15 +180,17 @@ impl Relay {
         if submit.hour().plus(SUBMIT_ID_STALE_HOURS) <= now.hour() {
             return Err(Violation::AcceptedStale { submit });
         }
-        if let Some(ticket) = ticket {
-            self.mailbox(to)?.admit(now, submit, ticket)?;
-        }
+        let minted = match ticket {
+            Some(ticket) => Some(self.mailbox(to)?.admit(now, submit, ticket)?),
+            None => None,
+        };
         let queue = self.queues.entry(to).or_default();
         queue.last += 1;
         queue.waiting.insert(queue.last, submit);
         let to_person = ticket.is_some();
         let accepted = now.hour();
-        let submission = Submission { digest, to_person, accepted, fate: Fate::Queued, ended: now };
+        let (fate, ended) = (Fate::Queued, now);
+        let submission = Submission { digest, to_person, minted, accepted, fate, ended };
         self.submissions.insert(submit, submission);
         Ok(())
     }
@@ -193,9 +214,8 @@ impl Relay {
                 let epoch = queue.filter(|queue| queue.open).and_then(|queue| queue.epoch);
                 epoch != Some(ticket.epoch)
             }),
-            Code::TicketExhausted => ticket.is_some_and(|ticket| {
-                queue.is_some_and(|queue| u32::from(ticket.messages_max) <= queue.used)
-            }),
+            Code::TicketExhausted => ticket
+                .is_some_and(|ticket| queue.is_some_and(|queue| queue.is_exhausted(now, ticket))),
             Code::MailboxFull => usize::try_from(waiting_max).unwrap() <= waiting,
             _ => false,
         };
@@ -258,9 +278,9 @@ impl Relay {
 }
 
 impl Queue {
-    fn take_ticket(&mut self, ticket: &TicketFields) {
+    fn take_ticket(&mut self, now: Timestamp, ticket: &TicketFields) {
         self.epoch = Some(ticket.epoch);
-        self.tickets.insert(ticket.id, *ticket);
+        self.tickets.insert(ticket.id, (*ticket, now));
         self.used = 0;
     }
 
@@ -268,17 +288,23 @@ impl Queue {
         self.ended.extend(self.epoch.take().map(|epoch| epoch.0));
     }
 
-    /// Counts a message under a ticket that stands.
+    fn is_exhausted(&self, now: Timestamp, ticket: &TicketFields) -> bool {
+        u32::from(ticket.messages_max) <= self.used
+            || (is_unanswered(now, ticket) && UNANSWERED_MAX <= self.unanswered)
+    }
+
+    /// Counts a message under a ticket that stands; gives when it was minted.
     fn admit(
         &mut self,
         now: Timestamp,
         submit: SubmitId,
         claimed: &TicketFields,
-    ) -> Result<(), Violation> {
+    ) -> Result<Timestamp, Violation> {
         let ticket = claimed.id;
-        if self.tickets.get(&ticket) != Some(claimed) {
+        let known = self.tickets.get(&ticket).filter(|(stated, _)| stated == claimed);
+        let Some((_, minted)) = known.copied() else {
             return Err(Violation::UnknownTicket { submit, ticket });
-        }
+        };
         if self.epoch != Some(claimed.epoch) {
             return Err(Violation::DeadTicket { submit, ticket });
         }
@@ -286,13 +312,20 @@ impl Queue {
         if claimed.valid_until < now.minute() {
             return Err(Violation::TicketOver { submit, ticket });
         }
-        let (used, messages_max) = (self.used, claimed.messages_max);
-        if u32::from(messages_max) <= used {
-            return Err(Violation::TicketOverdrawn { submit, used, messages_max });
+        if self.is_exhausted(now, claimed) {
+            let (used, messages_max) = (self.used, claimed.messages_max);
+            let unanswered = self.unanswered;
+            return Err(Violation::TicketOverdrawn { submit, used, messages_max, unanswered });
         }
         self.used += 1;
-        Ok(())
+        self.unanswered += u32::from(is_unanswered(now, claimed));
+        Ok(minted)
     }
+}
+
+/// Whether a message is outside the window of a ticket that had one.
+fn is_unanswered(now: Timestamp, ticket: &TicketFields) -> bool {
+    ticket.free_until.is_some_and(|end| end <= now.minute())
 }
 
 impl Submission {

@@ -30,8 +30,9 @@ pub(crate) enum Violation {
     DeadTicket { submit: SubmitId, ticket: TicketId },
     /// A submission was accepted under a ticket whose time is over.
     TicketOver { submit: SubmitId, ticket: TicketId },
-    /// More messages were accepted since the last mint than a ticket allows.
-    TicketOverdrawn { submit: SubmitId, used: u32, messages_max: u16 },
+    /// More messages were accepted since the last mint than a ticket allows, or outside a window
+    /// than are ever allowed.
+    TicketOverdrawn { submit: SubmitId, used: u32, messages_max: u16, unanswered: u32 },
     /// A mint stands in another epoch than the mailbox, or a change of terms in one that was.
     WrongEpoch { mailbox: Address, epoch: Epoch },
     /// A request for a mailbox that is not open was granted.
@@ -85,7 +86,7 @@ pub(crate) enum Violation {
     UndulyUnreadable { id: ContentId, words: Words },
     /// It was stored to be sent, and neither sent nor given up.
     NotSent { id: ContentId, words: Words },
-    /// Its sender never heard what became of it.
+    /// Its sender never heard what became of it in the end.
     NeverTold { id: ContentId, words: Words },
     /// A change of consent was stored and never carried out.
     WishForgotten { person: u8, mailbox: Address },

@@ -1,6 +1,6 @@
 //! Changes of consent.
 
-use super::story::{MAILBOX, Story, check, ticket};
+use super::story::{ANNA, BANK, MAILBOX, Story, check, ticket};
 use crate::simulation::checker::Violation;
 use crate::simulation::history::{Fact, Ruling, Wish};
 
@@ -8,6 +8,7 @@ use crate::simulation::history::{Fact, Ruling, Wish};
 fn talked() -> Story {
     let mut story = Story::of_anna();
     story.bank_says(2, ticket(1, 10, 1)).read_by_anna(2, 1);
+    story.delivered(&[(ANNA, 1), (BANK, 2)]);
     story
 }
 

@@ -2,10 +2,11 @@
 
 use plico_protocol::id::TicketId;
 use plico_protocol::refusal::Code;
-use plico_protocol::ticket::Epoch;
+use plico_protocol::ticket::{Epoch, TicketFields};
 use plico_relay::request::Digest;
 
 use super::story::{INBOX, MAILBOX, Story, accepted, check, submit, ticket};
+use crate::harness::world::BEGINNING;
 use crate::simulation::checker::Violation;
 use crate::simulation::history::Ruling;
 
@@ -87,8 +88,36 @@ fn messages_are_counted_from_the_last_mint_whichever_ticket_they_use() {
     story.accept(submit(3), first).accept(submit(4), second);
     assert_eq!(check(&story), []);
     story.accept(submit(5), first);
-    let overdrawn = Violation::TicketOverdrawn { submit: submit(5), used: 2, messages_max: 2 };
+    let (submit, used, messages_max, unanswered) = (submit(5), 2, 2, 0);
+    let overdrawn = Violation::TicketOverdrawn { submit, used, messages_max, unanswered };
     assert_eq!(check(&story), [overdrawn]);
+}
+
+#[test]
+fn five_messages_outside_a_window_are_taken_until_the_person_opens_another() {
+    let mut story = Story::new();
+    let of = |n, end: Option<u32>| TicketFields {
+        free_until: end.map(|minutes| BEGINNING.minute().plus(minutes)),
+        ..ticket(n, 10, 50)
+    };
+    let (past, running, standing) = (of(1, Some(0)), of(2, Some(60)), of(3, None));
+    story.rule(Ruling::Opened { mailbox: MAILBOX });
+    for ticket in [past, standing] {
+        story.rule(Ruling::Minted { mailbox: MAILBOX, ticket });
+    }
+    for n in 1..=5 {
+        story.accept(submit(n), Some(past)).accept(submit(10 + n), Some(standing));
+    }
+    let exhausted = Code::TicketExhausted;
+    assert_eq!(check(story.clone().refuse(submit(6), past, exhausted)), []);
+    let mut unasked = story.clone();
+    unasked.accept(submit(6), Some(past));
+    let (used, messages_max, unanswered) = (10, 50, 5);
+    let overdrawn =
+        Violation::TicketOverdrawn { submit: submit(6), used, messages_max, unanswered };
+    assert_eq!(check(&unasked), [overdrawn]);
+    story.rule(Ruling::Minted { mailbox: MAILBOX, ticket: running });
+    assert_eq!(check(story.accept(submit(6), Some(past)).accept(submit(7), Some(running))), []);
 }
 
 #[test]

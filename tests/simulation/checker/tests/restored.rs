@@ -2,9 +2,9 @@
 
 use plico_client::{EventId, MessageState};
 
-use super::story::{ANNA, BANK, CUSTOMER, INBOX, Story, check, id, submit, ticket};
+use super::story::{ANNA, BANK, CUSTOMER, INBOX, MAILBOX, Story, check, id, submit, ticket};
 use crate::simulation::checker::Violation;
-use crate::simulation::history::{Fact, News, Words};
+use crate::simulation::history::{Fact, News, Ruling, Wish, Words};
 
 /// Anna's words 1 were shown before the copy, words 2 after it.
 fn restored() -> Story {
@@ -44,16 +44,24 @@ fn what_came_before_the_copy_is_not_shown_again() {
 fn what_the_lost_state_acknowledged_and_never_showed_may_be_gone() {
     let mut story = Story::of_anna();
     story.note(Fact::Closed(BANK)).note(Fact::BackedUp).anna_says(2).acknowledge(INBOX, 2);
-    let mut kept = story.clone();
-    assert_eq!(check(story.note(Fact::Restored).note(Fact::Healed)), []);
-    let lost = Violation::AcknowledgedNotShown { id: id(2), words: Words(2) };
-    assert_eq!(check(kept.note(Fact::Healed)), [lost]);
+    story.delivered(&[(ANNA, 1), (ANNA, 2)]);
+    let lost = [Violation::AcknowledgedNotShown { id: id(2), words: Words(2) }];
+    // The device repeats it, unless its person took every ticket back, or for 30 days.
+    let mut repeated = story.clone();
+    assert_eq!(check(repeated.note(Fact::Restored).note(Fact::Healed)), lost);
+    let mut unwanted = story.clone();
+    unwanted.note(Fact::Restored).wish(Wish::Revoke).rule(Ruling::Revoked { mailbox: MAILBOX });
+    assert_eq!(check(unwanted.note(Fact::Healed)), []);
+    let mut old = story.clone();
+    assert_eq!(check(old.note(Fact::Restored).pass_hours(720).note(Fact::Healed)), []);
+    // Nobody loses what was said if no state was lost.
+    assert_eq!(check(story.wish(Wish::Goodbye).note(Fact::Healed)), lost);
 }
 
 #[test]
 fn what_the_business_said_after_the_copy_may_be_gone() {
     let mut story = Story::of_anna();
-    story.note(Fact::BackedUp).say(BANK, 2);
+    story.delivered(&[(ANNA, 1)]).note(Fact::BackedUp).say(BANK, 2);
     let (id, words) = (id(2), Words(2));
     let lost = [Violation::NotSent { id, words }, Violation::NeverTold { id, words }];
     assert_eq!(check(story.clone().note(Fact::Healed)), lost);
@@ -77,7 +85,7 @@ fn what_the_business_was_told_after_the_copy_is_told_again() {
 #[test]
 fn what_was_sealed_for_the_lost_state_may_not_open() {
     let mut story = Story::of_anna();
-    story.note(Fact::BackedUp).anna_says(2);
+    story.delivered(&[(ANNA, 1)]).note(Fact::BackedUp).anna_says(2);
     let mut kept = story.clone();
     let unduly = Violation::UndulyUnreadable { id: id(2), words: Words(2) };
     assert_eq!(check(kept.acknowledge_unreadable(INBOX, 2).note(Fact::Healed)), [unduly]);

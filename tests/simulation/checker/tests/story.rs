@@ -172,6 +172,15 @@ impl Story {
         self.hand(end, News::Became { to, id: id(words), state })
     }
 
+    /// The day is over, and these messages were delivered.
+    pub(super) fn delivered(&mut self, said: &[(End, u8)]) -> &mut Self {
+        self.pass_hours(18);
+        for (end, words) in said {
+            self.tell(*end, *words, MessageState::Delivered);
+        }
+        self
+    }
+
     /// The next event; the application asks for another at once.
     pub(super) fn hand(&mut self, end: End, news: News) -> &mut Self {
         self.events += 1;
