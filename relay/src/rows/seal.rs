@@ -1,12 +1,18 @@
 //! Sealing values at rest.
+//!
+//! XChaCha20-Poly1305 is ChaCha20-Poly1305 (RFC 8439) under a key that HChaCha20 derives for each
+//! nonce (draft-irtf-cfrg-xchacha-03 §2.3). The cipher is that of the TLS provider: a row of some
+//! hundred bytes takes it a third of the instructions that portable code takes, and a message is
+//! three rows sealed and three opened. The provider wipes the derived key when it frees it.
 
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chacha20::{R20, hchacha};
 use getrandom::rand_core::CryptoRng;
-use plico_protocol::wire::{DecodeError, Wire};
+use plico_protocol::wire::{DecodeError, Wire, Writer};
 use zeroize::Zeroizing;
 
+use crate::keys::SealKey;
 use crate::rows::Rows;
 use crate::store::{Change, Table};
 
@@ -16,6 +22,13 @@ pub(crate) trait Sealed: Wire {
     const TABLE: Table;
     /// Bytes of its encoding.
     const BYTES: usize;
+
+    /// Its encoding, in one allocation.
+    fn encoded(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(Self::BYTES);
+        self.write(&mut out);
+        out.into_vec()
+    }
 }
 
 /// A stored value is not what was written.
@@ -46,7 +59,7 @@ impl Rows {
         fresh: &mut dyn CryptoRng,
     ) -> Change {
         let key = key.into();
-        let sealed = self.seal(R::TABLE, &key, &value.encode(), fresh);
+        let sealed = self.seal(R::TABLE, &key, &value.encoded(), fresh);
         Change::put(R::TABLE, key, sealed)
     }
 
@@ -57,7 +70,6 @@ impl Rows {
             return Err(BadRow::Seal { table });
         }
         let plain = self.open_bytes(R::TABLE, key, sealed).ok_or(BadRow::Seal { table })?;
-        let plain = Bytes::copy_from_slice(&plain);
         R::decode(plain).map_err(|error| BadRow::Form { table, error })
     }
 
@@ -71,29 +83,44 @@ impl Rows {
     ) -> Bytes {
         let mut nonce = [0; NONCE_BYTES];
         fresh.fill_bytes(&mut nonce);
-        let cipher = XChaCha20Poly1305::new(self.seal.expose_secret().into());
         let mut sealed = Vec::with_capacity(NONCE_BYTES + plain.len() + TAG_BYTES);
+        sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plain);
-        let done =
-            cipher.encrypt_in_place(&XNonce::from(nonce), &associated(table, key), &mut sealed);
-        // Fails for more than 256 GiB only. Nothing is then stored in clear: an empty value does
-        // not open.
-        if done.is_err() {
-            return Bytes::new();
-        }
-        sealed.splice(..0, nonce);
+        let associated = Aad::from(associated(table, key));
+        let tag = cipher(&self.seal, &nonce).zip(sealed.get_mut(NONCE_BYTES..)).and_then(
+            |((cipher, nonce), text)| {
+                cipher.seal_in_place_separate_tag(nonce, associated, text).ok()
+            },
+        );
+        // Fails for more than 256 GiB, or without memory for a key. Nothing is then stored in
+        // clear: an empty value does not open.
+        let Some(tag) = tag else { return Bytes::new() };
+        sealed.extend_from_slice(tag.as_ref());
         sealed.into()
     }
 
-    fn open_bytes(&self, table: Table, key: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let cipher = XChaCha20Poly1305::new(self.seal.expose_secret().into());
-        let mut plain = Zeroizing::new(sealed.to_vec());
-        cipher
-            .decrypt_in_place(&XNonce::from(*nonce), &associated(table, key), &mut *plain)
-            .ok()?;
-        Some(plain)
+    fn open_bytes(&self, table: Table, key: &[u8], sealed: &[u8]) -> Option<Bytes> {
+        let (nonce, sealed) = sealed.split_first_chunk()?;
+        let (cipher, nonce) = cipher(&self.seal, nonce)?;
+        let mut text = sealed.to_vec();
+        let associated = Aad::from(associated(table, key));
+        let bytes = cipher.open_in_place(nonce, associated, &mut text).ok()?.len();
+        text.truncate(bytes);
+        Some(text.into())
     }
+}
+
+/// The cipher of one nonce, and what is left of the nonce.
+fn cipher(key: &SealKey, nonce: &[u8; NONCE_BYTES]) -> Option<(LessSafeKey, Nonce)> {
+    let (derives, rest) = nonce.split_first_chunk::<16>()?;
+    let derived = hchacha::<R20>(key.expose_secret().into(), derives.into());
+    let derived = Zeroizing::new(<[u8; 32]>::from(derived));
+    let key = UnboundKey::new(&CHACHA20_POLY1305, &*derived).ok()?;
+    let mut nonce = [0; 12];
+    for (to, from) in nonce.iter_mut().skip(4).zip(rest) {
+        *to = *from;
+    }
+    Some((LessSafeKey::new(key), Nonce::assume_unique_for_key(nonce)))
 }
 
 fn associated(table: Table, key: &[u8]) -> Vec<u8> {

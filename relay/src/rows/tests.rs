@@ -88,6 +88,19 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_seal_is_xchacha20_poly1305_as_another_library_has_it() {
+    use chacha20poly1305::aead::{Aead, Payload};
+    use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+    let rows = rows();
+    let sealed = rows.put(*b"some row", &queue(), &mut Seeded(1)).value.unwrap();
+    let (nonce, text) = sealed.split_first_chunk::<24>().unwrap();
+    let aad = b"plico/1 value\0\x02some row";
+    let cipher = XChaCha20Poly1305::new(keys().ring().seal().expose_secret().into());
+    let opened = cipher.decrypt(&XNonce::from(*nonce), Payload { msg: text, aad });
+    assert_eq!(opened.unwrap(), queue().encoded());
+}
+
+#[test]
 fn a_value_sealed_for_one_table_does_not_open_in_another() {
     let rows = rows();
     let sealed = rows.put(*b"row", &queue(), &mut Seeded(1)).value.unwrap();
