@@ -5,22 +5,33 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// A 32-byte MAC key. Wiped on drop, never printed. Exactly 32 bytes, because HMAC pads shorter
 /// keys with zeros: `K` and `K || 00` would give the same MAC.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct MacKey([u8; 32]);
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct MacKey {
+    bytes: [u8; 32],
+    /// Has taken the key in, which is half the work of a short MAC. Its states wipe themselves
+    /// (`zeroize` of sha2).
+    #[zeroize(skip)]
+    keyed: Hmac<Sha256>,
+}
 
 impl MacKey {
     /// Takes 32 secret bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        // HMAC pads a key with zeros to the hash's block (RFC 2104 §2); done here, it cannot fail.
+        let mut block = Zeroizing::new([0; 64]);
+        for (to, from) in block.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        Self { bytes, keyed: Hmac::new((&*block).into()) }
     }
 
     /// The one door to the bytes, for key files.
     pub fn expose_secret(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// HMAC over the parts one after the other. The caller's layout must make the boundaries
@@ -36,12 +47,7 @@ impl MacKey {
     }
 
     fn start(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        // HMAC pads a key with zeros to the hash's block (RFC 2104 §2); done here, it cannot fail.
-        let mut block = Zeroizing::new([0; 64]);
-        for (to, from) in block.iter_mut().zip(self.0) {
-            *to = from;
-        }
-        let mut mac = Hmac::<Sha256>::new((&*block).into());
+        let mut mac = self.keyed.clone();
         for part in parts {
             mac.update(part);
         }
@@ -51,7 +57,7 @@ impl MacKey {
 
 impl core::fmt::Debug for MacKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self(_) = self;
+        let Self { bytes: _, keyed: _ } = self;
         f.write_str("MacKey(…)")
     }
 }

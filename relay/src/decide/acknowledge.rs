@@ -21,7 +21,7 @@ impl Draft<'_> {
         unreadable: &[Sequence],
     ) -> Result<(), Denied> {
         let name = self.facts.rows.queue(address);
-        let Some(mut queue) = self.facts.queue(address)? else {
+        let Some(mut queue) = self.facts.queue_named(&name)? else {
             return Err(Code::NoMailbox.into());
         };
         let beyond = unreadable.last().is_some_and(|last| up_to < *last);

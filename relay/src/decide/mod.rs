@@ -131,6 +131,7 @@ pub(crate) fn decide(
 
 impl Draft<'_> {
     fn request(&mut self, request: &Request) -> Result<RelayFrame, Denied> {
+        let rows = self.facts.rows;
         match request {
             Request::Open { address } => self.open(address),
             Request::Close { address } => self.close(address),
@@ -142,11 +143,13 @@ impl Draft<'_> {
                 self.change_terms(address, terms, *zone)
             }
             Request::SubmitToInbox { id, digest, inbox, account, envelope } => {
-                let submitted = Submitted { id, digest, to: inbox, account, envelope };
+                let (row, queue) = (rows.submission(id), rows.queue(inbox));
+                let submitted = Submitted { id, digest, to: inbox, account, envelope, row, queue };
                 self.submit_to_inbox(&submitted)
             }
             Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope } => {
-                let submitted = Submitted { id, digest, to, account, envelope };
+                let (row, queue) = (rows.submission(id), rows.queue(to));
+                let submitted = Submitted { id, digest, to, account, envelope, row, queue };
                 self.submit_to_mailbox(&submitted, ticket, *category)
             }
             Request::Acknowledge { address, channel, up_to, unreadable } => {
@@ -163,7 +166,7 @@ impl Draft<'_> {
     }
 
     fn put<R: Sealed>(&mut self, key: impl Into<Vec<u8>>, value: &R) {
-        self.change(R::TABLE, key, Some(Value::Open(value.encode().into())));
+        self.change(R::TABLE, key, Some(Value::Open(value.encoded().into())));
     }
 
     fn put_clear(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {

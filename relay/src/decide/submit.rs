@@ -13,7 +13,7 @@ use plico_protocol::time::Minute;
 
 use crate::decide::{Denied, Draft, busy};
 use crate::request::Digest;
-use crate::rows::{Fate, OriginRow, QueueKind, QueueRow, SubmissionRow};
+use crate::rows::{Fate, OriginRow, QueueKind, QueueRow, RowName, SubmissionRow};
 use crate::store::Table;
 use crate::writer::Event;
 
@@ -24,6 +24,10 @@ pub(super) struct Submitted<'a> {
     pub(super) to: &'a Address,
     pub(super) account: &'a AccountKey,
     pub(super) envelope: &'a Envelope,
+    /// Its row.
+    pub(super) row: RowName,
+    /// The recipient's.
+    pub(super) queue: RowName,
 }
 
 /// What is promised for an envelope once a queue has room for it.
@@ -48,7 +52,7 @@ impl Draft<'_> {
             return Err(Code::NotAnInbox.into());
         }
         certified.standing(self.now.hour()).map_err(Refusal::from)?;
-        let queue = self.facts.queue(submitted.to)?;
+        let queue = self.facts.queue_named(&submitted.queue)?;
         // An inbox exists by its certificate; its row begins with its first envelope.
         let mut queue = queue.unwrap_or_else(|| QueueRow::new(QueueKind::Inbox, Epoch(0)));
         let limits = self.facts.limits;
@@ -68,7 +72,7 @@ impl Draft<'_> {
         }
         self.check_hour(submitted.id)?;
         let fields = ticket.fields();
-        let queue = self.facts.queue(submitted.to)?;
+        let queue = self.facts.queue_named(&submitted.queue)?;
         // One answer for both: a business must not learn whether a mailbox was closed or its
         // ticket revoked.
         let mut queue = queue
@@ -99,8 +103,7 @@ impl Draft<'_> {
 
     /// The answer to a submission that was accepted before.
     fn remembered(&mut self, submitted: &Submitted<'_>) -> Result<Option<RelayFrame>, Denied> {
-        let name = self.facts.rows.submission(submitted.id);
-        let Some(row) = self.facts.submission(&name)? else { return Ok(None) };
+        let Some(row) = self.facts.submission(&submitted.row)? else { return Ok(None) };
         if row.digest != *submitted.digest {
             return Err(Code::SubmitIdReused.into());
         }
@@ -150,10 +153,9 @@ impl Draft<'_> {
         queue: &mut QueueRow,
         grant: Grant,
     ) -> RelayFrame {
-        let Submitted { id, digest, to, account: _, envelope } = *submitted;
+        let Submitted { id, digest, to, account: _, envelope, row: submission, queue: name } =
+            *submitted;
         let Grant { reason, free_until, origin } = grant;
-        let name = self.facts.rows.queue(to);
-        let submission = self.facts.rows.submission(id);
         let accepted = self.now.hour();
         let expires = accepted.plus(RETENTION_HOURS);
         queue.last = Sequence(queue.last.0.saturating_add(1));
