@@ -4,7 +4,7 @@
 //! their re-encoding agree. Every length is compared with its type's bound before anything is
 //! allocated or sliced. SPEC.md §4.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// What a peer's bytes did wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +128,18 @@ impl Writer {
         }
     }
 
+    /// Writes over bytes that were written before, at `at`. Nothing is done where there are none.
+    pub fn replace(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.0.get_mut(at..at.saturating_add(bytes.len())) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    /// Makes room for so many bytes more, so that writing them moves nothing.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.0.reserve(bytes);
+    }
+
     /// Bytes written so far.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -172,8 +184,9 @@ impl Reader {
     ///
     /// [`DecodeError::Truncated`].
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let mut array = [0; N];
-        array.copy_from_slice(&self.take(N)?);
+        let left = self.0.len();
+        let array = *self.0.first_chunk().ok_or(DecodeError::Truncated { needed: N, left })?;
+        self.0.advance(N);
         Ok(array)
     }
 

@@ -79,13 +79,13 @@ pub trait Frame: Sized {
 
     /// Appends header and body, so that several frames can share one write.
     fn append(&self, out: &mut Writer) {
-        let mut body = Writer::default();
-        self.write_body(&mut body);
-        let body = body.into_vec();
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let header = out.len();
+        out.bytes(&[0; FRAME_HEADER_BYTES]);
+        let body = out.len();
+        self.write_body(out);
+        let length = u32::try_from(out.len() - body).unwrap_or(u32::MAX);
         let [_, high, middle, low] = length.to_be_bytes();
-        out.bytes(&[self.kind(), high, middle, low]);
-        out.bytes(&body);
+        out.replace(header, &[self.kind(), high, middle, low]);
     }
 
     /// Decodes the body that followed `header`.

@@ -80,6 +80,11 @@ impl Outbox {
         Self { stream, waiting: Writer::default(), metrics }
     }
 
+    /// Makes room for frames of so many bytes.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.waiting.reserve(bytes);
+    }
+
     /// Puts a frame behind what waits already.
     pub(crate) fn push(&mut self, frame: &RelayFrame) {
         match frame {

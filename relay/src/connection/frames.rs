@@ -67,9 +67,11 @@ impl FrameReader {
         let _ = self.stream.stop(code);
     }
 
-    /// Reads until `needed` bytes are buffered. Memory grows with what was received, not with what
-    /// a header announced.
+    /// Reads until `needed` bytes are buffered. Past a few KiB memory grows with what was received,
+    /// not with what a header announced.
     async fn fill(&mut self, needed: usize) -> Filled {
+        let missing = needed.saturating_sub(self.buffered.len());
+        self.buffered.reserve(missing.min(EXPECTED_BYTES));
         while self.buffered.len() < needed {
             match self.stream.read_chunk(READ_BYTES_MAX, true).await {
                 Ok(Some(chunk)) => self.buffered.extend_from_slice(&chunk.bytes),
@@ -105,3 +107,6 @@ fn refusal(error: &FrameError) -> Refusal {
 
 /// Bytes taken from quinn at a time; it hands out what one packet brought.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that are made room for at once where a header announces them: the smallest envelope with
+/// everything beside it, so that the most frequent frame is put together in one place.
+const EXPECTED_BYTES: usize = 2_560;

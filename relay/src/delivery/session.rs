@@ -249,6 +249,7 @@ impl Session {
             envelopes.iter().map(|e| (e.sequence, e.envelope.bytes().len())).collect();
         let bytes: usize = sent.iter().map(|(_, bytes)| bytes).sum();
         let more = sent.len() == count_max || bytes_max < bytes + LARGEST;
+        self.outbox.reserve(bytes + sent.len() * BESIDE_ENVELOPE_BYTES);
         for stored in envelopes {
             let envelope = EnvelopeBytes(stored.envelope.bytes().clone());
             let (sequence, origin) = (stored.sequence, stored.origin);
@@ -282,6 +283,8 @@ async fn rested(until: Option<Instant>) {
 const CERTIFICATE_ENDS_HOURS: u32 = 14 * 24;
 /// After a failed read: while the store is opened again after a full disk.
 const READ_PAUSE: Duration = Duration::from_secs(1);
+/// What a delivery has beside its envelope: its header and fields, and a stamped origin.
+const BESIDE_ENVELOPE_BYTES: usize = 160;
 const LARGEST: usize = {
     let [.., largest] = SIZE_CLASSES;
     largest

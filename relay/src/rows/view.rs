@@ -119,6 +119,9 @@ impl View {
                 bytes_left = left;
                 found.push(stored(&*reader, &entry.key, row)?);
             }
+            if page.len() < limit {
+                break;
+            }
         }
         Ok(found)
     }

@@ -198,7 +198,7 @@ impl FjallReader {
 impl Reader for FjallReader {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
         let value = self.snapshot.get(self.keyspace(table)?, key).map_err(read_error)?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        Ok(value.map(Bytes::from_owner))
     }
 
     fn scan(
@@ -212,7 +212,7 @@ impl Reader for FjallReader {
         let mut entries = Vec::new();
         for row in self.snapshot.range(self.keyspace(table)?, range).take(limit) {
             let (key, value) = row.into_inner().map_err(read_error)?;
-            let (key, value) = (Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value));
+            let (key, value) = (Bytes::copy_from_slice(&key), Bytes::from_owner(value));
             entries.push(Entry { key, value });
         }
         Ok(entries)
