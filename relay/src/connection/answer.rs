@@ -11,11 +11,14 @@ use plico_protocol::wire::Writer;
 
 use crate::metrics::Metrics;
 use crate::request::Reply;
+use crate::writer::Pending;
 
 /// The answer to one request.
 pub(crate) enum Answer {
     /// Known already.
     Ready(RelayFrame),
+    /// Known once the writer has put it on disk.
+    Written(Pending),
     /// Known later. Not polled before every earlier answer of its stream is known, so that a read
     /// sees what was asked for before it on the same stream.
     Later(Pin<Box<dyn Future<Output = RelayFrame> + Send>>),
@@ -54,6 +57,7 @@ impl Answer {
         match self {
             // A placeholder is left behind: an answer is taken once.
             Self::Ready(frame) => core::mem::replace(frame, RelayFrame::Proved),
+            Self::Written(pending) => pending.await.unwrap_or_else(RelayFrame::Refused),
             Self::Later(work) => work.as_mut().await,
         }
     }

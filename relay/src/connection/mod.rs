@@ -24,7 +24,8 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::Zone;
 use tokio::sync::Notify;
 
-use crate::service::{Asker, Service};
+use crate::request::Request;
+use crate::service::{Asker, Checked, Service};
 use kind::Kind;
 
 /// One client's connection.
@@ -58,6 +59,14 @@ pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
     let kind = connection.kind().name();
     connection.service.metrics.ended(kind);
     tracing::debug!(identity = kind, "connection ended");
+}
+
+/// What a frame comes to.
+enum Asked {
+    /// Something for the half that answers.
+    Item(Item),
+    /// A change, to be handed to the writer.
+    Change(Request),
 }
 
 /// The right to be the connection's delivery stream, given back on drop.
@@ -100,23 +109,24 @@ impl Connection {
         }
     }
 
-    /// What to do about a frame: an answer, or work for the delivery stream. `claim` is this
-    /// stream's right to deliver; a first subscription takes it.
-    async fn dispatch(
+    /// What to do about a frame: an answer, work for the delivery stream, or a change that is the
+    /// caller's to hand over. `claim` is this stream's right to deliver; a first subscription takes
+    /// it. Waits for nothing, so that no stream has room for a request while it waits.
+    fn dispatch(
         self: &Arc<Self>,
         frame: ClientFrame,
         body: &Bytes,
         claim: &mut Option<Claim>,
-    ) -> Item {
+    ) -> Asked {
         tracing::trace!(kind = frame.kind(), bytes = body.len(), "asked");
         let (admitted, account) = {
             let mut kind = self.kind();
             (kind.admit(&frame), kind.account())
         };
         if let Err(code) = admitted {
-            return Item::refused(code);
+            return Asked::Item(Item::refused(code));
         }
-        match frame {
+        Asked::Item(match frame {
             ClientFrame::Subscribe { address } => {
                 if claim.is_none() {
                     *claim = self.claim();
@@ -134,9 +144,13 @@ impl Connection {
             ClientFrame::Prove(proof) => Item::Answer(self.prove(&proof)),
             request => {
                 let asker = Asker { account, zone: self.zone };
-                Item::Answer(self.service.answer(request, body, asker).await)
+                match self.service.check(request, body, asker) {
+                    Checked::Answer(answer) => Item::Answer(answer),
+                    Checked::Change(Ok(change)) => return Asked::Change(change),
+                    Checked::Change(Err(refusal)) => Item::Answer(Err(refusal).into()),
+                }
             }
-        }
+        })
     }
 
     fn prove(&self, proof: &Proof) -> Answer {

@@ -207,7 +207,7 @@ impl Session {
         match self.channels.check(channel, up_to) {
             Ok(address) => {
                 let request = Request::Acknowledge { address, channel, up_to, unreadable };
-                Answer::later(self.service.writer.enqueue(request).await)
+                Answer::Written(self.service.writer.enqueue(request).await)
             }
             Err(code) => Answer::refused(code),
         }

@@ -58,7 +58,7 @@ pub(crate) struct Asker {
 }
 
 /// What a request needs once it is checked.
-enum Checked {
+pub(crate) enum Checked {
     /// Nothing of the writer.
     Answer(Answer),
     /// A change for the writer, or why there is none.
@@ -66,22 +66,8 @@ enum Checked {
 }
 
 impl Service {
-    /// Begins a request and returns its answer, known or to come. Waits only while the writer's
-    /// queue is full.
-    pub(crate) async fn answer(
-        self: &Arc<Self>,
-        request: ClientFrame,
-        body: &Bytes,
-        asker: Asker,
-    ) -> Answer {
-        match self.check(request, body, asker) {
-            Checked::Answer(answer) => answer,
-            Checked::Change(Ok(request)) => Answer::later(self.writer.enqueue(request).await),
-            Checked::Change(Err(refusal)) => Err(refusal).into(),
-        }
-    }
-
-    fn check(
+    /// Begins a request: what it is answered, or the change that has the answer.
+    pub(crate) fn check(
         self: &Arc<Self>,
         request: ClientFrame,
         body: &Bytes,
