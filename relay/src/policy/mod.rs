@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod consent;
+pub mod limit;
 pub mod rate_card;
 pub mod reputation;
 pub mod zones;
