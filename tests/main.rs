@@ -15,6 +15,7 @@ mod consent;
 mod conversation;
 mod crash;
 mod leak;
+mod limits;
 mod operator;
 mod pricing;
 mod profile;

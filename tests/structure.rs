@@ -139,6 +139,18 @@ fn the_specification_states_every_refusal() {
 }
 
 #[test]
+fn the_specification_states_every_limit_of_a_relay() {
+    let spec = read("protocol/SPEC.md");
+    for rule in plico_relay::policy::throttle::Rule::ALL {
+        let row = format!("| `{}` | {} | {} |", rule.name(), rule.counts(), rule.default());
+        assert!(
+            spec.contains(&row),
+            "protocol/SPEC.md §12.1 lacks the row `{row}`. Remedy: add or correct it there."
+        );
+    }
+}
+
+#[test]
 fn the_operators_guide_states_every_metric() {
     let guide = read("docs/operate.md");
     for metric in plico_relay::metrics::ALL {

@@ -145,6 +145,14 @@ codes! {
     BadReport = 42, "bad_report", "the report proves nothing: no such message came to this mailbox in the last 62 days, or it said something else";
 }
 
+impl Code {
+    /// Whether the same request may be carried out later although nothing about it changes: then
+    /// waiting is all there is to do.
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Busy | Self::ShuttingDown | Self::StorageFull | Self::RateLimited)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use crate::policy::throttle::ThrottleLimits;
 use crate::writer::Limits;
 
 /// How much the relay says on its standard error.
@@ -152,6 +153,22 @@ settings! {
         "Connections open at one time; further ones are refused. One that listens for its mail costs about 50 KiB.";
     handshakes_per_minute_per_prefix: u32 = 600, "handshakes per minute" in 1..=6_000_000,
         "Handshakes that an IPv4 /24 or IPv6 /48 may begin before it must show, by one more round trip, that it receives at its addresses. Ten times as many are refused.";
+    connections_per_prefix_max: u32 = 10_000, "connections" in 1..=10_000_000,
+        "Connections that an IPv4 /24 or IPv6 /48 may have open at one time; further ones are refused.";
+    frames_per_minute_per_prefix: u32 = 60_000, "frames per minute" in 1..=60_000_000,
+        "Requests of an IPv4 /24 or IPv6 /48, but acknowledgements and what businesses submit. Of each limit on a minute or a day, as many may come at once.";
+    mailboxes_opened_per_minute_per_prefix: u32 = 600, "mailboxes per minute" in 1..=60_000_000,
+        "Mailboxes that the people of an IPv4 /24 or IPv6 /48 may open.";
+    bundles_per_minute_per_prefix: u32 = 600, "bundles per minute" in 1..=60_000_000,
+        "Prekey bundles that an IPv4 /24 or IPv6 /48 may fetch; further ones lack a one-time prekey.";
+    submissions_per_minute_per_prefix: u32 = 6_000, "messages per minute" in 1..=60_000_000,
+        "Messages of the people of an IPv4 /24 or IPv6 /48 to businesses.";
+    inbox_share_percent_per_prefix: u32 = 10, "percent" in 1..=100,
+        "How much of what the rate card lets an inbox take in a day may come from one IPv4 /24 or IPv6 /48.";
+    submissions_per_minute_per_account: u32 = 30_000, "messages per minute" in 1..=60_000_000,
+        "Messages that one business may submit.";
+    messages_per_minute_per_mailbox: u32 = 10, "messages per minute" in 1..=60_000_000,
+        "Messages that one person's mailbox takes; 45 may come at once.";
     mailbox_envelopes_max: u32 = 1_000, "envelopes" in 1..=100_000,
         "Envelopes that may wait in one person's mailbox; further ones are refused.";
     mailbox_bytes_max: u64 = 16 * MIB, "bytes" in 64 * KIB..=64 * GIB,
@@ -292,6 +309,22 @@ impl Config {
             mailbox_bytes_max: self.mailbox_bytes_max,
             inbox_envelopes_max: self.inbox_envelopes_max,
             inbox_bytes_max: self.inbox_bytes_max,
+        }
+    }
+}
+
+impl Config {
+    /// The bounds of what accounts, mailboxes and networks may do.
+    pub(crate) fn throttle(&self) -> ThrottleLimits {
+        ThrottleLimits {
+            connections_per_prefix_max: self.connections_per_prefix_max,
+            frames_per_minute_per_prefix: self.frames_per_minute_per_prefix,
+            mailboxes_opened_per_minute_per_prefix: self.mailboxes_opened_per_minute_per_prefix,
+            bundles_per_minute_per_prefix: self.bundles_per_minute_per_prefix,
+            submissions_per_minute_per_prefix: self.submissions_per_minute_per_prefix,
+            inbox_share_percent_per_prefix: self.inbox_share_percent_per_prefix,
+            submissions_per_minute_per_account: self.submissions_per_minute_per_account,
+            messages_per_minute_per_mailbox: self.messages_per_minute_per_mailbox,
         }
     }
 }

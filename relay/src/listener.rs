@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::connection;
 use crate::policy::admission::{Admission, AdmissionLimits, Arrival, Decision};
+use crate::policy::throttle::Present;
 use crate::reset;
 use crate::service::Service;
 use crate::simulation::Simulation;
@@ -182,31 +183,43 @@ pub(crate) async fn accept(endpoint: Endpoint, config: Config, service: Arc<Serv
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match admission.decide(&arrival, Timestamp(elapsed_ms)) {
             Decision::Accept => {
+                let prefix = service.throttle.prefix(arrival.from);
+                let Some(present) = service.throttle.enter(prefix) else {
+                    refuse(incoming, &arrival, &service);
+                    continue;
+                };
                 let place = Handshaking::begin(&handshaking);
-                tokio::spawn(Box::pin(handshake(incoming, place, service.clone())));
+                tokio::spawn(Box::pin(handshake(incoming, place, present, service.clone())));
             }
             Decision::Retry => {
                 service.metrics.retried.increment(1);
                 // Fails only for validated arrivals, which are never asked.
                 let _ = incoming.retry();
             }
-            Decision::Refuse => {
-                service.metrics.turned_away.increment(1);
-                tracing::debug!(connections = arrival.open, "connection refused");
-                incoming.refuse();
-            }
+            Decision::Refuse => refuse(incoming, &arrival, &service),
         }
     }
 }
 
-async fn handshake(incoming: Incoming, place: Handshaking, service: Arc<Service>) {
+fn refuse(incoming: Incoming, arrival: &Arrival, service: &Service) {
+    service.metrics.turned_away.increment(1);
+    tracing::debug!(connections = arrival.open, "connection refused");
+    incoming.refuse();
+}
+
+async fn handshake(
+    incoming: Incoming,
+    place: Handshaking,
+    present: Present,
+    service: Arc<Service>,
+) {
     let Ok(connecting) = incoming.accept() else { return };
     let connected = tokio::time::timeout(HANDSHAKE_MAX, connecting).await;
     drop(place);
     match connected {
         Ok(Ok(connection)) => {
             service.metrics.completed.increment(1);
-            connection::serve(connection, service).await;
+            connection::serve(connection, service, present).await;
         }
         // Why is between the client and its network; the reason could name either.
         Ok(Err(_)) | Err(_) => {

@@ -22,7 +22,7 @@ use crate::keys::Keys;
 use crate::listener::{self, Bound, ListenError, SocketWatch};
 use crate::metrics::{Metrics, MetricsError, Sampler};
 use crate::opening::{self, Opened, OpeningError, Options};
-use crate::policy::rate_card::RateCards;
+use crate::policy::throttle::Throttle;
 use crate::rules::{Rules, RulesError};
 use crate::service::Service;
 use crate::space::{FileSystemSpace, SpaceProbe, Watermark};
@@ -35,7 +35,6 @@ pub struct Relay {
     address: SocketAddr,
     link: RelayLink,
     desk: Desk,
-    rules: Arc<Rules>,
     watermark: Watermark,
     writer: Writer,
     running: Running,
@@ -91,7 +90,7 @@ impl Relay {
     /// [`StartError`].
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         config.check()?;
-        let rules = Arc::new(Rules::open(&config, options.clock.now().minute())?);
+        let rules = Rules::open(&config, options.clock.now().minute())?;
         let hub = Arc::new(Hub::default());
         let (metrics, exporter) = Metrics::new(config.metrics_listen)?;
         let opened = opening::open(&config, &options, hub.clone(), metrics.clone())?;
@@ -136,12 +135,13 @@ impl Relay {
             watermark: watermark.clone(),
             hub,
             metrics,
-            rules: rules.clone(),
+            rules,
+            throttle: Throttle::new(config.throttle()),
+            started: Instant::now(),
             _user: users,
         });
-        let shutdown_max = Duration::from_millis(u64::from(config.shutdown_ms_max));
         let mut tasks = Tasks::new(&config, endpoint.clone());
-        tasks.spawn(listener::accept(endpoint, config, service));
+        tasks.spawn(listener::accept(endpoint, config.clone(), service));
         tasks.spawn(housekeeping::keep(writer.clone(), watermark.clone(), sampler));
         tasks.spawn(hear_commands(commands, desk.clone()));
         tasks.spawn(serve_metrics(exporter));
@@ -150,14 +150,13 @@ impl Relay {
             address,
             link,
             desk,
-            rules,
             watermark,
             writer,
             running,
             in_use,
             tasks,
             socket,
-            shutdown_max,
+            shutdown_max: Duration::from_millis(u64::from(config.shutdown_ms_max)),
         })
     }
 
@@ -169,11 +168,6 @@ impl Relay {
     /// What a client needs to reach it.
     pub fn link(&self) -> &RelayLink {
         &self.link
-    }
-
-    /// What it charges, now and as far ahead as its file says.
-    pub fn rate_cards(&self) -> &RateCards {
-        &self.rules.rate_cards
     }
 
     /// Carries an operator's commands out.

@@ -112,6 +112,8 @@ pub enum Request {
     TakeBundle {
         /// Whose.
         account: AccountKey,
+        /// Whether a one-time prekey is to be in it, if there are any.
+        one_time: bool,
     },
     /// Replaces what a business says of itself. Answered `ProfilePublished`.
     PublishProfile {

@@ -30,6 +30,11 @@ async fn an_envelope_of_another_size_is_refused() {
         let frame = submission(inbox, submit_id(1), None, bytes);
         assert_eq!(raw.refused(&frame).await, Code::WrongSize, "{bytes}");
     }
+    // A large one needs somebody who listens.
+    let business = Raw::business(relay.address(), &bank.account, &bank.inbox).await;
+    let mut stream = business.stream().await;
+    let subscribed = stream.ask(&ClientFrame::Subscribe { address: inbox }).await;
+    assert!(matches!(subscribed, RelayFrame::Subscribed { .. }));
     for (n, class) in (1..).zip(SizeClass::ALL) {
         assert!(accepted(&raw.ask(&submission_to(&inbox, n, *class)).await), "{class:?}");
     }

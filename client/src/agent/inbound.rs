@@ -11,7 +11,7 @@ use plico_endpoint::id::ContentId;
 use plico_protocol::frame::{Channel, Sequence};
 use plico_protocol::id::Commitment;
 use plico_protocol::limits::RETENTION_HOURS;
-use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::refusal::Refusal;
 use plico_protocol::time::{Hour, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
@@ -133,7 +133,7 @@ impl Inbound {
     pub(crate) fn refused(&mut self, at: (LineId, Channel), refusal: &Refusal, now: Timestamp) {
         let Some(channel) = self.channels.get_mut(&at) else { return };
         let Some(sent) = channel.sent.take() else { return };
-        if !matches!(refusal.code, Code::Busy | Code::StorageFull | Code::ShuttingDown) {
+        if !refusal.code.passes() {
             tracing::debug!(code = refusal.code.name(), "an acknowledgement was refused");
             return;
         }
@@ -199,6 +199,8 @@ impl Wire for Handled {
 
 #[cfg(test)]
 mod tests {
+    use plico_protocol::refusal::Code;
+
     use super::*;
 
     const AT: (LineId, Channel) = (LineId(1), Channel(2));

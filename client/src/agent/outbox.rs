@@ -341,7 +341,7 @@ impl Outbox {
         let Some(Entry { attempts, .. }) = self.entries.get_mut(&number) else { return false };
         attempts.asked = false;
         let last = matches!(verdict, Verdict::Final(_) | Verdict::OtherTicket);
-        let checked_first = last || code == Code::StorageFull;
+        let checked_first = last || matches!(code, Code::StorageFull | Code::RateLimited);
         attempts.unanswered && checked_first
     }
 

@@ -130,6 +130,8 @@ pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
     match refusal.code {
         Code::Stale | Code::SubmitIdReused => Verdict::NewId,
         Code::Busy | Code::ShuttingDown => again(1_000),
+        // Where no time is given, waiting does not help.
+        Code::RateLimited if refusal.retry_after_ms != 0 => again(1),
         Code::StorageFull | Code::MailboxFull => again(30_000),
         // The connection, the clock or the certificate may be put right meanwhile.
         Code::NotProven | Code::WrongConnection | Code::TooMany | Code::Early => again(60_000),

@@ -180,7 +180,7 @@ impl BusinessCore {
             }
             _ => self.profile.due = Some(Timestamp(self.now().0.saturating_add(RETRY_MS))),
         }
-        if matches!(refusal.code, Code::Busy | Code::StorageFull | Code::ShuttingDown) {
+        if refusal.code.passes() {
             return Ok(());
         }
         self.trouble(Trouble::Refused(refusal.code))?;

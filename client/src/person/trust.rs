@@ -6,7 +6,7 @@ use plico_protocol::id::AuthorityKey;
 use plico_protocol::limits::CERTIFICATE_RECHECK_HOURS;
 use plico_protocol::link::Pin;
 use plico_protocol::profile::{SignedProfile, VerifiedProfile};
-use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::refusal::Refusal;
 use plico_protocol::time::{Hour, Timestamp};
 use tokio::sync::oneshot;
 
@@ -202,8 +202,7 @@ impl PersonCore {
     /// A request this conversation needs was refused: later again, and the application hears of it
     /// unless waiting is all there is to do.
     pub(super) fn refused(&mut self, peer: u64, refusal: &Refusal) -> Result<(), StateError> {
-        let passes = matches!(refusal.code, Code::Busy | Code::ShuttingDown | Code::StorageFull);
-        if passes {
+        if refusal.code.passes() {
             self.hold(peer, u64::from(refusal.retry_after_ms).max(1_000));
             return Ok(());
         }

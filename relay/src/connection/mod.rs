@@ -24,6 +24,7 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::Zone;
 use tokio::sync::Notify;
 
+use crate::policy::throttle::{Prefix, Present};
 use crate::request::Request;
 use crate::service::{Asker, Checked, Service};
 use kind::Kind;
@@ -34,6 +35,7 @@ pub(crate) struct Connection {
     exporter: ExporterValue,
     /// Where the client was when it connected. Its address is not kept.
     zone: Zone,
+    prefix: Prefix,
     kind: Mutex<Kind>,
     /// Whether one of its streams is the delivery stream.
     delivering: AtomicBool,
@@ -43,13 +45,14 @@ pub(crate) struct Connection {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>) {
+pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>, present: Present) {
     let mut exporter = [0; 32];
     if quic.export_keying_material(&mut exporter, EXPORTER_LABEL, b"").is_err() {
         return quic.close(code::NO_EXPORTER, b"no TLS exporter");
     }
-    let zone = service.rules.zones.of(quic.remote_address().ip());
-    let connection = Arc::new(Connection::new(service, ExporterValue(exporter), zone));
+    let from = quic.remote_address().ip();
+    let (zone, prefix) = (service.rules.zones.of(from), present.prefix());
+    let connection = Arc::new(Connection::new(service, ExporterValue(exporter), zone, prefix));
     let streams = connection.clone().accept_streams(quic.clone());
     tokio::select! {
         biased;
@@ -73,11 +76,12 @@ enum Asked {
 pub(crate) struct Claim(Arc<Connection>);
 
 impl Connection {
-    fn new(service: Arc<Service>, exporter: ExporterValue, zone: Zone) -> Self {
+    fn new(service: Arc<Service>, exporter: ExporterValue, zone: Zone, prefix: Prefix) -> Self {
         Self {
             service,
             exporter,
             zone,
+            prefix,
             kind: Mutex::default(),
             delivering: AtomicBool::new(false),
             spoke: AtomicBool::new(false),
@@ -126,6 +130,10 @@ impl Connection {
         if let Err(code) = admitted {
             return Asked::Item(Item::refused(code));
         }
+        let asker = Asker { account, zone: self.zone, prefix: self.prefix };
+        if let Err(refusal) = self.service.admit(&frame, asker) {
+            return Asked::Item(Item::Answer(Err(refusal).into()));
+        }
         Asked::Item(match frame {
             ClientFrame::Subscribe { address } => {
                 if claim.is_none() {
@@ -142,14 +150,11 @@ impl Connection {
             ClientFrame::Acknowledge { .. } => Item::refused(Code::WrongStream),
             _ if claim.is_some() => Item::refused(Code::WrongStream),
             ClientFrame::Prove(proof) => Item::Answer(self.prove(&proof)),
-            request => {
-                let asker = Asker { account, zone: self.zone };
-                match self.service.check(request, body, asker) {
-                    Checked::Answer(answer) => Item::Answer(answer),
-                    Checked::Change(Ok(change)) => return Asked::Change(change),
-                    Checked::Change(Err(refusal)) => Item::Answer(Err(refusal).into()),
-                }
-            }
+            request => match self.service.check(request, body, asker) {
+                Checked::Answer(answer) => Item::Answer(answer),
+                Checked::Change(Ok(change)) => return Asked::Change(change),
+                Checked::Change(Err(refusal)) => Item::Answer(Err(refusal).into()),
+            },
         })
     }
 

@@ -157,7 +157,7 @@ impl Draft<'_> {
                 Ok(RelayFrame::Acknowledged { channel: *channel, up_to: *up_to })
             }
             Request::PublishPrekeys { account, publication } => self.publish(account, publication),
-            Request::TakeBundle { account } => self.take_bundle(account),
+            Request::TakeBundle { account, one_time } => self.take_bundle(account, *one_time),
             Request::PublishProfile { account, profile } => self.publish_profile(account, profile),
             Request::Report { report } => self.report(report),
             Request::Certify { certificate } => self.certify(certificate),

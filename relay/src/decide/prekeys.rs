@@ -79,7 +79,11 @@ impl Draft<'_> {
 
     /// The oldest one-time prekey goes with the bundle and is gone from the store before anyone
     /// sees it.
-    pub(super) fn take_bundle(&mut self, account: &AccountKey) -> Result<RelayFrame, Denied> {
+    pub(super) fn take_bundle(
+        &mut self,
+        account: &AccountKey,
+        one_time: bool,
+    ) -> Result<RelayFrame, Denied> {
         let name = self.facts.rows.prekeys(account);
         let mut row = self.facts.prekeys(&name)?.ok_or(Code::NoPrekeys)?;
         let now = self.now.hour();
@@ -87,7 +91,10 @@ impl Draft<'_> {
             return Err(Code::NoPrekeys.into());
         }
         let stored = row.one_time;
-        let one_time = self.take_one_time(&name, &mut row)?;
+        let one_time = match one_time {
+            true => self.take_one_time(&name, &mut row)?,
+            false => None,
+        };
         // Also where the last ones had expired, and none was left to take.
         if row.one_time != stored && row.one_time <= LOW {
             self.wake(Event::PrekeysLow { account: *account, one_time: row.one_time });

@@ -93,6 +93,11 @@ impl Hub {
         }
     }
 
+    /// Whether somebody listens to a mailbox.
+    pub(crate) fn is_subscribed(&self, address: &Address) -> bool {
+        self.lock().subscribers.contains_key(address)
+    }
+
     fn ended(&self, address: &Address, reason: EndReason) {
         if let Some(Subscriber { port, channel, .. }) = self.lock().remove(address) {
             port.tell(|news| news.ended.push((channel, reason)));

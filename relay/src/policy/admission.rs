@@ -92,7 +92,7 @@ impl Admission {
     }
 
     fn slot(&self, from: IpAddr) -> usize {
-        let hash = self.key.hash_one(prefix(from));
+        let hash = self.key.hash_one(network(from));
         usize::try_from(hash % SLOTS_U64).unwrap_or_default()
     }
 }
@@ -112,7 +112,7 @@ fn take(table: &mut [Allowance], slot: usize, per_minute: u32, now: Timestamp) -
 
 /// The /24 of an IPv4 address or the /48 of an IPv6 address: what one customer of a network can
 /// usually choose addresses from.
-fn prefix(address: IpAddr) -> [u8; 7] {
+pub(super) fn network(address: IpAddr) -> [u8; 7] {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();

@@ -6,4 +6,5 @@ pub mod consent;
 pub mod limit;
 pub mod rate_card;
 pub mod reputation;
+pub mod throttle;
 pub mod zones;

@@ -19,6 +19,7 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::report::Report;
 use plico_protocol::ticket::{Terms, Zone};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::connection::Answer;
@@ -27,6 +28,7 @@ use crate::directory::{Certified, Directory};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::policy::consent::WindowRules;
+use crate::policy::throttle::{Prefix, Throttle};
 use crate::request::{Reply, Request};
 use crate::rows::View;
 use crate::rules::Rules;
@@ -43,7 +45,10 @@ pub(crate) struct Service {
     pub(crate) watermark: Watermark,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) rules: Rules,
+    pub(crate) throttle: Throttle,
+    /// Allowances run on elapsed time: a clock that is set must neither open nor close the door.
+    pub(crate) started: Instant,
     /// Dropped last: whoever waits for its other end knows that the store is free.
     pub(crate) _user: mpsc::Sender<()>,
 }
@@ -55,6 +60,8 @@ pub(crate) struct Asker {
     pub(crate) account: Option<AccountKey>,
     /// Where it comes from, as far as the operator's table knows.
     pub(crate) zone: Zone,
+    /// Its network, for as long as this relay runs.
+    pub(crate) prefix: Prefix,
 }
 
 /// What a request needs once it is checked.
@@ -71,12 +78,16 @@ impl Service {
         self: &Arc<Self>,
         request: ClientFrame,
         body: &Bytes,
-        Asker { account, zone }: Asker,
+        asker: Asker,
     ) -> Checked {
+        let Asker { account, zone, prefix } = asker;
         Checked::Change(match request {
-            ClientFrame::FetchBundle { account } => self.fetch_bundle(account),
-            ClientFrame::Submit(submission) => self.check_submission(*submission, body, account),
-            ClientFrame::Open { address } => Ok(Request::Open { address }),
+            ClientFrame::FetchBundle { account } => self.fetch_bundle(account, prefix),
+            ClientFrame::Submit(submission) => self.check_submission(*submission, body, asker),
+            ClientFrame::Open { address } => {
+                let allowed = self.throttle.open(prefix, self.elapsed_us());
+                allowed.map(|()| Request::Open { address }).map_err(Refusal::from)
+            }
             ClientFrame::Close { address } => Ok(Request::Close { address }),
             ClientFrame::Mint { address, terms, window } => {
                 let window = window.then(|| self.window_rules());
@@ -101,6 +112,19 @@ impl Service {
         })
     }
 
+    /// Whether a network may send one more frame of those that no other rule counts.
+    pub(crate) fn admit(&self, frame: &ClientFrame, asker: Asker) -> Result<(), Refusal> {
+        match frame {
+            ClientFrame::Acknowledge { .. } => Ok(()),
+            ClientFrame::Submit(_) if asker.account.is_some() => Ok(()),
+            _ => Ok(self.throttle.frame(asker.prefix, self.elapsed_us())?),
+        }
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// The certificate of a business, if it may be relied on now.
     pub(crate) fn standing(&self, account: &AccountKey) -> Result<Certified, Refusal> {
         let certified = self.directory.by_account(account);
@@ -122,8 +146,10 @@ impl Service {
         })
     }
 
-    fn fetch_bundle(&self, account: AccountKey) -> Result<Request, Refusal> {
-        self.standing(&account).map(|_| Request::TakeBundle { account })
+    fn fetch_bundle(&self, account: AccountKey, prefix: Prefix) -> Result<Request, Refusal> {
+        self.standing(&account)?;
+        let one_time = self.throttle.one_time_prekey(prefix, self.elapsed_us());
+        Ok(Request::TakeBundle { account, one_time })
     }
 
     fn status(self: &Arc<Self>, id: SubmitId) -> Answer {

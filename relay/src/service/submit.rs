@@ -1,15 +1,17 @@
 //! What a submission must pass before the writer sees it, in this order: space, size, then for a
-//! message to an inbox the directory, and for a message to a person certificate, ticket and
-//! category. None of it looks a mailbox up.
+//! message to an inbox the directory and the limits of network and inbox, and for a message to a
+//! person the account's limit, certificate, ticket, category and the mailbox's limit. None of it
+//! looks a mailbox up.
 
 use bytes::Bytes;
-use plico_protocol::envelope::Envelope;
+use plico_protocol::envelope::{Envelope, SizeClass};
 use plico_protocol::frame::{Consent, Submission};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{BadTicket, CheckedTicket, TicketUse};
 
-use super::Service;
+use super::{Asker, Service};
+use crate::policy::throttle::{Limited, Prefix};
 use crate::request::{Digest, Request};
 
 impl Service {
@@ -18,7 +20,7 @@ impl Service {
         &self,
         submission: Submission,
         body: &Bytes,
-        account: Option<AccountKey>,
+        Asker { account, prefix, .. }: Asker,
     ) -> Result<Request, Refusal> {
         if self.watermark.is_low() {
             return Err(Refusal::new(Code::StorageFull).retry_after(SPACE_RETRY_MS));
@@ -28,10 +30,13 @@ impl Service {
             Envelope::new(envelope.0).map_err(|error| Refusal::because(Code::WrongSize, error))?;
         let digest = Digest::of(body);
         match consent {
-            None => self.to_inbox(id, digest, to, envelope),
+            None => self.to_inbox(id, digest, to, envelope, prefix),
             Some(consent) => {
                 let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+                let now_us = self.elapsed_us();
+                self.throttle.account(&account, now_us)?;
                 let ticket = self.check_consent(&to, &account, &consent)?;
+                self.throttle.mailbox(&to, now_us)?;
                 let category = consent.category;
                 Ok(Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope })
             }
@@ -44,10 +49,18 @@ impl Service {
         digest: Digest,
         inbox: Address,
         envelope: Envelope,
+        prefix: Prefix,
     ) -> Result<Request, Refusal> {
         let certified = self.directory.inbox(&inbox);
         let certified = certified.ok_or_else(|| Refusal::new(Code::NotAnInbox))?;
         certified.standing(self.clock.now().hour())?;
+        if SizeClass::Medium < envelope.class() && !self.hub.is_subscribed(&inbox) {
+            return Err(Limited::large_while_offline().into());
+        }
+        // Without a card that holds a business cannot send, but people can.
+        let card = self.rules.rate_cards.at(self.clock.now().minute());
+        let quota = card.map_or(u32::MAX, |card| card.fields().inbox_free_per_day);
+        self.throttle.to_inbox(prefix, &inbox, quota, self.elapsed_us())?;
         let account = certified.certificate.body().keys.account;
         Ok(Request::SubmitToInbox { id, digest, inbox, account, envelope })
     }

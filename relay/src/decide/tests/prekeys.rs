@@ -35,7 +35,7 @@ fn publish(desk: &mut Desk<'_>, publication: Box<Publication>) -> (u32, u32) {
 }
 
 fn taken(desk: &mut Desk<'_>) -> Option<u32> {
-    match desk.call(Request::TakeBundle { account: bank().account }) {
+    match desk.call(Request::TakeBundle { account: bank().account, one_time: true }) {
         Ok(RelayFrame::Prekeys(bundle)) => bundle.one_time.map(|prekey| prekey.id.0),
         other => panic!("no bundle: {other:?}"),
     }
@@ -44,7 +44,7 @@ fn taken(desk: &mut Desk<'_>) -> Option<u32> {
 #[test]
 fn a_one_time_prekey_is_handed_out_once_oldest_first_and_never_comes_back() {
     scenario(|desk| {
-        let take = Request::TakeBundle { account: bank().account };
+        let take = Request::TakeBundle { account: bank().account, one_time: true };
         assert_eq!(code(desk.call(take.clone())), Code::NoPrekeys);
         let end = desk.now.hour().plus(48);
         assert_eq!(publish(desk, publication([3, 5, 9], 7, end)), (7, 3));

@@ -1,0 +1,445 @@
+//! Which requests are too many: the published limits on accounts, mailboxes and networks.
+//!
+//! What is checked here costs a hash and a look into a table, before anything that costs more.
+//! All of it is in memory and begins anew with the relay. Every limit fails open: where more keys
+//! are short of their allowance than its table holds, some are whole again too early, because a
+//! table that refused strangers would let whoever fills it silence everybody.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use plico_protocol::id::{AccountKey, Address};
+use plico_protocol::refusal::{Code, Refusal};
+
+use super::admission::network;
+use super::limit::{Allowances, Rate, Wait};
+use crate::config::Config;
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $counts:literal;)+) => {
+        /// A limit whose refusal names it. SPEC.md §12.1 is this table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Rule {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Rule {
+            /// Every rule, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its name in refusals.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it counts.
+            pub const fn counts(self) -> &'static str {
+                match self { $(Self::$variant => $counts,)+ }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Frames of a network.
+    Frames = "frames", "frames of an address prefix, but acknowledgements and what a business submits";
+    /// Mailboxes that a network opens.
+    MailboxesOpened = "mailboxes_opened", "`Open` of an address prefix";
+    /// Bundles that a network fetches.
+    Bundles = "bundles", "`FetchBundle` of an address prefix; above it bundles come without a one-time prekey, and nothing is refused";
+    /// What a network submits to inboxes.
+    Submissions = "submissions", "submissions of an address prefix to inboxes";
+    /// What a network submits to one inbox.
+    InboxShare = "inbox_share", "submissions of an address prefix to one inbox";
+    /// What one inbox takes.
+    InboxQuota = "inbox_quota", "submissions to an inbox";
+    /// Large envelopes for nobody.
+    LargeWhileOffline = "large_while_offline", "submissions over 8 KiB to an inbox that nobody is subscribed to";
+    /// What an account submits.
+    AccountSubmissions = "account_submissions", "submissions of an account";
+    /// What a mailbox gets.
+    MailboxMessages = "mailbox_messages", "messages to a mailbox";
+}
+
+impl Rule {
+    /// How many there may be where the operator says nothing else, in words.
+    pub fn default(self) -> String {
+        let limits = Config::default().throttle();
+        let minutely = |count: u32| match (count / 1_000, count % 1_000) {
+            (0, count) => format!("{count} a minute"),
+            (thousands, rest) => format!("{thousands},{rest:03} a minute"),
+        };
+        match self {
+            Self::Frames => minutely(limits.frames_per_minute_per_prefix),
+            Self::MailboxesOpened => minutely(limits.mailboxes_opened_per_minute_per_prefix),
+            Self::Bundles => minutely(limits.bundles_per_minute_per_prefix),
+            Self::Submissions => minutely(limits.submissions_per_minute_per_prefix),
+            Self::InboxShare => format!("{} % of the quota", limits.inbox_share_percent_per_prefix),
+            Self::InboxQuota => "the rate card's `inbox_free_per_day`".to_owned(),
+            Self::LargeWhileOffline => "none".to_owned(),
+            Self::AccountSubmissions => minutely(limits.submissions_per_minute_per_account),
+            Self::MailboxMessages => {
+                let count = minutely(limits.messages_per_minute_per_mailbox);
+                format!("{count}, {MAILBOX_BURST} at once")
+            }
+        }
+    }
+}
+
+/// How many of what; each at once, and then evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrottleLimits {
+    /// Connections that an address prefix may have open.
+    pub connections_per_prefix_max: u32,
+    /// [`Rule::Frames`] in a minute.
+    pub frames_per_minute_per_prefix: u32,
+    /// [`Rule::MailboxesOpened`] in a minute.
+    pub mailboxes_opened_per_minute_per_prefix: u32,
+    /// [`Rule::Bundles`] in a minute.
+    pub bundles_per_minute_per_prefix: u32,
+    /// [`Rule::Submissions`] in a minute.
+    pub submissions_per_minute_per_prefix: u32,
+    /// [`Rule::InboxShare`], of what the rate card lets an inbox take in a day.
+    pub inbox_share_percent_per_prefix: u32,
+    /// [`Rule::AccountSubmissions`] in a minute.
+    pub submissions_per_minute_per_account: u32,
+    /// [`Rule::MailboxMessages`] in a minute, and [`MAILBOX_BURST`] at once.
+    pub messages_per_minute_per_mailbox: u32,
+}
+
+/// A network, as long as this relay runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Prefix(u64);
+
+/// Too many of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Of what.
+    pub rule: Rule,
+    /// How many there may be, in words.
+    pub limit: String,
+    /// When to try again, in milliseconds; 0 where waiting does not help.
+    pub retry_after_ms: u32,
+}
+
+/// Every allowance of this relay.
+#[derive(Debug)]
+pub struct Throttle {
+    limits: ThrottleLimits,
+    key: RandomState,
+    tables: Vec<Mutex<Allowances>>,
+    present: Arc<Mutex<HashMap<Prefix, u32>>>,
+}
+
+/// A connection that counts for its network until it is dropped.
+#[derive(Debug)]
+pub struct Present {
+    prefix: Prefix,
+    present: Arc<Mutex<HashMap<Prefix, u32>>>,
+}
+
+/// Messages a mailbox takes at once.
+pub const MAILBOX_BURST: u32 = 45;
+
+impl Throttle {
+    /// With every allowance whole.
+    pub fn new(limits: ThrottleLimits) -> Self {
+        let table = |rule: &Rule| Mutex::new(Allowances::new(keys(*rule)));
+        let tables = Rule::ALL.iter().map(table).collect();
+        Self { limits, key: RandomState::new(), tables, present: Arc::default() }
+    }
+
+    /// The network of an address: its /24 or /48.
+    pub fn prefix(&self, address: IpAddr) -> Prefix {
+        Prefix(self.key.hash_one(network(address)))
+    }
+
+    /// Lets one more connection of a network in. Bounded by the connections there may be at all.
+    pub fn enter(&self, prefix: Prefix) -> Option<Present> {
+        let mut present = lock(&self.present);
+        let count = present.get(&prefix).copied().unwrap_or_default();
+        if self.limits.connections_per_prefix_max <= count {
+            return None;
+        }
+        present.insert(prefix, count.saturating_add(1));
+        Some(Present { prefix, present: self.present.clone() })
+    }
+
+    /// One more frame of a network.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`], as of every function here.
+    pub fn frame(&self, prefix: Prefix, now_us: u64) -> Result<(), Limited> {
+        self.minutely(Rule::Frames, prefix, self.limits.frames_per_minute_per_prefix, now_us)
+    }
+
+    /// One more mailbox that a network opens.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`].
+    pub fn open(&self, prefix: Prefix, now_us: u64) -> Result<(), Limited> {
+        let limit = self.limits.mailboxes_opened_per_minute_per_prefix;
+        self.minutely(Rule::MailboxesOpened, prefix, limit, now_us)
+    }
+
+    /// Whether one more bundle for a network comes with a one-time prekey, of which a business
+    /// has few.
+    pub fn one_time_prekey(&self, prefix: Prefix, now_us: u64) -> bool {
+        let limit = self.limits.bundles_per_minute_per_prefix;
+        self.minutely(Rule::Bundles, prefix, limit, now_us).is_ok()
+    }
+
+    /// One more submission of a network to an inbox, which takes `quota` a day.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`].
+    pub fn to_inbox(
+        &self,
+        prefix: Prefix,
+        inbox: &Address,
+        quota: u32,
+        now_us: u64,
+    ) -> Result<(), Limited> {
+        let limits = &self.limits;
+        let limit = limits.submissions_per_minute_per_prefix;
+        self.minutely(Rule::Submissions, prefix, limit, now_us)?;
+        let share = u64::from(quota) * u64::from(limits.inbox_share_percent_per_prefix) / 100;
+        let share = u32::try_from(share).unwrap_or(u32::MAX).max(1);
+        // The share first: what a network has too much must not count for everybody's quota.
+        self.daily(Rule::InboxShare, (prefix, inbox), share, now_us)?;
+        self.daily(Rule::InboxQuota, inbox, quota, now_us)
+    }
+
+    /// One more submission of an account.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`].
+    pub fn account(&self, account: &AccountKey, now_us: u64) -> Result<(), Limited> {
+        let limit = self.limits.submissions_per_minute_per_account;
+        self.minutely(Rule::AccountSubmissions, account, limit, now_us)
+    }
+
+    /// One more message to a mailbox, once its ticket was checked: a stranger must not be able to
+    /// use a mailbox's allowance up.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`].
+    pub fn mailbox(&self, mailbox: &Address, now_us: u64) -> Result<(), Limited> {
+        let limit = self.limits.messages_per_minute_per_mailbox.max(1);
+        let rate = Rate::new(MINUTE_US / u64::from(limit), MAILBOX_BURST);
+        self.take(Rule::MailboxMessages, mailbox, rate, now_us).map_err(|wait| {
+            let limit = format!("{limit} a minute, {MAILBOX_BURST} at once");
+            Limited { rule: Rule::MailboxMessages, limit, retry_after_ms: wait.ms }
+        })
+    }
+
+    fn minutely(&self, rule: Rule, key: impl Hash, count: u32, now_us: u64) -> Result<(), Limited> {
+        let limit = || format!("{count} a minute");
+        self.take(rule, key, Rate::per_minute(count), now_us).map_err(|wait| Limited {
+            rule,
+            limit: limit(),
+            retry_after_ms: wait.ms,
+        })
+    }
+
+    fn daily(&self, rule: Rule, key: impl Hash, count: u32, now_us: u64) -> Result<(), Limited> {
+        let limit = || format!("{count} a day");
+        self.take(rule, key, Rate::per_day(count), now_us).map_err(|wait| Limited {
+            rule,
+            limit: limit(),
+            retry_after_ms: wait.ms,
+        })
+    }
+
+    fn take(&self, rule: Rule, key: impl Hash, rate: Rate, now_us: u64) -> Result<(), Wait> {
+        let place = Rule::ALL.iter().position(|each| *each == rule);
+        match place.and_then(|place| self.tables.get(place)) {
+            Some(table) => lock(table).take(key, rate, now_us),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Limited {
+    /// A large envelope for an inbox that nobody is subscribed to.
+    pub fn large_while_offline() -> Self {
+        let limit = "8 KiB while it is offline".to_owned();
+        let retry_after_ms = LARGE_RETRY_MS;
+        Self { rule: Rule::LargeWhileOffline, limit, retry_after_ms }
+    }
+}
+
+impl From<Limited> for Refusal {
+    fn from(limited: Limited) -> Self {
+        let Limited { rule, limit, retry_after_ms } = limited;
+        let detail = format!("{}: at most {limit}", rule.name());
+        Self::because(Code::RateLimited, detail).retry_after(retry_after_ms)
+    }
+}
+
+impl Present {
+    /// Which network.
+    pub fn prefix(&self) -> Prefix {
+        self.prefix
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let mut present = lock(&self.present);
+        match present.get(&self.prefix).copied() {
+            Some(count) if 1 < count => drop(present.insert(self.prefix, count - 1)),
+            _ => drop(present.remove(&self.prefix)),
+        }
+    }
+}
+
+impl core::fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self(_) = self;
+        f.write_str("Prefix(…)")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keys that may be short of their allowance at one time: 3.5 MiB in all.
+fn keys(rule: Rule) -> usize {
+    match rule {
+        Rule::InboxShare | Rule::MailboxMessages => 1 << 16,
+        Rule::Frames
+        | Rule::MailboxesOpened
+        | Rule::Bundles
+        | Rule::Submissions
+        | Rule::InboxQuota
+        | Rule::AccountSubmissions => 1 << 14,
+        // No allowance.
+        Rule::LargeWhileOffline => 0,
+    }
+}
+
+const MINUTE_US: u64 = 60_000_000;
+/// A business that was away may come back; the device asks once a minute.
+const LARGE_RETRY_MS: u32 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ThrottleLimits = ThrottleLimits {
+        connections_per_prefix_max: 2,
+        frames_per_minute_per_prefix: 2,
+        mailboxes_opened_per_minute_per_prefix: 3,
+        bundles_per_minute_per_prefix: 4,
+        submissions_per_minute_per_prefix: 50,
+        inbox_share_percent_per_prefix: 40,
+        submissions_per_minute_per_account: 5,
+        messages_per_minute_per_mailbox: 10,
+    };
+    const NOW: u64 = 1_000_000_000_000;
+
+    /// Takes until it is refused; gives how many passed, and the refusal.
+    fn until_refused(mut take: impl FnMut() -> Result<(), Limited>) -> (u32, Limited) {
+        (0..).find_map(|count| take().err().map(|limited| (count, limited))).unwrap()
+    }
+
+    #[track_caller]
+    fn check(
+        rule: Rule,
+        passed: u32,
+        limit: &str,
+        ms: u32,
+        take: impl Fn(&Throttle, u64) -> Result<(), Limited>,
+    ) {
+        let throttle = Throttle::new(LIMITS);
+        let (count, limited) = until_refused(|| take(&throttle, NOW));
+        let expected = Limited { rule, limit: limit.to_owned(), retry_after_ms: ms };
+        assert_eq!((count, limited), (passed, expected));
+        let later_us = NOW + u64::from(ms) * 1_000;
+        assert!(take(&throttle, later_us - 1_000).is_err());
+        assert_eq!(take(&throttle, later_us), Ok(()));
+    }
+
+    fn home(throttle: &Throttle) -> Prefix {
+        throttle.prefix([192, 0, 2, 7].into())
+    }
+
+    #[test]
+    fn each_limit_passes_up_to_it_and_refuses_one_more_with_rule_limit_and_time() {
+        let (inbox, account) = (Address::new([1; 32]), AccountKey::new([2; 32]));
+        check(Rule::Frames, 2, "2 a minute", 30_000, |t, now| t.frame(home(t), now));
+        let opened = Rule::MailboxesOpened;
+        check(opened, 3, "3 a minute", 20_000, |t, now| t.open(home(t), now));
+        let sends = Rule::AccountSubmissions;
+        check(sends, 5, "5 a minute", 12_000, |t, now| t.account(&account, now));
+        let (gets, limit) = (Rule::MailboxMessages, "10 a minute, 45 at once");
+        check(gets, 45, limit, 6_000, |t, now| t.mailbox(&inbox, now));
+        let sent = Rule::Submissions;
+        check(sent, 50, "50 a minute", 1_200, |t, now| t.to_inbox(home(t), &inbox, 1_000, now));
+        let share = Rule::InboxShare;
+        check(share, 4, "4 a day", 21_600_000, |t, now| t.to_inbox(home(t), &inbox, 10, now));
+        let bundle = |t: &Throttle, now| match t.one_time_prekey(home(t), now) {
+            true => Ok(()),
+            false => t.minutely(Rule::Bundles, home(t), 4, now),
+        };
+        check(Rule::Bundles, 4, "4 a minute", 15_000, bundle);
+    }
+
+    #[test]
+    fn an_inbox_takes_its_quota_from_many_networks_and_no_more() {
+        let throttle = Throttle::new(LIMITS);
+        let inbox = Address::new([1; 32]);
+        let from = |n: u8| throttle.prefix([192, 0, n, 1].into());
+        for n in 0..10 {
+            assert_eq!(throttle.to_inbox(from(n), &inbox, 10, NOW), Ok(()));
+        }
+        let (count, limited) = until_refused(|| throttle.to_inbox(from(99), &inbox, 10, NOW));
+        assert_eq!(
+            (count, limited.rule, limited.limit.as_str()),
+            (0, Rule::InboxQuota, "10 a day")
+        );
+        let other = Address::new([2; 32]);
+        assert_eq!(throttle.to_inbox(from(99), &other, 10, NOW), Ok(()));
+    }
+
+    #[test]
+    fn others_are_served_beside_one_who_has_too_much() {
+        let throttle = Throttle::new(LIMITS);
+        until_refused(|| throttle.frame(home(&throttle), NOW));
+        until_refused(|| throttle.account(&AccountKey::new([2; 32]), NOW));
+        assert_eq!(throttle.frame(throttle.prefix([192, 0, 3, 7].into()), NOW), Ok(()));
+        assert_eq!(throttle.account(&AccountKey::new([3; 32]), NOW), Ok(()));
+        // A neighbour in the same /24 shares the allowance.
+        assert!(throttle.frame(throttle.prefix([192, 0, 2, 99].into()), NOW).is_err());
+    }
+
+    #[test]
+    fn a_network_has_so_many_connections_until_one_ends() {
+        let throttle = Throttle::new(LIMITS);
+        let first = throttle.enter(home(&throttle)).unwrap();
+        let second = throttle.enter(home(&throttle)).unwrap();
+        assert!(throttle.enter(home(&throttle)).is_none());
+        assert!(throttle.enter(throttle.prefix([192, 0, 3, 7].into())).is_some());
+        drop(first);
+        assert!(throttle.enter(home(&throttle)).is_some());
+        drop(second);
+        assert!(lock(&throttle.present).is_empty(), "who is gone is not remembered");
+    }
+
+    #[test]
+    fn a_refusal_names_rule_and_limit_before_the_text_of_its_code() {
+        let refusal = Refusal::from(Limited::large_while_offline());
+        assert_eq!((refusal.code, refusal.retry_after_ms), (Code::RateLimited, 60_000));
+        let text = "large_while_offline: at most 8 KiB while it is offline: more than";
+        assert!(refusal.text.starts_with(text), "{}", refusal.text);
+    }
+}
