@@ -69,6 +69,15 @@ fn client_fields(frame: &ClientFrame) -> Value {
             let unreadable: Vec<u64> = unreadable.iter().map(|sequence| sequence.0).collect();
             json!({"channel": channel.0, "upTo": up_to.0, "unreadable": unreadable})
         }
+        ClientFrame::Report(report) => json!({
+            "address": bytes(&report.address),
+            "c2": bytes(&report.commitment),
+            "sizeClass": report.class.byte(),
+            "stampedOrigin": bytes(&report.origin),
+            "disclosed": report.disclosure.as_ref().map(|shown| {
+                json!({"padded": hex(&shown.padded), "kF": hex(shown.franking_key.expose_secret())})
+            }),
+        }),
         other => panic!("no vectors for {other:?}"),
     }
 }
@@ -128,6 +137,13 @@ fn relay_fields(frame: &RelayFrame) -> Value {
             };
             json!({"kind": kind, "value": value})
         }
+        RelayFrame::Deliver(delivery) => json!({
+            "channel": delivery.channel.0,
+            "sequence": delivery.sequence.0,
+            "stampedOrigin": delivery.origin.as_ref().map(bytes),
+            "envelope": sized(&delivery.envelope),
+        }),
+        RelayFrame::Reported(reported) => json!({"outcome": reported.byte()}),
         RelayFrame::Refused(refusal) => {
             let encoded = refusal.encode();
             let code = u16::from_be_bytes([encoded[0], encoded[1]]);

@@ -225,7 +225,8 @@ impl Proof {
         (size, new): (u64, &TreeHash),
     ) -> Result<(), BadProof> {
         if old_size == 0 || old_size == size {
-            let same = old_size == 0 || old == new;
+            let nothing = Frontier::default().root();
+            let same = *old == if old_size == 0 { nothing } else { *new };
             return if same && self.0.is_empty() { Ok(()) } else { Err(BadProof) };
         }
         if size < old_size {

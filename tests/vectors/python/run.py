@@ -20,13 +20,16 @@ from vectors import (
     handshake,
     header,
     hint,
+    ledger,
     link,
     message,
     padding,
     prekey,
+    pricing,
     profile,
     prove,
     ratchet,
+    report,
     state,
     ticket,
     x25519,
@@ -53,6 +56,9 @@ MODULES = [
     frame,
     link,
     content,
+    report,
+    ledger,
+    pricing,
 ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .primitives import Refused, need
+from .report import read_origin
 from .signed import decode_bundle, read_prekey
 from .wire import Reader, listed, optional, sized, text, u8, u16, u32, u64
 
@@ -67,6 +68,11 @@ def _publication(reader: Reader) -> None:
     reader.listed(100, lambda: read_prekey(reader, 3))
 
 
+def _stamped(reader: Reader) -> None:
+    read_origin(reader)
+    reader.take(32)
+
+
 def _bundle(reader: Reader) -> None:
     decode_bundle(reader.rest)
     reader.take(len(reader.rest))
@@ -76,6 +82,11 @@ U8, U16, U32, U64 = integer(u8, 1), integer(u16, 2), integer(u32, 4), integer(u6
 FLAG = Field(lambda v: u8(int(v)), lambda r: r.flag())
 KEY = fixed(32)
 TERMS = {"categories": U16, "messagesMax": U16, "validUntil": U32, "commitment": KEY}
+
+OPENING = Field(
+    lambda v: sized(bytes.fromhex(v["padded"])) + bytes.fromhex(v["kF"]),
+    lambda r: {"padded": r.sized(65408).hex(), "kF": r.take(32).hex()},
+)
 
 FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x01: ("Prove", {"role": one_of(range(1, 4)), "key": KEY, "signature": fixed(64)}),
@@ -92,6 +103,16 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x0D: ("PublishProfile", {"profile": blob(8192)}),
     0x10: ("Subscribe", {"address": KEY}),
     0x11: ("Acknowledge", {"channel": U16, "upTo": U64, "unreadable": many(256, U64)}),
+    0x18: (
+        "Report",
+        {
+            "address": KEY,
+            "c2": KEY,
+            "sizeClass": one_of(range(1, 5)),
+            "stampedOrigin": _whole(_stamped),
+            "disclosed": maybe(OPENING),
+        },
+    ),
     0x41: ("Proved", {}),
     0x42: ("Certified", {"authority": KEY, "certificate": blob(1024), "profile": maybe(blob(8192))}),
     0x43: ("Prekeys", {"bundle": _whole(_bundle)}),
@@ -104,9 +125,14 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x4D: ("ProfilePublished", {}),
     0x50: ("Subscribed", {"channel": U16}),
     0x51: ("Acknowledged", {"channel": U16, "upTo": U64}),
+    0x52: (
+        "Deliver",
+        {"channel": U16, "sequence": U64, "stampedOrigin": maybe(_whole(_stamped)), "envelope": blob(65536)},
+    ),
     0x53: ("Drained", {"channel": U16}),
     0x54: ("Ended", {"channel": U16, "reason": one_of(range(1, 3))}),
     0x55: ("Notice", {"kind": U8, "value": U32}),
+    0x58: ("Reported", {"outcome": one_of(range(1, 4))}),
     0x5F: ("Refused", {"code": U16, "retryAfterMs": U32, "text": words(256)}),
 }
 
@@ -115,7 +141,7 @@ REQUESTS = range(0x01, 0x41)
 
 def bound(kind: int) -> int:
     """The paragraphs on lengths at the end of §5.1."""
-    named = {0x0B: 11768, 0x0D: 8196, 0x11: 2062}
+    named = {0x0B: 11768, 0x0D: 8196, 0x11: 2062, 0x18: 65612}
     if kind in named:
         return named[kind]
     return 128 if kind in FRAMES and kind in REQUESTS else 69632

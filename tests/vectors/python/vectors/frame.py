@@ -1,4 +1,4 @@
-"""frame.json: frames, canonical and refused (SPEC §4, §5.1, §5.2). Not Submit, Accepted and Deliver."""
+"""frame.json: frames, canonical and refused (SPEC §4, §5.1, §5.2). Not Submit and Accepted."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from plico.frames import FRAMES
 from plico.primitives import ed25519_public, ed25519_sign
 from plico.wire import u8, u32
 
-from . import certificate, prekey, profile, ticket
+from . import certificate, prekey, profile, report, ticket
 from .format import Group, Kind, Note, VectorFile, hexadecimal, integer, obj, rand, string
 
 NOTES = {
@@ -28,6 +28,20 @@ JSON: dict[str, dict] = {
     "window": {"type": "boolean", "description": "window flag"},
     "unreadable": {"type": "array", "items": integer("sequence"), "description": "unreadable"},
     "profile": {"type": ["string", "null"], "pattern": "^([0-9a-f]{2})*$", "description": "profile, or none"},
+    "sizeClass": integer("size class"),
+    "sequence": integer("sequence"),
+    "outcome": integer("outcome"),
+    "disclosed": {
+        "oneOf": [
+            {"type": "null"},
+            obj("content", {"padded": hexadecimal("padded"), "kF": hexadecimal("k_f", 32)}),
+        ]
+    },
+    "stampedOrigin": {
+        "type": ["string", "null"],
+        "pattern": "^([0-9a-f]{2})*$",
+        "description": "origin and stamp; null for none in Deliver",
+    },
     "handle": string("handle"),
     "text": string("text"),
 }
@@ -93,6 +107,9 @@ def examples() -> dict[int, list[dict[str, Any]]]:
     issued, said = certificate.issued(certificate.GOOD).hex(), profile.made(profile.GOOD.body()).hex()
     authority = certificate.AUTHORITY.hex()
     bare_ticket = ticket.made(ticket.NOW, ticket.terms(ticket.NOW + 9)).encode(ticket.NEW).hex()
+    origin = (report.ORIGIN.encode() + rand("frame stamp")).hex()
+    reported = {"address": address, "c2": report.C2.hex(), "sizeClass": 1, "stampedOrigin": origin}
+    arrived = {"channel": 3, "sequence": 2**40, "envelope": rand("frame envelope", 2048).hex()}
     return {
         0x01: [{"role": role, "key": key.hex(), "signature": proof.hex()} for role in (1, 2, 3)],
         0x02: [{"handle": h} for h in ("abc", "banque-exemple", "a" * 32)],
@@ -115,6 +132,10 @@ def examples() -> dict[int, list[dict[str, Any]]]:
             {"channel": 65535, "upTo": 2**53 - 1, "unreadable": [1, 2, 2**53 - 1]},
             {"channel": 7, "upTo": 300, "unreadable": list(range(1, 257))},
         ],
+        0x18: [
+            {**reported, "disclosed": None},
+            {**reported, "disclosed": {"padded": report.PADDED.hex(), "kF": report.K_F.hex()}},
+        ],
         0x41: [{}],
         0x42: [{"authority": authority, "certificate": issued, "profile": p} for p in (None, said)],
         0x43: [{"bundle": signed.encode_bundle(prekey.ACCOUNT, *parts, p).hex()} for p in (None, one)],
@@ -130,9 +151,11 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         0x4D: [{}],
         0x50: [{"channel": 258}],
         0x51: [{"channel": 258, "upTo": 2**40}],
+        0x52: [{**arrived, "stampedOrigin": stamped} for stamped in (None, origin)],
         0x53: [{"channel": 258}],
         0x54: [{"channel": 258, "reason": reason} for reason in (1, 2)],
         0x55: [{"kind": kind, "value": 0x0307} for kind in (1, 2, 3, 255)],
+        0x58: [{"outcome": outcome} for outcome in (1, 2, 3)],
         0x5F: [
             {"code": 20, "retryAfterMs": 0, "text": ""},
             {"code": 36, "retryAfterMs": 2**32 - 1, "text": "trop t\u00f4t"},
@@ -150,7 +173,7 @@ def build() -> VectorFile:
     file = VectorFile(
         "frame",
         "Frames",
-        ["Each type of SPEC §5.1 and §5.2 but Submit (0x04), Accepted (0x44) and Deliver (0x52)."],
+        ["Each type of SPEC §5.1 and §5.2 but Submit (0x04) and Accepted (0x44)."],
         NOTES,
         [*kinds.values(), UNKNOWN],
     )
@@ -196,6 +219,10 @@ def special() -> dict[int, list[tuple[str, str, bytes]]]:
     def enumerated(number: int, name: str, bad: tuple[int, ...], write: Callable[[int], bytes]) -> list:
         return [(f"{name} {value}", "Enumeration", write(value)) for value in bad]
 
+    def spoiled(number: int, offset: int, value: int) -> bytes:
+        whole = body(number)
+        return whole[:offset] + u8(value) + whole[offset + 1 :]
+
     none = body(0x42, profile=None)
     window, acknowledge = body(0x08), body(0x11, upTo=9, unreadable=[1, 2])
     long_list = body(0x11, upTo=2**63, unreadable=list(range(1, 258)))
@@ -227,6 +254,26 @@ def special() -> dict[int, list[tuple[str, str, bytes]]]:
             ("a profile of 8,193 bytes", "Length", body(0x42, profile="00" * 8193)),
         ],
         0x43: [("option byte 2", "Flag", bundle[:-105] + b"\2" + bundle[-104:])],
+        0x18: [
+            ("size class 0", "Enumeration", spoiled(0x18, 64, 0)),
+            ("size class 5", "Enumeration", spoiled(0x18, 64, 5)),
+            ("category 0", "Enumeration", spoiled(0x18, 65 + 68, 0)),
+            ("category 5", "Enumeration", spoiled(0x18, 65 + 68, 5)),
+            ("reason 0", "Enumeration", spoiled(0x18, 65 + 69, 0)),
+            ("reason 4", "Enumeration", spoiled(0x18, 65 + 69, 4)),
+            ("option byte 2", "Flag", spoiled(0x18, 65 + 102, 2)),
+            (
+                "padded of 65,409 bytes",
+                "Length",
+                body(0x18, disclosed={"padded": "00" * 65409, "kF": "00" * 32}),
+            ),
+        ],
+        0x52: [
+            ("option byte 2", "Flag", spoiled(0x52, 10, 2)),
+            ("category 5", "Enumeration", spoiled(0x52, 11 + 68, 5)),
+            ("reason 4", "Enumeration", spoiled(0x52, 11 + 69, 4)),
+        ],
+        0x58: enumerated(0x58, "outcome", (0, 4, 255), u8),
         0x45: enumerated(0x45, "state", (0, 6, 255), u8),
         0x54: enumerated(0x54, "reason", (0, 3, 255), lambda v: body(0x54)[:-1] + u8(v)),
         0x5F: [
