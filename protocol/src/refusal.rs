@@ -36,6 +36,12 @@ impl Refusal {
     pub fn retry_after(self, ms: u32) -> Self {
         Self { retry_after_ms: ms, ..self }
     }
+
+    /// The rule that a `rate_limited` refusal names (SPEC.md §12.1).
+    pub fn rule(&self) -> Option<&str> {
+        let named = (self.code == Code::RateLimited).then(|| self.text.split_once(':'));
+        named.flatten().map(|(rule, _)| rule)
+    }
 }
 
 impl core::fmt::Display for Refusal {
@@ -165,6 +171,14 @@ mod tests {
             let refusal = Refusal::because(*code, "é".repeat(200));
             assert_eq!(Refusal::decode(refusal.encode()), Ok(refusal));
         }
+    }
+
+    #[test]
+    fn a_limit_names_its_rule_first() {
+        let limited = Refusal::because(Code::RateLimited, "frames: at most 5 a minute");
+        assert_eq!(limited.rule(), Some("frames"));
+        assert_eq!(Refusal::because(Code::Busy, "frames: at most 5 a minute").rule(), None);
+        assert_eq!(Refusal::new(Code::RateLimited).rule(), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::state::{Name, Rows, State, StateError, Table};
 pub(crate) struct Outbox {
     entries: BTreeMap<u64, Entry>,
     done: HashMap<ContentId, MessageState>,
+    /// The last place given in an allowance that all messages share.
+    paced: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -305,7 +307,8 @@ impl Outbox {
         match verdict {
             Verdict::Again { ms } => {
                 self.put_off(number);
-                self.later(number, now, ms);
+                let from = self.pace(refusal, now, ms);
+                self.later(number, from, ms);
                 Ok(Settled::Nothing)
             }
             Verdict::NewId => {
@@ -319,6 +322,17 @@ impl Outbox {
                 Ok(Settled::Refused(code))
             }
         }
+    }
+
+    /// When a refused message begins to wait. Where an allowance that all share is used up, one
+    /// behind the other: if all waited alike, all but one would be refused again, and again.
+    fn pace(&mut self, refusal: &Refusal, now: Timestamp, ms: u64) -> Timestamp {
+        if !refusal.rule().is_some_and(|rule| SHARED_RULES.contains(&rule)) {
+            return now;
+        }
+        let from = self.paced.unwrap_or(now).max(now);
+        self.paced = Some(after(from, ms));
+        from
     }
 
     /// Gives a sealed message another id.
@@ -451,6 +465,8 @@ fn after(now: Timestamp, ms: u64) -> Timestamp {
     Timestamp(now.0.saturating_add(ms))
 }
 
+/// Rules of a relay (SPEC.md §12.1) that count what this application sends to anybody.
+const SHARED_RULES: [&str; 3] = ["account_submissions", "submissions", "frames"];
 const CHECK_MS_MIN: u64 = 1_000;
 const CHECK_MS_MAX: u64 = 3_600_000;
 /// After a refused question.

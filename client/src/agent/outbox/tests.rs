@@ -152,6 +152,33 @@ fn the_relays_time_to_wait_is_honoured_and_a_final_refusal_ends_the_message() {
 }
 
 #[test]
+fn messages_over_a_shared_allowance_wait_one_behind_the_other() {
+    let limited = |rule: &str| {
+        Refusal::because(Code::RateLimited, format!("{rule}: at most 60 a minute"))
+            .retry_after(1_000)
+    };
+    let mut place = Place::new();
+    let numbers = [1, 2, 3].map(|peer| {
+        let number = place.push(peer, u8::try_from(peer).unwrap(), NOW);
+        place.seal(number, false);
+        number
+    });
+    let due = |place: &Place, ms: u64| place.outbox.to_submit(Timestamp(NOW.0 + ms)).len();
+    for number in numbers {
+        assert_eq!(place.refuse(number, limited("account_submissions")), Settled::Nothing);
+    }
+    assert_eq!([999, 1_000, 1_999, 2_000, 3_000].map(|ms| due(&place, ms)), [0, 1, 1, 2, 3]);
+    // What one mailbox has too much holds nobody else's up.
+    let mut place = Place::new();
+    for peer in [1, 2] {
+        let number = place.push(peer, u8::try_from(peer).unwrap(), NOW);
+        place.seal(number, false);
+        assert_eq!(place.refuse(number, limited("mailbox_messages")), Settled::Nothing);
+    }
+    assert_eq!([999, 1_000].map(|ms| due(&place, ms)), [0, 2]);
+}
+
+#[test]
 fn an_accepted_message_is_asked_about_until_its_state_is_final() {
     let mut place = Place::new();
     let number = place.push(1, 1, NOW);
