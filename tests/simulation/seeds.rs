@@ -47,8 +47,11 @@ pub(crate) fn check_all(seeds: Range<u64>) {
 /// What must not be in a world's history, with the command that shows it again.
 fn failure(seed: u64, outcome: &Outcome) -> Option<String> {
     let Outcome { history, panicked, .. } = outcome;
-    let panicked = panicked.as_ref()?;
-    let said = format!("{panicked}\n{}", report(history, &check(history)));
+    let found = check(history);
+    if found.is_empty() && panicked.is_none() {
+        return None;
+    }
+    let said = format!("{}\n{}", panicked.as_deref().unwrap_or_default(), report(history, &found));
     Some(format!(
         "seed {seed}: {said}again by:\n  \
          {VARIABLE}={seed} cargo test --locked -p plico-tests -- simulation::every_seed\n"
