@@ -16,6 +16,7 @@ mod conversation;
 mod crash;
 mod leak;
 mod limits;
+mod lost;
 mod operator;
 mod pricing;
 mod profile;

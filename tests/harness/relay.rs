@@ -189,8 +189,12 @@ impl Suspended {
 }
 
 impl TestClock {
+    pub(crate) fn advance_seconds(&self, seconds: u64) {
+        self.0.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+
     pub(crate) fn advance_minutes(&self, minutes: u64) {
-        self.0.fetch_add(minutes * 60_000, Ordering::SeqCst);
+        self.advance_seconds(minutes * 60);
     }
 
     pub(crate) fn advance_hours(&self, hours: u64) {

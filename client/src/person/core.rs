@@ -282,12 +282,15 @@ impl PersonCore {
         let retries = self.talks.values().map(|talk| talk.retry_at);
         let deaf = self.talks.values().filter_map(|talk| talk.subscribing.not_before);
         let rechecks = self.talks.values().filter_map(|talk| talk.recheck_at);
+        let owed = self.talks.values().filter(|talk| talk.record.owes_session);
+        let owed = owed.map(|talk| Timestamp(u64::from(talk.owed_from.0) * HOUR_MS));
         let renewals = self.talks.values().filter_map(|talk| talk.renew_at);
         let due = resting
             .chain(retries)
             .chain(deaf)
             .chain(rechecks)
             .chain(renewals)
+            .chain(owed)
             .filter(|at| now < *at);
         due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min()
     }
@@ -386,6 +389,7 @@ impl Core for PersonCore {
         self.tidy(now)?;
         self.inbound.send(lines, now);
         self.answer_claims()?;
+        self.begin_owed()?;
         self.keep_subscribed(lines);
         self.renew_tickets()?;
         self.carry_wishes(lines)?;
@@ -460,3 +464,4 @@ fn is_silent(body: &Body) -> bool {
 /// enough that a relay sees little of how one device's requests belong together; a person's is of
 /// use as long as a mailbox is open.
 const IDLE_MS: u64 = 20_000;
+const HOUR_MS: u64 = 3_600_000;

@@ -51,7 +51,7 @@ pub enum Event {
         offered: Option<Profile>,
     },
     /// Messages of the business do not open on this device, and another session was begun today
-    /// already; the next is begun tomorrow. Otherwise a session is begun, and what was lost is sent
+    /// already; the next is begun tomorrow, and the business sends them again on it. Otherwise a session is begun, and what was lost is sent
     /// again, without this event.
     SessionLost {
         /// Names this event.

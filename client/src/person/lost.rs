@@ -13,6 +13,7 @@ use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use super::core::{PersonCore, put_record};
 use super::record::{Standing, Started};
 use super::sending::BY_ITSELF;
+use super::talk::Talk;
 use crate::agent::outbox::Outbox;
 use crate::agent::outgoing::{Outgoing, Stage};
 use crate::message::Message;
@@ -26,42 +27,40 @@ pub(super) struct Replaced {
 
 impl PersonCore {
     /// Begins another session where messages did not open, at most once a day, or once an hour if
-    /// the last one begun was heard on; whether it did.
-    /// What was sealed for the old one goes out again under its content id, and the business drops
-    /// what it knows.
-    pub(super) fn begin_again(&mut self, peer: u64) -> Result<bool, StateError> {
+    /// the last one begun was heard on. What was sealed for the old one goes out again under its
+    /// content id, and the business drops what it knows.
+    pub(super) fn begin_again(&mut self, peer: u64) -> Result<Begun, StateError> {
         let now = self.now().hour();
         let worked = self.session(peer)?.is_some_and(|session| session.has_received());
         let rest = if worked { AFTER_WORKING_HOURS } else { BEGIN_AGAIN_HOURS };
-        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Begun::No) };
         let record = &mut talk.record;
-        let running = record.standing == Standing::Active && record.started == Started::Yes;
-        let recent = record.begun_again.is_some_and(|at| now < at.plus(rest));
-        if recent || !running {
-            return Ok(false);
+        if record.standing != Standing::Active || record.started != Started::Yes {
+            return Ok(Begun::No);
         }
-        record.begun_again = Some(now);
+        if record.begun_again.is_some_and(|at| now < at.plus(rest)) {
+            return Ok(Begun::NotYet);
+        }
+        (record.begun_again, record.owes_session) = (Some(now), false);
         self.replace_session(peer, false, |_| Ok(Vec::new()))?;
-        Ok(true)
+        Ok(Begun::Yes)
     }
 
     /// Begins another session because the business's message did not open, and says so with the
-    /// ticket it has, where nothing else goes out; whether it did.
-    pub(super) fn greet_again(&mut self, peer: u64) -> Result<bool, StateError> {
+    /// ticket it has, where nothing else goes out.
+    pub(super) fn greet_again(&mut self, peer: u64) -> Result<Begun, StateError> {
         let now = self.now();
-        let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
+        let Some(talk) = self.talks.get(&peer) else { return Ok(Begun::No) };
         // A person who took every ticket back is not made to give one.
-        let Some((ticket, opening)) = talk.record.reply else { return Ok(false) };
+        let Some((ticket, opening)) = talk.record.reply else { return Ok(Begun::No) };
         let address = talk.record.address();
-        if !self.begin_again(peer)? {
-            return Ok(false);
-        }
-        if self.outbox.has_unaccepted(peer) {
-            return Ok(true);
+        let begun = self.begin_again(peer)?;
+        if begun != Begun::Yes || self.outbox.has_unaccepted(peer) {
+            return Ok(begun);
         }
         let mut content = Message::from(Body::Renewal).into_content(now);
         content.reply = Some(Reply { address, ticket, opening });
-        let Ok(bytes) = content.encode() else { return Ok(true) };
+        let Ok(bytes) = content.encode() else { return Ok(begun) };
         let greeting = Outgoing {
             peer,
             id: content.id,
@@ -74,7 +73,36 @@ impl PersonCore {
             stage: Stage::Waiting,
         };
         self.outbox.push(&mut self.state, &greeting, now)?;
-        Ok(true)
+        Ok(begun)
+    }
+
+    /// Notes that another session is to be begun as soon as one may be: what did not open comes
+    /// again only on that.
+    pub(super) fn owe_session(&mut self, peer: u64) -> Result<(), StateError> {
+        let next = self.now().hour().plus(1);
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
+        (talk.record.owes_session, talk.owed_from) = (true, next);
+        self.store(peer)
+    }
+
+    /// Begins the sessions that are owed; looked after once an hour.
+    pub(super) fn begin_owed(&mut self) -> Result<(), StateError> {
+        let now = self.now().hour();
+        let due = |talk: &Talk| talk.record.owes_session && talk.owed_from <= now;
+        let due = self.talks.iter().filter(|(_, talk)| due(talk)).map(|(peer, _)| *peer);
+        for peer in due.collect::<Vec<u64>>() {
+            let begun = self.greet_again(peer)?;
+            let Some(talk) = self.talks.get_mut(&peer) else { continue };
+            match begun {
+                Begun::Yes => (),
+                Begun::NotYet => talk.owed_from = now.plus(1),
+                Begun::No => {
+                    talk.record.owes_session = false;
+                    self.store(peer)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Puts the present session aside, or drops it where the business does not know it, and queues
@@ -112,6 +140,16 @@ impl PersonCore {
         }
         Ok(())
     }
+}
+
+/// Whether another session was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    Yes,
+    /// One was, so lately that the next must wait.
+    NotYet,
+    /// There is none to replace, or nothing to begin it with.
+    No,
 }
 
 impl Replaced {

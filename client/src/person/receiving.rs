@@ -11,7 +11,7 @@ use plico_protocol::time::Hour;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::core::{PersonCore, put_record};
-use super::lost::Replaced;
+use super::lost::{Begun, Replaced};
 use super::record::{Claim, Minted, Started};
 use crate::agent::history::{self, Direction, Kept};
 use crate::agent::inbound::{Inbound, Outcome};
@@ -169,11 +169,13 @@ impl PersonCore {
         Ok(outcome)
     }
 
-    /// A wanted message does not open: another session is begun, or, where that was tried today,
-    /// the application hears of it once.
+    /// A wanted message does not open: another session is begun, at once or, where that was tried
+    /// today, tomorrow; then the application hears of it once.
     fn unreadable(&mut self, peer: u64, c2: &Commitment) -> Result<Outcome, StateError> {
-        if self.greet_again(peer)? {
-            return self.remember(c2, Outcome::Unreadable);
+        match self.greet_again(peer)? {
+            Begun::Yes => return self.remember(c2, Outcome::Unreadable),
+            Begun::NotYet => self.owe_session(peer)?,
+            Begun::No => (),
         }
         if let Some(talk) = self.talks.get_mut(&peer)
             && talk.record.started == Started::Yes

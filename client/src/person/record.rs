@@ -114,6 +114,8 @@ pub(super) struct Record {
     pub(super) wishes: Vec<Wish>,
     /// When a session was last begun again because messages did not open.
     pub(super) begun_again: Option<Hour>,
+    /// Another is to be begun, once one may be: a message did not open since.
+    pub(super) owes_session: bool,
     /// The business was restored, and what it lost is yet to be repeated.
     pub(super) claim: Option<Claim>,
     /// Which restore was answered last, and when.
@@ -154,6 +156,7 @@ impl Record {
             notifications: None,
             wishes: Vec::new(),
             begun_again: None,
+            owes_session: false,
             claim: None,
             answered: None,
         }
@@ -222,6 +225,7 @@ impl Wire for Record {
             wish.write(out);
         }
         out.optional(self.begun_again.as_ref());
+        out.u8(u8::from(self.owes_session));
         out.optional(self.claim.as_ref());
         out.u8(u8::from(self.answered.is_some()));
         if let Some((restore, at)) = self.answered {
@@ -265,6 +269,7 @@ impl Wire for Record {
                 (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
             },
             begun_again: reader.optional("has_begun_again")?,
+            owes_session: reader.flag("owes_session")?,
             claim: reader.optional("has_claim")?,
             answered: match reader.flag("has_answered")? {
                 true => Some((Timestamp(reader.u64()?), Wire::read(reader)?)),

@@ -14,6 +14,7 @@ use super::SendError;
 use super::consent::{is_fresh, remember_ticket};
 use super::core::{Job, PersonCore, put_record};
 use super::event::Trouble;
+use super::lost::Begun;
 use super::record::{Standing, Started};
 use crate::agent::history::{self, Direction, Kept};
 use crate::agent::journal::{self, News, Stored};
@@ -371,8 +372,12 @@ impl PersonCore {
             Settled::Refused(_) => self.first_is(peer, Started::No),
             // No relay that keeps to the protocol says so of what needs no ticket.
             Settled::TicketEnded => self.failed(message).map(drop),
-            Settled::Unreadable if self.begin_again(peer)? => Ok(()),
             Settled::Unreadable => {
+                match self.begin_again(peer)? {
+                    Begun::Yes => return Ok(()),
+                    Begun::NotYet => self.owe_session(peer)?,
+                    Begun::No => (),
+                }
                 let now = self.now();
                 self.outbox.finish(&mut self.state, message, MessageState::Unreadable, now)
             }
