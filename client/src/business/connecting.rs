@@ -91,7 +91,7 @@ impl BusinessCore {
             self.jobs.prove(lines, line, Job::ProveInbox, inbox);
         }
         // An older copy of a state would take envelopes it cannot open from those who can.
-        if account && inbox && self.trusted && !self.subscribed {
+        if account && inbox && self.may_be_heard() && !self.subscribed {
             self.subscribed = lines.ask(line, Ask::Subscribe(self.identity.inbox.public()));
         }
     }

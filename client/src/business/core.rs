@@ -216,7 +216,14 @@ impl BusinessCore {
     /// The business's line, if it is up, proved both keys, has room and its relay knows no more of
     /// this business than this state.
     pub(super) fn ready_line(&self, lines: &Lines) -> Option<LineId> {
-        self.proven_line(lines).filter(|_| self.trusted)
+        self.proven_line(lines).filter(|_| self.may_be_heard())
+    }
+
+    /// Whether to receive and to send. Not after a restore before the relay took the new prekeys:
+    /// devices that hear of it begin sessions, and prekeys that were lost open none.
+    pub(super) fn may_be_heard(&self) -> bool {
+        let voiding = self.restore.is_some_and(|restore| restore.void_due);
+        self.trusted && !voiding
     }
 
     /// The business's line, if it is up, proved both keys and has room.

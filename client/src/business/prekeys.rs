@@ -71,7 +71,7 @@ impl BusinessCore {
 
     /// Publishes, once what is published is stored.
     pub(super) fn publish(&mut self, lines: &mut Lines) -> Result<(), StateError> {
-        let Some(line) = self.ready_line(lines) else { return Ok(()) };
+        let Some(line) = self.proven_line(lines).filter(|_| self.trusted) else { return Ok(()) };
         let Some(wanted) = self.publish_wanted.take() else { return Ok(()) };
         let now = self.now().hour();
         let (account, void) = (&self.identity.account, self.void);
