@@ -43,6 +43,10 @@ impl Medium {
         let mut unsynced = self.unsynced();
         let count = u64::try_from(unsynced.len()).unwrap();
         let kept = usize::try_from(chance.within(0..count + 1)).unwrap();
+        if kept < unsynced.len() {
+            // What was never written takes no room.
+            self.disk.set_full(false);
+        }
         for undo in unsynced.drain(..).skip(kept).collect::<Vec<_>>().iter().rev() {
             self.rows.commit(undo).unwrap();
         }

@@ -36,6 +36,7 @@ mod print;
 mod recorder;
 mod relay;
 mod run;
+mod sabotage;
 mod seeds;
 mod session;
 mod signal;

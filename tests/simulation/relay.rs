@@ -6,11 +6,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
 use plico_protocol::certificate::CertificateRequest;
 use plico_protocol::ticket::Categories;
 use plico_relay::config::Config;
+use plico_relay::keys::Keys;
 use plico_relay::simulation::Simulation;
 use plico_relay::space::SpaceProbe;
+use plico_relay::store::Store;
+use plico_relay::writer::Probe;
 use plico_relay::{Options, Relay};
 
 use crate::harness::relay::issue;
@@ -19,6 +24,7 @@ use crate::simulation::history::Fact;
 use crate::simulation::life::{Life, Place, WriterProbe};
 use crate::simulation::medium::{Medium, Mounted};
 use crate::simulation::network::{Cable, Host};
+use crate::simulation::sabotage::{Sabotage, Sabotaged};
 use crate::simulation::world::{DOWN_MS, Times, World};
 
 /// A relay that is started again and again on one disk.
@@ -28,10 +34,11 @@ pub(crate) struct RelayHost {
     pub(crate) medium: Arc<Medium>,
     config: Config,
     chance: Chance,
+    sabotage: Option<Sabotage>,
 }
 
 impl RelayHost {
-    pub(crate) fn new(world: &World, medium: Arc<Medium>) -> Self {
+    pub(crate) fn new(world: &World, medium: Arc<Medium>, sabotage: Option<Sabotage>) -> Self {
         let host = Host::new(RELAY);
         let config = Config {
             listen: host.at(4433),
@@ -41,7 +48,7 @@ impl RelayHost {
         };
         make_tls_key(&config.keys_dir);
         let chance = world.chance("relay");
-        Self { world: world.clone(), host, medium, config, chance }
+        Self { world: world.clone(), host, medium, config, chance, sabotage }
     }
 
     /// Certifies what a request file asks for; gives the certificate file's text.
@@ -96,17 +103,32 @@ impl RelayHost {
         self.world.note(Fact::RelayKilled { power });
     }
 
+    /// The key under which its rows are sealed.
+    fn seal(&self) -> [u8; 32] {
+        let now = self.world.clock.now();
+        let keys = Keys::open_or_create(&self.config.keys_dir, now, &mut UnwrapErr(SysRng));
+        *keys.unwrap().ring().seal().expose_secret()
+    }
+
     /// Starts it for one life.
     pub(crate) async fn start(&mut self, life: &Arc<Life>) -> Relay {
         let watch = self.world.recorder.rulings();
         let mounted =
             Mounted { medium: self.medium.clone(), life: life.clone(), watch: watch.clone() };
         let cable = Cable::new(&self.world.net, &self.host, life, &mut self.chance);
+        let probe = WriterProbe { life: life.clone(), watch };
+        let (store, probe): (Arc<dyn Store>, Arc<dyn Probe>) = match self.sabotage {
+            None => (Arc::new(mounted), Arc::new(probe)),
+            Some(sabotage) => {
+                let sabotaged = Sabotaged::new(sabotage, mounted, probe, self.seal());
+                (sabotaged.clone(), sabotaged)
+            }
+        };
         let options = Options {
             clock: Arc::new(self.world.clock.clone()),
-            probe: Arc::new(WriterProbe { life: life.clone(), watch }),
+            probe,
             space: Some(Arc::new(Plenty)),
-            store: Some(Arc::new(mounted)),
+            store: Some(store),
             // The end of the life is noticed without it.
             on_fatal: Arc::new(|_| ()),
             simulation: Some(Simulation {

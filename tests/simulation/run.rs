@@ -14,6 +14,7 @@ use crate::simulation::medium::Medium;
 use crate::simulation::network::Host;
 use crate::simulation::person::PersonHost;
 use crate::simulation::relay::RelayHost;
+use crate::simulation::sabotage::Sabotage;
 use crate::simulation::weather::Weather;
 use crate::simulation::world::{DOWN_MS, Times, World};
 
@@ -21,14 +22,14 @@ use crate::simulation::world::{DOWN_MS, Times, World};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    /// The relay's disk reports what it did not do.
-    pub(crate) disk_lies: bool,
+    /// What the relay does not do: for the test of the tests.
+    pub(crate) sabotage: Option<Sabotage>,
 }
 
 impl Plan {
     /// An honest world.
     pub(crate) fn of(seed: u64) -> Self {
-        Self { seed, disk_lies: false }
+        Self { seed, sabotage: None }
     }
 }
 
@@ -55,8 +56,8 @@ pub(crate) fn run(plan: Plan) -> Outcome {
 async fn live(plan: Plan) -> Outcome {
     let began = Instant::now();
     let world = World::new(plan.seed);
-    let medium = Medium::new(plan.disk_lies);
-    let mut relay_host = RelayHost::new(&world, medium.clone());
+    let medium = Medium::new(plan.sabotage == Some(Sabotage::Sync));
+    let mut relay_host = RelayHost::new(&world, medium.clone(), plan.sabotage);
     let life = Life::new(&world);
     let relay = relay_host.start(&life).await;
     let mut business = BusinessHost::new(&world);
