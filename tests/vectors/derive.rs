@@ -7,8 +7,12 @@ use plico_protocol::commitment::commit;
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::id::{AccountKey, Address, TicketOpening};
 use plico_protocol::mac::{MacKey, sha256};
+use plico_protocol::prove::EXPORTER_LABEL;
 use plico_protocol::ticket::{address_tag, ticket_commitment};
 use plico_protocol::wire::Wire;
+
+use rustls::crypto::aws_lc_rs::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384};
+use rustls::crypto::tls13::OkmBlock;
 
 use super::{Case, Vectors};
 
@@ -24,6 +28,7 @@ fn derivations_give_what_the_vectors_say() {
             "ReplayId" => replay_id(case),
             // `hpke` keeps its key pair to itself; hint.json shows that it derives the same.
             "HpkeDeriveKeyPair" => hpke_key(case),
+            "Exporter" => exporter(case),
             "AddressTag" => tag(case),
             "TicketCommitment" => opening(case),
             other => panic!("a new kind of group: {other}"),
@@ -89,6 +94,31 @@ fn hpke_key(case: Case<'_>) {
     let prk = MacKey::new([0; 32]).mac(&[b"HPKE-v1", &suite, b"dkp_prk", &case.bytes("ikm")]);
     let okm = expand::<32>(&MacKey::new(prk), &[&[0, 32], b"HPKE-v1", &suite, b"sk"]);
     expect(case, &*okm, &["private"]);
+}
+
+/// With the key schedule of the TLS stack that relay and client use.
+fn exporter(case: Case<'_>) {
+    let suite = match case.number("hashBits") {
+        256 => TLS13_AES_128_GCM_SHA256,
+        384 => TLS13_AES_256_GCM_SHA384,
+        other => panic!("{case}: a hash of {other} bits"),
+    };
+    let suite = suite.tls13().unwrap();
+    let nothing = suite.common.hash_provider.hash(b"");
+    let expand = |secret: &[u8], label: &[u8], out: &mut [u8]| {
+        let [_, length] = u16::try_from(out.len()).unwrap().to_be_bytes();
+        let [named, hashed] =
+            [label.len() + 6, nothing.as_ref().len()].map(|n| u8::try_from(n).unwrap());
+        let info: [&[u8]; 6] =
+            [&[0, length], &[named], b"tls13 ", label, &[hashed], nothing.as_ref()];
+        let expander = suite.hkdf_provider.expander_for_okm(&OkmBlock::new(secret));
+        expander.expand_slice(&info, out).unwrap();
+    };
+    let mut derived = vec![0; nothing.as_ref().len()];
+    expand(&case.bytes("exporterMasterSecret"), EXPORTER_LABEL, &mut derived);
+    let mut value = [0; 32];
+    expand(&derived, b"exporter", &mut value);
+    expect(case, &value, &["exporter"]);
 }
 
 fn tag(case: Case<'_>) {

@@ -1,5 +1,7 @@
 """What is signed with Ed25519: proofs (SPEC §10), certificates (§6.1, §6.2), prekeys (§7)."""
 
+import hashlib
+import hmac
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -22,6 +24,25 @@ def need_categories(bits: int) -> None:
 
 
 # §10
+
+
+def expand_label(name: str, secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
+    """HKDF-Expand-Label, RFC 8446 §7.1."""
+    full = b"tls13 " + label
+    info = u16(length) + u8(len(full)) + full + u8(len(context)) + context
+    out, block = b"", b""
+    while len(out) < length:
+        counter = u8(len(out) // hashlib.new(name).digest_size + 1)
+        block = hmac.new(secret, block + info + counter, name).digest()
+        out += block
+    return out[:length]
+
+
+def exporter_value(name: str, exporter_master_secret: bytes) -> bytes:
+    """TLS-Exporter("EXPORTER-plico-1-prove", "", 32), RFC 8446 §7.5; `name` is the suite's hash."""
+    nothing = hashlib.new(name).digest()
+    derived = expand_label(name, exporter_master_secret, b"EXPORTER-plico-1-prove", nothing, len(nothing))
+    return expand_label(name, derived, b"exporter", nothing, 32)
 
 
 def proof_message(role: int, exporter: bytes, key: bytes) -> bytes:

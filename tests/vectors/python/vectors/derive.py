@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from plico import handshake, hpke, message, ratchet, ticket
+from plico import handshake, hpke, message, ratchet, signed, ticket
 from plico.primitives import x25519_public
 
 from .format import Kind, Note, VectorFile, hexadecimal, integer, rand
@@ -107,6 +107,16 @@ DERIVATIONS = [
         lambda ikm: (hpke.derive_private(ikm),),
     ),
     Derivation(
+        "Exporter",
+        "§10: the exporter value, for TLS stacks without RFC 8446 §7.5",
+        {
+            "hashBits": (0, "256 or 384: SHA-256 or SHA-384, the hash of the cipher suite"),
+            "exporterMasterSecret": (None, "exporter_master_secret of RFC 8446 §7.1"),
+        },
+        {"exporter": (32, "exporter value")},
+        lambda bits, secret: (signed.exporter_value(f"sha{bits}", secret),),
+    ),
+    Derivation(
         "AddressTag",
         "§9: offset 24 of a ticket",
         {"kTag": (32, "k_tag"), "address": (32, "address")},
@@ -142,9 +152,15 @@ def build() -> VectorFile:
 def example(name: str, field: str, count: int | None, index: int) -> int | str:
     if field == "sizeClass":
         return index + 1
+    if field == "hashBits":
+        return (256, 384)[index % 2]
     if field == "eka":
         return x25519_public(rand(f"derive {name}")).hex()
     if count == 0:
         return int.from_bytes(rand(f"derive {name}", 4), "big")
-    lengths = {"dhs": 96 + 32 * (index % 2), "padded": 64 * index}
+    lengths = {
+        "dhs": 96 + 32 * (index % 2),
+        "padded": 64 * index,
+        "exporterMasterSecret": 32 + 16 * (index % 2),
+    }
     return rand(f"derive {name}", count or lengths[field]).hex() if count or lengths[field] else ""
