@@ -3,6 +3,13 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A message is some hundred allocations, many of them freed by another thread than took them,
+/// which glibc's allocator answers with locks and system calls.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     plico_relay::cli::main_with(plico_relay::Options::default())
 }
