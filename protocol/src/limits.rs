@@ -47,6 +47,8 @@ pub const CERTIFICATE_RECHECK_HOURS: u32 = 24;
 /// Hours a ledger key is valid at most (400 days).
 pub const LEDGER_KEY_HOURS_MAX: u32 = 400 * 24;
 
+/// Entries of a ledger in one frame: 52 bytes each.
+pub const ENTRIES_PER_FRAME_MAX: usize = 1_000;
 /// Entries of one statement at most: 52 bytes each.
 pub const STATEMENT_ENTRIES_MAX: usize = 4_000_000;
 
@@ -149,6 +151,7 @@ const _: () = {
     assert!(CHANNELS_PER_CONNECTION_MAX <= u16::MAX as usize);
     // A full publication of prekeys fits in one frame: 1,288 bytes of signed keys, 104 for each.
     assert!(1_392 + 104 * ONE_TIME_PREKEYS_PER_FRAME_MAX <= FRAME_BODY_BYTES_MAX);
+    assert!(4 + 52 * ENTRIES_PER_FRAME_MAX <= FRAME_BODY_BYTES_MAX);
     assert!(ONE_TIME_PREKEYS_LOW < ONE_TIME_PREKEYS_PER_FRAME_MAX);
     // An id is refused as stale before its acceptance is forgotten: otherwise a repeat would be
     // stored twice.

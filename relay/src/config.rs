@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use plico_protocol::pricing::Millionths;
+
 use crate::policy::throttle::ThrottleLimits;
 use crate::writer::Limits;
 
@@ -181,6 +183,8 @@ settings! {
         "What messages cost, in TOML; `plico-relay rate-card check FILE` explains it. Empty: the example that `plico-relay rate-card check` prints.";
     zones: String = String::new(), "path",
         "Which address prefix lies in which country, one such as `192.0.2.0/24 FR` on a line. Empty: every ticket's zone is `ZZ`, unknown, priced as the dearest.";
+    credit: Millionths = Millionths::ZERO, "units of the rate card's currency",
+        "How far a business may owe for which the operator set nothing else; 0: it pays in advance.";
     free_space_min_bytes: u64 = 512 * MIB, "bytes" in 0..=1024 * GIB,
         "Free bytes of the data directory's file system below which new messages are refused while delivery goes on. The engine needs room to delete, so keep it well above zero.";
     metrics_listen: Option<SocketAddr> = None, "IP address and TCP port",
@@ -288,6 +292,18 @@ impl Setting for u64 {
     }
 }
 
+impl Setting for Millionths {
+    const EXPECTED: &'static str = "an amount in quotes, such as \"100.00\"";
+
+    fn from_toml(value: &toml::Value) -> Option<Self> {
+        Self::from_decimal(value.as_str()?).ok()
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
 impl Setting for LogLevel {
     const EXPECTED: &'static str = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
 
@@ -309,6 +325,7 @@ impl Config {
             mailbox_bytes_max: self.mailbox_bytes_max,
             inbox_envelopes_max: self.inbox_envelopes_max,
             inbox_bytes_max: self.inbox_bytes_max,
+            credit: self.credit,
         }
     }
 }

@@ -38,6 +38,7 @@ mod service;
 
 mod decide;
 pub mod directory;
+mod ledger;
 pub mod request;
 pub mod rows;
 pub mod store;

@@ -259,7 +259,7 @@ pub(crate) fn restore(
     make_directory(&config.data_dir)?;
     let mark = config.data_dir.join(RESTORING_FILE);
     keys::replace(&mark, b"").map_err(KeysError::File).map_err(OpeningError::Keys)?;
-    let restored = backup::restore(file, &store, &keys, &mut rng);
+    let restored = backup::restore(file, &store, &keys, now, &mut rng);
     if restored.is_err() && !store.exists() {
         // Nothing was begun: the directory is as it was.
         let _ = std::fs::remove_file(&mark);

@@ -5,6 +5,8 @@
 //! that the one writer thread spends no time on what many threads can do. What depends on state
 //! (epochs, counters, whether an id was seen) is decided by `decide` alone.
 
+use std::sync::Arc;
+
 use plico_protocol::certificate::{Serial, VerifiedCertificate};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Channel, RelayFrame, Sequence};
@@ -12,6 +14,7 @@ use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::limits::PROFILE_BYTES_MAX;
 use plico_protocol::mac::sha256;
 use plico_protocol::prekey::Publication;
+use plico_protocol::pricing::{Millionths, RateCard};
 use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::refusal::Refusal;
 use plico_protocol::report::ProvenReport;
@@ -34,6 +37,8 @@ pub enum Request {
     Close {
         /// The mailbox.
         address: Address,
+        /// Up to where its device was handed what costs something.
+        handed: Sequence,
     },
     /// Mints a ticket. Answered `Minted`.
     Mint {
@@ -50,6 +55,9 @@ pub enum Request {
     Revoke {
         /// The mailbox.
         address: Address,
+        /// Up to where its device was handed what costs something: nobody reads for free by revoking
+        /// at once.
+        handed: Sequence,
     },
     /// Ends every ticket and mints another; queue and window stay. Answered `Minted`.
     ChangeTerms {
@@ -87,8 +95,18 @@ pub enum Request {
         ticket: CheckedTicket,
         /// What the message is declared to be.
         category: Category,
+        /// What it may cost.
+        pricing: Pricing,
         /// The envelope.
         envelope: Envelope,
+    },
+    /// Everything up to here was handed to whoever proved the mailbox, and is not acknowledged.
+    /// Answered `Opened`; nobody asks for the answer.
+    Offer {
+        /// The mailbox.
+        address: Address,
+        /// Cumulative.
+        up_to: Sequence,
     },
     /// Everything up to here is with its recipient. Answered `Acknowledged`.
     Acknowledge {
@@ -137,6 +155,15 @@ pub enum Request {
         /// Its number.
         serial: Serial,
     },
+}
+
+/// What a message may cost.
+#[derive(Clone, Debug)]
+pub struct Pricing {
+    /// The rate card that holds; none where nothing costs anything.
+    pub card: Option<Arc<RateCard>>,
+    /// The most that its sender pays.
+    pub price_max: Millionths,
 }
 
 /// SHA-256 of a submission's whole frame body: tells a repetition from another submission under

@@ -10,6 +10,7 @@ use plico_protocol::id::{Address, DhKey, SubmitId, TicketOpening};
 use plico_protocol::prekey::{
     KEM_KEY_BYTES, KemKey, PrekeyId, PrekeyType, Publication, SignedPrekey,
 };
+use plico_protocol::pricing::Millionths;
 use plico_protocol::signature::{AccountSecret, MailboxSecret};
 use plico_protocol::ticket::{Categories, Category, Terms, Ticket, ticket_commitment};
 use plico_protocol::time::{Hour, Timestamp};
@@ -90,7 +91,12 @@ impl Customer {
 
     /// What a bank shows to write to this customer.
     pub(crate) fn consent(&self, ticket: Ticket) -> Consent {
-        Consent { ticket, opening: self.opening, category: Category::Service }
+        Consent {
+            ticket,
+            opening: self.opening,
+            category: Category::Service,
+            price_max: Millionths::ZERO,
+        }
     }
 }
 

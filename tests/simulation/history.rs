@@ -272,8 +272,8 @@ impl Ruling {
     pub(crate) fn of(request: &Request, reply: &Reply) -> Option<Self> {
         Some(match (request, reply) {
             (Request::Open { address }, Ok(_)) => Self::Opened { mailbox: *address },
-            (Request::Close { address }, Ok(_)) => Self::Closed { mailbox: *address },
-            (Request::Revoke { address }, Ok(_)) => Self::Revoked { mailbox: *address },
+            (Request::Close { address, .. }, Ok(_)) => Self::Closed { mailbox: *address },
+            (Request::Revoke { address, .. }, Ok(_)) => Self::Revoked { mailbox: *address },
             (Request::Mint { address, .. }, Ok(RelayFrame::Minted(ticket))) => {
                 Self::Minted { mailbox: *address, ticket: ticket.fields().ok()? }
             }

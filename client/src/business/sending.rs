@@ -8,6 +8,7 @@ use plico_endpoint::session::{BusinessSession, SealError};
 use plico_protocol::envelope::EnvelopeBytes;
 use plico_protocol::frame::{ClientFrame, Consent, RelayFrame, Submission};
 use plico_protocol::limits::RETENTION_HOURS;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::profile::Restored;
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
@@ -150,7 +151,8 @@ impl BusinessCore {
             }
             return self.wait(number, &outgoing, MessageState::Refused(Code::TicketForged));
         };
-        let consent = Consent { ticket, opening, category };
+        let price_max = Millionths::ZERO;
+        let consent = Consent { ticket, opening, category, price_max };
         if outgoing.session == Some(customer.session) {
             return self.wait(number, &outgoing, MessageState::Unreadable);
         }

@@ -4,10 +4,12 @@ use crate::certificate::Handle;
 use crate::envelope::EnvelopeBytes;
 use crate::frame::{Channel, Frame, Sequence};
 use crate::id::{AccountKey, Address, SubmitId, TicketOpening};
+use crate::ledger::EntrySequence;
 use crate::limits::{
     FRAME_BODY_BYTES_MAX, PROFILE_BYTES_MAX, SIZE_CLASSES, UNACKNOWLEDGED_PER_CHANNEL_MAX,
 };
 use crate::prekey::Publication;
+use crate::pricing::Millionths;
 use crate::profile::SignedProfile;
 use crate::prove::Proof;
 use crate::report::{REPORT_BYTES_MAX, Report};
@@ -76,6 +78,16 @@ pub enum ClientFrame {
     PublishProfile(SignedProfile),
     /// Reports a message that came to a proven mailbox. Answered `Reported`.
     Report(Box<Report>),
+    /// Asks for the head of the account's ledger. Answered `Headed`.
+    Head {
+        /// Entries of the last head the business saw: the new one is joined to it.
+        since: u64,
+    },
+    /// Asks for entries of the account's ledger. Answered `Entries`.
+    ReadLedger {
+        /// The first.
+        from: EntrySequence,
+    },
     /// Delivery stream: asks for a mailbox's or an inbox's envelopes. Answered `Subscribed`.
     Subscribe {
         /// The mailbox or inbox.
@@ -114,6 +126,8 @@ pub struct Consent {
     pub opening: TicketOpening,
     /// What the message is declared to be.
     pub category: Category,
+    /// The most it may cost, in millionths; zero for "only if free".
+    pub price_max: Millionths,
 }
 
 impl Frame for ClientFrame {
@@ -133,6 +147,8 @@ impl Frame for ClientFrame {
             Self::PrekeyStatus => PREKEY_STATUS,
             Self::PublishProfile(_) => PUBLISH_PROFILE,
             Self::Report(_) => REPORT,
+            Self::Head { .. } => HEAD,
+            Self::ReadLedger { .. } => READ_LEDGER,
             Self::Subscribe { .. } => SUBSCRIBE,
             Self::Acknowledge { .. } => ACKNOWLEDGE,
         }
@@ -162,6 +178,8 @@ impl Frame for ClientFrame {
             Self::PrekeyStatus => (),
             Self::PublishProfile(profile) => profile.write(out),
             Self::Report(report) => report.write(out),
+            Self::Head { since } => out.u64(*since),
+            Self::ReadLedger { from } => from.write(out),
             Self::Acknowledge { channel, up_to, unreadable } => {
                 channel.write(out);
                 up_to.write(out);
@@ -189,6 +207,8 @@ impl Frame for ClientFrame {
             PREKEY_STATUS => Ok(Self::PrekeyStatus),
             PUBLISH_PROFILE => SignedProfile::read(reader).map(Self::PublishProfile),
             REPORT => Report::read(reader).map(|report| Self::Report(Box::new(report))),
+            HEAD => reader.u64().map(|since| Self::Head { since }),
+            READ_LEDGER => EntrySequence::read(reader).map(|from| Self::ReadLedger { from }),
             SUBSCRIBE => Address::read(reader).map(|address| Self::Subscribe { address }),
             ACKNOWLEDGE => read_acknowledge(reader),
             _ => return None,
@@ -203,7 +223,7 @@ impl Frame for ClientFrame {
             REPORT => REPORT_BYTES_MAX,
             ACKNOWLEDGE => ACKNOWLEDGE_BYTES_MAX,
             PROVE | LOOK_UP | FETCH_BUNDLE | STATUS | OPEN | CLOSE | MINT | REVOKE
-            | CHANGE_TERMS | PREKEY_STATUS | SUBSCRIBE => SMALL_BYTES_MAX,
+            | CHANGE_TERMS | PREKEY_STATUS | HEAD | READ_LEDGER | SUBSCRIBE => SMALL_BYTES_MAX,
             _ => FRAME_BODY_BYTES_MAX,
         }
     }
@@ -230,10 +250,11 @@ impl Wire for Submission {
 
 impl Wire for Consent {
     fn write(&self, out: &mut Writer) {
-        let Self { ticket, opening, category } = self;
+        let Self { ticket, opening, category, price_max } = self;
         ticket.write(out);
         opening.write(out);
         category.write(out);
+        price_max.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -241,6 +262,7 @@ impl Wire for Consent {
             ticket: Wire::read(reader)?,
             opening: Wire::read(reader)?,
             category: Wire::read(reader)?,
+            price_max: Wire::read(reader)?,
         })
     }
 }
@@ -286,12 +308,14 @@ const CHANGE_TERMS: u8 = 0x0a;
 const PUBLISH_PREKEYS: u8 = 0x0b;
 const PREKEY_STATUS: u8 = 0x0c;
 const PUBLISH_PROFILE: u8 = 0x0d;
+const HEAD: u8 = 0x0e;
+const READ_LEDGER: u8 = 0x0f;
 const SUBSCRIBE: u8 = 0x10;
 const ACKNOWLEDGE: u8 = 0x11;
 const REPORT: u8 = 0x18;
 
 const SMALL_BYTES_MAX: usize = 128;
-const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 4 + SIZE_CLASSES[3];
+const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 8 + 4 + SIZE_CLASSES[3];
 const PUBLISH_BYTES_MAX: usize =
     104 + 1256 + 4 + 4 + 104 * crate::limits::ONE_TIME_PREKEYS_PER_FRAME_MAX;
 const PUBLISH_PROFILE_BYTES_MAX: usize = 4 + PROFILE_BYTES_MAX;

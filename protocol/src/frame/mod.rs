@@ -6,7 +6,7 @@ mod relay;
 
 pub use client::{ClientFrame, Consent, Submission};
 pub use relay::{
-    Acceptance, Delivery, EndReason, Notice, PrekeyStock, RelayFrame, SubmissionState,
+    Acceptance, Delivery, EndReason, Headed, Notice, PrekeyStock, RelayFrame, SubmissionState,
 };
 
 use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES};

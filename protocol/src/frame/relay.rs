@@ -4,7 +4,8 @@ use crate::certificate::Certificate;
 use crate::envelope::EnvelopeBytes;
 use crate::frame::{Channel, Frame, Sequence};
 use crate::id::{AuthorityKey, SubmitId};
-use crate::limits::FRAME_BODY_BYTES_MAX;
+use crate::ledger::{Entry, Head, LedgerKeyCertificate, Proof, Receipt};
+use crate::limits::{ENTRIES_PER_FRAME_MAX, FRAME_BODY_BYTES_MAX};
 use crate::prekey::{Bundle, PrekeyId};
 use crate::profile::SignedProfile;
 use crate::refusal::Refusal;
@@ -48,6 +49,10 @@ pub enum RelayFrame {
     ProfilePublished,
     /// What became of a report.
     Reported(Reported),
+    /// The head of the account's ledger.
+    Headed(Box<Headed>),
+    /// Entries of the account's ledger, rising by one; none at its end.
+    Entries(Vec<Entry>),
     /// Delivery stream: the mailbox's number on this stream.
     Subscribed {
         /// The number.
@@ -81,7 +86,7 @@ pub enum RelayFrame {
 }
 
 /// What the relay promises when it accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// The submission.
     pub id: SubmitId,
@@ -89,6 +94,19 @@ pub struct Acceptance {
     pub reason: Reason,
     /// The end of the ticket's window, if it has one.
     pub free_until: Option<Minute>,
+    /// Of a message that costs something: its entry in the account's ledger.
+    pub receipt: Option<Box<Receipt>>,
+}
+
+/// The head of an account's ledger, with what it takes to believe it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Headed {
+    /// The key that signed the head.
+    pub key: LedgerKeyCertificate,
+    /// The head.
+    pub head: Head,
+    /// Joins the head asked from to it; empty if that one counts more entries.
+    pub link: Proof,
 }
 
 wire_byte!(
@@ -183,6 +201,8 @@ impl Frame for RelayFrame {
             Self::Stock(_) => STOCK,
             Self::ProfilePublished => PROFILE_PUBLISHED,
             Self::Reported(_) => REPORTED,
+            Self::Headed(_) => HEADED,
+            Self::Entries(_) => ENTRIES,
             Self::Subscribed { .. } => SUBSCRIBED,
             Self::Acknowledged { .. } => ACKNOWLEDGED,
             Self::Deliver(_) => DELIVER,
@@ -208,6 +228,11 @@ impl Frame for RelayFrame {
             Self::Minted(ticket) => ticket.write(out),
             Self::Stock(stock) => stock.write(out),
             Self::Reported(reported) => reported.write(out),
+            Self::Headed(headed) => headed.write(out),
+            Self::Entries(entries) => {
+                out.count(entries.len());
+                entries.iter().for_each(|entry| entry.write(out));
+            }
             Self::Subscribed { channel } | Self::Drained { channel } => channel.write(out),
             Self::Acknowledged { channel, up_to } => {
                 channel.write(out);
@@ -237,6 +262,8 @@ impl Frame for RelayFrame {
             STOCK => PrekeyStock::read(reader).map(Self::Stock),
             PROFILE_PUBLISHED => Ok(Self::ProfilePublished),
             REPORTED => Reported::read(reader).map(Self::Reported),
+            HEADED => Headed::read(reader).map(|headed| Self::Headed(Box::new(headed))),
+            ENTRIES => read_entries(reader),
             SUBSCRIBED => Channel::read(reader).map(|channel| Self::Subscribed { channel }),
             ACKNOWLEDGED => read_acknowledged(reader),
             DELIVER => Delivery::read(reader).map(|delivery| Self::Deliver(Box::new(delivery))),
@@ -255,10 +282,11 @@ impl Frame for RelayFrame {
 
 impl Wire for Acceptance {
     fn write(&self, out: &mut Writer) {
-        let Self { id, reason, free_until } = self;
+        let Self { id, reason, free_until, receipt } = self;
         id.write(out);
         reason.write(out);
         free_until.unwrap_or_default().write(out);
+        out.optional(receipt.as_deref());
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -266,7 +294,21 @@ impl Wire for Acceptance {
             id: Wire::read(reader)?,
             reason: Wire::read(reader)?,
             free_until: Some(Minute::read(reader)?).filter(|end| end.0 != 0),
+            receipt: reader.optional("has_receipt")?.map(Box::new),
         })
+    }
+}
+
+impl Wire for Headed {
+    fn write(&self, out: &mut Writer) {
+        let Self { key, head, link } = self;
+        key.write(out);
+        head.write(out);
+        link.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { key: Wire::read(reader)?, head: Wire::read(reader)?, link: Wire::read(reader)? })
     }
 }
 
@@ -343,6 +385,12 @@ fn read_certified(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
     })
 }
 
+fn read_entries(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
+    let count = reader.count("entries", ENTRIES_PER_FRAME_MAX)?;
+    let entries = (0..count).map(|_| Entry::read(reader)).collect::<Result<_, _>>()?;
+    Ok(RelayFrame::Entries(entries))
+}
+
 fn read_acknowledged(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
     Ok(RelayFrame::Acknowledged { channel: Wire::read(reader)?, up_to: Wire::read(reader)? })
 }
@@ -362,6 +410,8 @@ const MINTED: u8 = 0x48;
 const REVOKED: u8 = 0x49;
 const STOCK: u8 = 0x4b;
 const PROFILE_PUBLISHED: u8 = 0x4d;
+const HEADED: u8 = 0x4e;
+const ENTRIES: u8 = 0x4f;
 const SUBSCRIBED: u8 = 0x50;
 const ACKNOWLEDGED: u8 = 0x51;
 const DELIVER: u8 = 0x52;

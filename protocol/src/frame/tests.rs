@@ -9,13 +9,18 @@ use crate::id::{
     AccountKey, Address, AddressTag, Commitment, Stamp, SubmitId, TicketCommitment, TicketId,
     TicketOpening,
 };
-use crate::limits::SIZE_CLASSES;
+use crate::ledger::{
+    Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, HeadBody, LedgerKeyBody,
+    Receipt,
+};
+use crate::limits::{ENTRIES_PER_FRAME_MAX, SIZE_CLASSES};
 use crate::mac::MacKey;
+use crate::pricing::{Currency, Millionths};
 use crate::profile::{Profile, SignedProfile};
 use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
 use crate::report::{Disclosure, Report, Reported};
-use crate::signature::{AccountSecret, MailboxSecret};
+use crate::signature::{AccountSecret, AuthoritySecret, LedgerSecret, MailboxSecret};
 use crate::stamp::{Origin, Reason, StampedOrigin};
 use crate::ticket::{Categories, Category, Terms, Ticket, TicketKeyId, TicketKeys};
 use crate::time::{Hour, Minute};
@@ -42,6 +47,33 @@ fn origin() -> Origin {
     }
 }
 
+/// A receipt of the only entry of a ledger, and its head.
+fn ledger() -> (Receipt, Headed) {
+    let secret = LedgerSecret::from_seed(&[1; 32]);
+    let key = LedgerKeyBody { key: secret.public(), valid_from: Hour(1), valid_to: Hour(2) };
+    let key = *key.sign(&AuthoritySecret::from_seed(&[2; 32])).unwrap().certificate();
+    let entry = Entry {
+        sequence: EntrySequence(0),
+        hour: Hour(1),
+        kind: EntryKind::Payment,
+        reason: EntryReason::Itself,
+        message: None,
+        generation: Generation(0),
+        amount: Amount { millionths: Millionths(5), currency: Currency::new(*b"EUR").unwrap() },
+    };
+    let head = HeadBody {
+        account: AccountKey::new([3; 32]),
+        generation: Generation(0),
+        size: 1,
+        root: entry.hash(),
+        hour: Hour(1),
+    };
+    let head = *head.sign(&secret).head();
+    let link =
+        crate::ledger::Proof::inclusion(1, 2, |_| Ok::<_, ()>(entry.hash())).unwrap().unwrap();
+    (Receipt { entry, path: link.clone(), head }, Headed { key, head, link })
+}
+
 fn client_frames() -> Vec<ClientFrame> {
     let address = Address::new([1; 32]);
     let terms = Terms {
@@ -54,6 +86,7 @@ fn client_frames() -> Vec<ClientFrame> {
         ticket: Ticket::from_bytes([3; 128]),
         opening: TicketOpening::new([4; 32]),
         category: Category::Utility,
+        price_max: Millionths(50_000),
     };
     let submission = |consent, bytes| {
         ClientFrame::Submit(Box::new(Submission {
@@ -91,6 +124,8 @@ fn client_frames() -> Vec<ClientFrame> {
         ClientFrame::PublishProfile(profile()),
         report(None),
         report(Some(vec![1; SIZE_CLASSES[3] - 128])),
+        ClientFrame::Head { since: 7 },
+        ClientFrame::ReadLedger { from: EntrySequence(8) },
         ClientFrame::Subscribe { address },
         ClientFrame::Acknowledge {
             channel: Channel(1),
@@ -113,11 +148,19 @@ fn relay_frames() -> Vec<RelayFrame> {
         id: SubmitId::new([1; 16]),
         reason: Reason::InWindow,
         free_until,
+        receipt: None,
     };
+    let (receipt, headed) = ledger();
     vec![
         RelayFrame::Proved,
         RelayFrame::Accepted(acceptance(None)),
         RelayFrame::Accepted(acceptance(Some(Minute(5)))),
+        RelayFrame::Accepted(Acceptance {
+            receipt: Some(Box::new(receipt.clone())),
+            ..acceptance(None)
+        }),
+        RelayFrame::Headed(Box::new(headed)),
+        RelayFrame::Entries(vec![receipt.entry; ENTRIES_PER_FRAME_MAX]),
         RelayFrame::State(SubmissionState::Delivered),
         RelayFrame::Opened,
         RelayFrame::Closed,

@@ -303,7 +303,11 @@ impl Check<'_> {
 
     fn ended_before(&self) -> BTreeMap<EntrySequence, EntrySequence> {
         let opening = EntrySequence(self.statement.opening.size());
-        let ended = |kept: &Kept| kept.ended.filter(|ended| *ended < opening);
+        let ended = |kept: &Kept| {
+            let restored = self.restored_after(kept.receipt.head.claims().generation);
+            let stands = |ended: &EntrySequence| restored.is_none_or(|from| *ended < from);
+            kept.ended.filter(|ended| *ended < opening).filter(stands)
+        };
         self.before().filter_map(|(line, kept)| Some((*line, ended(kept)?))).collect()
     }
 }

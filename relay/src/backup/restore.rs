@@ -12,7 +12,8 @@
 //! | `submissions`, `forgets` | what was accepted until then | kept: a repetition of what came later is accepted anew, under the same content id |
 //! | `certificates`, `revocations` | what was certified and revoked until then | kept: what came later has to be installed or revoked again, by the operator |
 //! | `profiles` | what businesses said of themselves then | kept, until they publish again |
-//! | `meta` | how far the sweeps came | kept: they catch up |
+//! | `meta` | how far the sweeps came | kept: they catch up. A new generation of the ledgers begins, or heads signed since the backup would contradict those to come |
+//! | `accounts`, `entries`, `tiles`, `pending` | balances and ledgers of then | kept: what was charged since is lost, and each ledger says so with its next entry |
 //!
 //! Every ticket ends (its key goes): one revoked since the backup would otherwise be honoured again,
 //! and one used up be used twice. A ticket key made before a fresh one is not kept for checking
@@ -24,6 +25,8 @@ use std::path::Path;
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::frame::Sequence;
+use plico_protocol::ledger::Generation;
+use plico_protocol::time::Timestamp;
 
 use super::read::{BadBackup, Row, check};
 use crate::decide::SWEPT_KEY;
@@ -75,6 +78,7 @@ pub(crate) fn restore(
     file: &Path,
     path: &Path,
     keys: &Keys,
+    now: Timestamp,
     fresh: &mut dyn CryptoRng,
 ) -> Result<Restored, RestoreError> {
     let rows = Rows::new(&keys.ring());
@@ -90,7 +94,9 @@ pub(crate) fn restore(
     if path.exists() {
         fs::remove_dir_all(path)?;
     }
-    let mut filling = Filling { store: Fjall::open(path)?, rows, ready: Vec::new(), bytes: 0 };
+    let generation = Generation(now.minute().0);
+    let store = Fjall::open(path)?;
+    let mut filling = Filling { store, rows, generation, ready: Vec::new(), bytes: 0 };
     let mut restored = Restored::default();
     restored.rows = check(&mut reader(file)?, |row| {
         restored.count(&row);
@@ -108,6 +114,7 @@ fn reader(file: &Path) -> Result<impl Read, BadBackup> {
 struct Filling {
     store: Fjall,
     rows: Rows,
+    generation: Generation,
     ready: Vec<Change>,
     bytes: usize,
 }
@@ -139,6 +146,11 @@ impl Filling {
                 let reader = self.store.reader().map_err(OpenError::Read)?;
                 let mark = reader.get(table, &key).map_err(OpenError::Read)?;
                 return if mark == Some(value) { Ok(None) } else { Err(RestoreError::Schema) };
+            }
+            Table::Meta => {
+                let swept = self.rows.open::<SweptRow>(&key, &value)?;
+                let generation = self.generation;
+                self.rows.put(key.as_ref(), &SweptRow { generation, ..swept }, fresh)
             }
             Table::Prekeys => {
                 let prekeys = self.rows.open::<PrekeysRow>(&key, &value)?;

@@ -155,6 +155,8 @@ fn business(inbox: Option<&Address>, request: &ClientFrame) -> Result<(), Code> 
         | ClientFrame::PublishPrekeys(_)
         | ClientFrame::PrekeyStatus
         | ClientFrame::PublishProfile(_)
+        | ClientFrame::Head { .. }
+        | ClientFrame::ReadLedger { .. }
         | ClientFrame::Acknowledge { .. } => Ok(()),
         ClientFrame::Submit(submission) if submission.consent.is_some() => Ok(()),
         _ => Err(Code::WrongConnection),

@@ -69,6 +69,22 @@ impl Draft<'_> {
     }
 }
 
+impl Draft<'_> {
+    /// Marks what costs something: its recipient was handed it, so it is paid for even if it expires
+    /// or is revoked unacknowledged. Whoever reads and never says so does not read for free.
+    pub(super) fn offer(&mut self, address: &Address, up_to: Sequence) -> Result<(), Denied> {
+        let name = self.facts.rows.queue(address);
+        let Some(queue) = self.facts.queue(address)? else { return Ok(()) };
+        let limit = UNACKNOWLEDGED_PER_CHANNEL_MAX;
+        for (sequence, origin) in self.facts.origins(&name, queue.acknowledged, limit)? {
+            if sequence <= up_to && origin.charge.is_some() && !origin.offered {
+                self.put(name.at(sequence), &OriginRow { offered: true, ..origin });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl QueueRow {
     /// Counts one envelope less.
     pub(super) fn let_go(&mut self, origin: &OriginRow) {

@@ -11,12 +11,14 @@ use bytes::Bytes;
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::certificate::{Certificate, Serial};
 use plico_protocol::frame::Sequence;
-use plico_protocol::id::{Address, AuthorityKey};
+use plico_protocol::id::{AccountKey, Address, AuthorityKey};
+use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash};
 use plico_protocol::wire::Wire;
 
 use crate::decide::{FactError, Limits};
 use crate::directory::Directory;
 use crate::keys::Ring;
+use crate::ledger::{AccountRow, EntryRow, TileRow, missing};
 use crate::rows::{
     BadRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed, StandingRow,
     SubmissionRow, sequence_of, serial_key,
@@ -33,6 +35,7 @@ pub(crate) struct Facts<'a> {
     pub(super) authority: &'a AuthorityKey,
     pub(super) directory: &'a Directory,
     pub(super) limits: &'a Limits,
+    pub(super) generation: Generation,
 }
 
 /// A row as a decision leaves it.
@@ -60,13 +63,23 @@ pub(crate) struct Fixed<'a> {
     pub(crate) authority: &'a AuthorityKey,
     pub(crate) directory: &'a Directory,
     pub(crate) limits: &'a Limits,
+    /// Of the ledgers, since the relay's last restore.
+    pub(crate) generation: Generation,
 }
 
 impl<'a> Facts<'a> {
     /// What `reader` sees.
     pub(crate) fn new(reader: &'a dyn Reader, fixed: Fixed<'a>) -> Self {
-        let Fixed { rows, ring, authority, directory, limits } = fixed;
-        Self { reader, pending: BTreeMap::new(), rows, ring, authority, directory, limits }
+        let Fixed { rows, ring, authority, directory, limits, generation } = fixed;
+        let pending = BTreeMap::new();
+        Self { reader, pending, rows, ring, authority, directory, limits, generation }
+    }
+
+    /// Shows a row that is written whatever was decided.
+    pub(crate) fn tile(&mut self, account: &AccountKey, subtree: Subtree, hash: &TreeHash) {
+        let key = self.rows.tile(account, subtree);
+        let value = Some(Value::Open(TileRow(*hash).encode().into()));
+        self.pending.entry(Table::Tiles).or_default().insert(key, value);
     }
 
     /// Shows a decision's changes to the requests that follow.
@@ -137,6 +150,35 @@ impl<'a> Facts<'a> {
     /// Whether there is a row, whatever it holds.
     pub(super) fn holds(&self, table: Table, key: &[u8]) -> Result<bool, FactError> {
         Ok(self.get(table, key)?.is_some())
+    }
+
+    /// An account of a business; without entries if it has none yet.
+    pub(crate) fn account(&self, account: &AccountKey) -> Result<AccountRow, FactError> {
+        let row = self.sealed(self.rows.account(account).as_bytes())?;
+        Ok(row.unwrap_or_else(|| AccountRow::new(*account)))
+    }
+
+    pub(super) fn entry(
+        &self,
+        account: &AccountKey,
+        sequence: EntrySequence,
+    ) -> Result<Option<Entry>, FactError> {
+        let row: Option<EntryRow> = self.sealed(&self.rows.entry(account, sequence))?;
+        Ok(row.map(|row| row.0))
+    }
+
+    /// A leaf or a stored subtree of an account's tree.
+    pub(crate) fn subtree(
+        &self,
+        account: &AccountKey,
+        subtree: Subtree,
+    ) -> Result<TreeHash, FactError> {
+        if subtree.level == 0 {
+            let entry = self.entry(account, EntrySequence(subtree.index))?;
+            return Ok(entry.ok_or(missing::<EntryRow>())?.hash());
+        }
+        let row: Option<TileRow> = self.sealed(&self.rows.tile(account, subtree))?;
+        Ok(row.ok_or(missing::<TileRow>())?.0)
     }
 
     pub(super) fn certificate(&self, serial: Serial) -> Result<Option<Certificate>, FactError> {

@@ -30,11 +30,15 @@ impl Draft<'_> {
         Ok(RelayFrame::Opened)
     }
 
-    pub(super) fn close(&mut self, address: &Address) -> Result<RelayFrame, Denied> {
+    pub(super) fn close(
+        &mut self,
+        address: &Address,
+        handed: Sequence,
+    ) -> Result<RelayFrame, Denied> {
         let name = self.facts.rows.queue(address);
         match self.facts.queue(address)? {
             Some(mut queue) if queue.kind == QueueKind::Mailbox => {
-                self.end_queue(&name, &mut queue)?;
+                self.end_queue(&name, &mut queue, handed)?;
                 self.remove(Table::Queues, *name.as_bytes());
             }
             Some(_) => return Err(Code::WrongConnection.into()),
@@ -66,10 +70,14 @@ impl Draft<'_> {
         Ok(RelayFrame::Minted(Box::new(ticket)))
     }
 
-    pub(super) fn revoke(&mut self, address: &Address) -> Result<RelayFrame, Denied> {
+    pub(super) fn revoke(
+        &mut self,
+        address: &Address,
+        handed: Sequence,
+    ) -> Result<RelayFrame, Denied> {
         let name = self.facts.rows.queue(address);
         let mut queue = self.mailbox(address)?;
-        self.end_queue(&name, &mut queue)?;
+        self.end_queue(&name, &mut queue, handed)?;
         queue.epoch = self.next_epoch(queue.epoch);
         self.put(*name.as_bytes(), &queue);
         Ok(RelayFrame::Revoked)
@@ -96,11 +104,17 @@ impl Draft<'_> {
 
     /// Removes every envelope of a queue; their submissions end as expired. Bounded by what a
     /// mailbox may hold.
-    fn end_queue(&mut self, name: &RowName, queue: &mut QueueRow) -> Result<(), Denied> {
+    fn end_queue(
+        &mut self,
+        name: &RowName,
+        queue: &mut QueueRow,
+        handed: Sequence,
+    ) -> Result<(), Denied> {
         let held = queue.envelopes.max(self.facts.limits.mailbox_envelopes_max);
         let held = usize::try_from(held).unwrap_or(usize::MAX);
         // From the very first: what expired below the acknowledged ones may not be swept yet.
-        for (sequence, origin) in self.facts.origins(name, Sequence(0), held)? {
+        for (sequence, mut origin) in self.facts.origins(name, Sequence(0), held)? {
+            origin.offered |= sequence <= handed;
             self.end_envelope(name, sequence, &origin, Fate::Expired)?;
         }
         queue.acknowledged = queue.last;
@@ -122,6 +136,7 @@ impl Draft<'_> {
         self.remove(Table::Expiries, self.expiry_key(queue, sequence, origin));
         self.remove(Table::Envelopes, key.clone());
         self.remove(Table::Origins, key);
+        self.end_charge(origin, fate);
         let name = &origin.submission;
         let Some(mut submission) = self.facts.submission(name)? else { return Ok(()) };
         submission.fate = fate;

@@ -12,10 +12,13 @@
 //! - A missing mailbox and a ticket of another epoch are one answer, `revoked`.
 //! - An address is a mailbox or an inbox, never both: an inbox cannot be opened as a mailbox, and
 //!   a certificate that names an open mailbox as its inbox is refused.
-//! - Pricing does not exist yet: every valid ticket is honoured.
+//! - What a message costs is reserved in the commit that accepts it, and refused above what its sender
+//!   allows or its account can pay. Without a rate card nothing costs anything.
 
 mod acknowledge;
+mod batch;
 mod certificates;
+mod charge;
 mod facts;
 mod mailbox;
 mod prekeys;
@@ -26,6 +29,8 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use batch::Batch;
+pub(crate) use charge::settle;
 pub(crate) use facts::{Facts, Fixed, RowChange};
 pub(crate) use sweep::{SWEPT_KEY, sweep};
 
@@ -33,6 +38,9 @@ use bytes::Bytes;
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::certificate::{Serial, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::Entry;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Timestamp;
 
@@ -57,6 +65,9 @@ pub struct Limits {
     pub inbox_envelopes_max: u32,
     /// Bytes of one inbox's envelopes.
     pub inbox_bytes_max: u64,
+    /// How far an account may owe for which the operator set nothing else, in millionths: zero is
+    /// payment in advance.
+    pub credit: Millionths,
 }
 
 impl Default for Limits {
@@ -66,6 +77,7 @@ impl Default for Limits {
             mailbox_bytes_max: 16 * 1024 * 1024,
             inbox_envelopes_max: 100_000,
             inbox_bytes_max: 1024 * 1024 * 1024,
+            credit: Millionths::ZERO,
         }
     }
 }
@@ -75,6 +87,10 @@ impl Default for Limits {
 pub(crate) struct Decision {
     pub(crate) changes: Vec<RowChange>,
     pub(crate) effects: Vec<Effect>,
+    /// Entries of accounts' ledgers, in order.
+    pub(crate) appended: Vec<(AccountKey, Entry)>,
+    /// The entry of which the answer is to carry the receipt, once the batch is whole.
+    pub(crate) receipt: Option<(AccountKey, Entry)>,
 }
 
 /// What follows a commit.
@@ -134,11 +150,11 @@ impl Draft<'_> {
         let rows = self.facts.rows;
         match request {
             Request::Open { address } => self.open(address),
-            Request::Close { address } => self.close(address),
+            Request::Close { address, handed } => self.close(address, *handed),
             Request::Mint { address, terms, window, zone } => {
                 self.mint(address, terms, *window, *zone)
             }
-            Request::Revoke { address } => self.revoke(address),
+            Request::Revoke { address, handed } => self.revoke(address, *handed),
             Request::ChangeTerms { address, terms, zone } => {
                 self.change_terms(address, terms, *zone)
             }
@@ -147,10 +163,23 @@ impl Draft<'_> {
                 let submitted = Submitted { id, digest, to: inbox, account, envelope, row, queue };
                 self.submit_to_inbox(&submitted)
             }
-            Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope } => {
+            Request::SubmitToMailbox {
+                id,
+                digest,
+                to,
+                account,
+                ticket,
+                category,
+                pricing,
+                envelope,
+            } => {
                 let (row, queue) = (rows.submission(id), rows.queue(to));
                 let submitted = Submitted { id, digest, to, account, envelope, row, queue };
-                self.submit_to_mailbox(&submitted, ticket, *category)
+                self.submit_to_mailbox(&submitted, ticket, *category, pricing)
+            }
+            Request::Offer { address, up_to } => {
+                self.offer(address, *up_to)?;
+                Ok(RelayFrame::Opened)
             }
             Request::Acknowledge { address, channel, up_to, unreadable } => {
                 self.acknowledge(address, *up_to, unreadable)?;

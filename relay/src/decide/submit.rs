@@ -3,6 +3,7 @@
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Acceptance, RelayFrame, Sequence};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::ledger::Entry;
 use plico_protocol::limits::{
     RETENTION_HOURS, SUBMIT_ID_EARLY_HOURS, SUBMIT_ID_STALE_HOURS, UNANSWERED_MAX,
 };
@@ -12,7 +13,7 @@ use plico_protocol::ticket::{Category, CheckedTicket, Epoch};
 use plico_protocol::time::Minute;
 
 use crate::decide::{Denied, Draft, busy};
-use crate::request::Digest;
+use crate::request::{Digest, Pricing};
 use crate::rows::{Fate, OriginRow, QueueKind, QueueRow, RowName, SubmissionRow};
 use crate::store::Table;
 use crate::writer::Event;
@@ -35,6 +36,7 @@ struct Grant {
     reason: Reason,
     free_until: Option<Minute>,
     origin: Option<StampedOrigin>,
+    charge: Option<Entry>,
 }
 
 impl Draft<'_> {
@@ -57,7 +59,7 @@ impl Draft<'_> {
         let mut queue = queue.unwrap_or_else(|| QueueRow::new(QueueKind::Inbox, Epoch(0)));
         let limits = self.facts.limits;
         check_room(&queue, submitted, limits.inbox_envelopes_max, limits.inbox_bytes_max)?;
-        let grant = Grant { reason: Reason::ToInbox, free_until: None, origin: None };
+        let grant = Grant { reason: Reason::ToInbox, free_until: None, origin: None, charge: None };
         Ok(self.accept(submitted, &mut queue, grant))
     }
 
@@ -66,6 +68,7 @@ impl Draft<'_> {
         submitted: &Submitted<'_>,
         ticket: &CheckedTicket,
         category: Category,
+        pricing: &Pricing,
     ) -> Result<RelayFrame, Denied> {
         if let Some(acceptance) = self.remembered(submitted)? {
             return Ok(acceptance);
@@ -93,11 +96,12 @@ impl Draft<'_> {
         let limits = self.facts.limits;
         check_room(&queue, submitted, limits.mailbox_envelopes_max, limits.mailbox_bytes_max)?;
         let origin = self.stamped(submitted, ticket, category, reason)?;
+        let charge = self.charge(submitted, ticket, category, pricing)?;
         queue.used = queue.used.saturating_add(1);
         if unanswered {
             queue.unanswered = queue.unanswered.saturating_add(1);
         }
-        let grant = Grant { reason, free_until: fields.free_until, origin: Some(origin) };
+        let grant = Grant { reason, free_until: fields.free_until, origin: Some(origin), charge };
         Ok(self.accept(submitted, &mut queue, grant))
     }
 
@@ -110,8 +114,14 @@ impl Draft<'_> {
         if row.fate == Fate::Queued {
             self.wake(Event::Arrived { address: *submitted.to });
         }
+        if let Some(sequence) = row.charge {
+            // Of this account: another one's submission has another digest, its ticket's opening.
+            let entry = self.facts.entry(submitted.account, sequence)?.ok_or_else(busy)?;
+            self.decision.receipt = Some((*submitted.account, entry));
+        }
+        let (id, reason) = (*submitted.id, row.reason);
         let free_until = Some(row.free_until).filter(|end| end.0 != 0);
-        let acceptance = Acceptance { id: *submitted.id, reason: row.reason, free_until };
+        let acceptance = Acceptance { id, reason, free_until, receipt: None };
         Ok(Some(RelayFrame::Accepted(acceptance)))
     }
 
@@ -153,9 +163,11 @@ impl Draft<'_> {
         queue: &mut QueueRow,
         grant: Grant,
     ) -> RelayFrame {
-        let Submitted { id, digest, to, account: _, envelope, row: submission, queue: name } =
+        let Submitted { id, digest, to, account, envelope, row: submission, queue: name } =
             *submitted;
-        let Grant { reason, free_until, origin } = grant;
+        let Grant { reason, free_until, origin, charge } = grant;
+        self.decision.receipt = charge.map(|entry| (*account, entry));
+        let charge = charge.map(|entry| entry.sequence);
         let accepted = self.now.hour();
         let expires = accepted.plus(RETENTION_HOURS);
         queue.last = Sequence(queue.last.0.saturating_add(1));
@@ -170,8 +182,10 @@ impl Draft<'_> {
             expires,
             fate: Fate::Queued,
             ended: Default::default(),
+            charge,
         };
-        let origin = OriginRow { submission, expires, class: envelope.class(), origin };
+        let class = envelope.class();
+        let origin = OriginRow { submission, expires, class, origin, charge, offered: false };
         let key = name.at(queue.last);
         self.put_clear(Table::Expiries, self.expiry_key(&name, queue.last, &origin), Vec::new());
         self.put_clear(Table::Envelopes, key.clone(), envelope.bytes().clone());
@@ -179,7 +193,7 @@ impl Draft<'_> {
         self.put(*submission.as_bytes(), &row);
         self.put(*name.as_bytes(), queue);
         self.wake(Event::Arrived { address: *to });
-        RelayFrame::Accepted(Acceptance { id: *id, reason, free_until })
+        RelayFrame::Accepted(Acceptance { id: *id, reason, free_until, receipt: None })
     }
 }
 

@@ -38,12 +38,12 @@ struct Budget {
 impl Draft<'_> {
     fn sweep(&mut self) -> Result<bool, FactError> {
         let now = self.now.hour();
-        let start = SweptRow { expire: now, forget: now };
-        let swept: SweptRow = self.facts.sealed(SWEPT_KEY)?.unwrap_or(start);
+        let swept = swept(self.facts, self.now)?;
         let mut budget = Budget { rows: ROWS_PER_STEP_MAX, hours: HOURS_PER_STEP_MAX };
         let next = SweptRow {
             expire: self.expire(swept.expire, &mut budget)?,
             forget: self.forget(swept.forget, &mut budget)?,
+            ..swept
         };
         if next != swept {
             self.put(SWEPT_KEY, &next);
@@ -134,8 +134,13 @@ impl Draft<'_> {
     }
 }
 
+/// How far sweeps and settlement came.
+pub(super) fn swept(facts: &Facts<'_>, now: Timestamp) -> Result<SweptRow, FactError> {
+    Ok(facts.sealed(SWEPT_KEY)?.unwrap_or_else(|| SweptRow::begun(now.hour())))
+}
+
 /// Nothing for a damaged row; a store that fails still fails.
-fn readable<T>(fact: Result<T, FactError>) -> Result<Option<T>, FactError> {
+pub(super) fn readable<T>(fact: Result<T, FactError>) -> Result<Option<T>, FactError> {
     match fact {
         Ok(value) => Ok(Some(value)),
         Err(FactError::Row(_)) => Ok(None),

@@ -21,8 +21,8 @@ use crate::request::Digest;
 use crate::rows::Rows;
 use crate::store::{Entry, Reader};
 use crate::writer::fixture::{
-    OPENING, START, Seeded, acknowledge, authority, bank, bank_account, certificate, code,
-    envelope, keys, minted, other_account, person, terms,
+    FREE, OPENING, START, Seeded, acknowledge, authority, bank, bank_account, certificate, close,
+    code, envelope, keys, minted, other_account, person, revoke, terms,
 };
 
 /// Holds nothing.
@@ -96,7 +96,17 @@ impl Desk<'_> {
         let ticket = ticket.check(key, ring.tag(), &used).unwrap();
         let digest = Digest::of(frame);
         let envelope = envelope(1);
-        self.call(Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope })
+        let pricing = FREE;
+        self.call(Request::SubmitToMailbox {
+            id,
+            digest,
+            to,
+            account,
+            ticket,
+            category,
+            pricing,
+            envelope,
+        })
     }
 
     fn write_in(&mut self, n: u8) -> Reply {
@@ -133,6 +143,7 @@ fn check_with(keys: Keys, limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) 
         authority: keys.authority(),
         directory: &directory,
         limits: &limits,
+        generation: Default::default(),
     };
     let facts = Facts::new(&Empty, fixed);
     let windows = WindowRules::default();
@@ -227,7 +238,7 @@ fn revoking_and_changing_terms_end_every_earlier_ticket() {
         assert_eq!(code(desk.send(2, &first)), Code::Revoked);
         assert_eq!(desk.queue(&person(1)).envelopes, 1, "the queue is kept");
         desk.send(2, &second).unwrap();
-        desk.call(Request::Revoke { address: person(1) }).unwrap();
+        desk.call(revoke(person(1))).unwrap();
         assert_eq!(code(desk.send(3, &second)), Code::Revoked);
         let queue = desk.queue(&person(1));
         assert_eq!((queue.envelopes, queue.bytes, queue.last), (0, 0, queue.acknowledged));
@@ -242,13 +253,13 @@ fn a_closed_mailbox_and_a_revoked_ticket_are_one_answer() {
     scenario(|desk| {
         open(desk);
         let ticket = desk.mint(9, true);
-        desk.call(Request::Revoke { address: person(1) }).unwrap();
+        desk.call(revoke(person(1))).unwrap();
         let revoked = desk.send(1, &ticket).unwrap_err();
-        assert_eq!(desk.call(Request::Close { address: person(1) }), Ok(RelayFrame::Closed));
+        assert_eq!(desk.call(close(person(1))), Ok(RelayFrame::Closed));
         let ended = Event::Ended { address: person(1), reason: EndReason::Closed };
         assert_eq!(desk.events, [ended]);
         assert_eq!(desk.send(1, &ticket).unwrap_err(), revoked);
-        assert_eq!(desk.call(Request::Close { address: person(1) }), Ok(RelayFrame::Closed));
+        assert_eq!(desk.call(close(person(1))), Ok(RelayFrame::Closed));
     });
 }
 
@@ -341,12 +352,12 @@ fn an_address_is_a_mailbox_or_an_inbox_never_both() {
         let address = bank().inbox;
         desk.call(Request::Open { address }).unwrap();
         assert_eq!(code(certify(desk, 1)), Code::NotCertified);
-        desk.call(Request::Close { address }).unwrap();
+        desk.call(close(address)).unwrap();
         certify(desk, 1).unwrap();
         assert_eq!(code(desk.call(Request::Open { address })), Code::WrongConnection);
         desk.write_in(1).unwrap();
-        assert_eq!(code(desk.call(Request::Close { address })), Code::WrongConnection);
-        assert_eq!(code(desk.call(Request::Revoke { address })), Code::NoMailbox);
+        assert_eq!(code(desk.call(close(address))), Code::WrongConnection);
+        assert_eq!(code(desk.call(revoke(address))), Code::NoMailbox);
     });
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Turn {
 struct Open<S> {
     address: Address,
     /// Held for its drop.
-    _subscription: S,
+    subscription: S,
     delivered: Sequence,
     in_flight: VecDeque<(Sequence, usize)>,
     /// The last envelope that waited when the subscription began, until `Drained` is due.
@@ -80,7 +80,7 @@ impl<S> Channels<S> {
     ) {
         let open = Open {
             address,
-            _subscription: subscription,
+            subscription,
             delivered: acknowledged,
             in_flight: VecDeque::new(),
             backlog_end: Some(backlog_end),
@@ -97,6 +97,11 @@ impl<S> Channels<S> {
         self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_sub(bytes);
         self.turns.retain(|turn| *turn != channel);
         true
+    }
+
+    /// What keeps a channel's place in the hub.
+    pub(crate) fn subscription(&self, channel: Channel) -> Option<&S> {
+        self.open.get(&channel).map(|open| &open.subscription)
     }
 
     /// The mailbox may hold something new.

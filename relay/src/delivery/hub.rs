@@ -5,9 +5,10 @@
 //! [`crate::writer::Wake`].
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use plico_protocol::frame::{Channel, EndReason, Notice};
+use plico_protocol::frame::{Channel, EndReason, Notice, Sequence};
 use plico_protocol::id::{AccountKey, Address};
 use tokio::sync::Notify;
 
@@ -44,6 +45,7 @@ pub(crate) struct Subscription {
     hub: Arc<Hub>,
     address: Address,
     number: u64,
+    handed: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,8 @@ struct Subscriber {
     channel: Channel,
     number: u64,
     account: Option<AccountKey>,
+    /// The last sequence handed out that costs something, by this subscriber or one it took over.
+    handed: Arc<AtomicU64>,
 }
 
 impl Hub {
@@ -75,14 +79,24 @@ impl Hub {
         let mut table = self.lock();
         table.subscriptions += 1;
         let number = table.subscriptions;
-        let subscriber = Subscriber { port: port.clone(), channel, number, account };
+        let before = table.subscribers.get(&address);
+        let handed = before.map(|before| before.handed.clone()).unwrap_or_default();
+        let place = handed.clone();
+        let subscriber = Subscriber { port: port.clone(), channel, number, account, handed };
         if let Some(account) = account {
             table.inboxes.insert(account, address);
         }
         if let Some(before) = table.subscribers.insert(address, subscriber) {
             before.port.tell(|news| news.ended.push((before.channel, EndReason::TakenOver)));
         }
-        Subscription { hub: self.clone(), address, number }
+        Subscription { hub: self.clone(), address, number, handed: place }
+    }
+
+    /// Up to where a mailbox's subscriber was handed what costs something; 0 for nothing.
+    pub(crate) fn handed(&self, address: &Address) -> Sequence {
+        let table = self.lock();
+        let subscriber = table.subscribers.get(address);
+        Sequence(subscriber.map_or(0, |subscriber| subscriber.handed.load(Ordering::SeqCst)))
     }
 
     fn arrived(&self, address: &Address) {
@@ -176,6 +190,14 @@ impl Port {
     }
 }
 
+impl Subscription {
+    /// Something that costs was handed out; before it can reach anybody, so that whoever revokes on
+    /// reading it finds it noted.
+    pub(crate) fn hand(&self, sequence: Sequence) {
+        self.handed.fetch_max(sequence.0, Ordering::SeqCst);
+    }
+}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut table = self.hub.lock();
@@ -209,6 +231,20 @@ mod tests {
         hub.wake(Event::Arrived { address: MAILBOX });
         assert!(first.take().arrived.is_empty());
         assert_eq!(second.take().arrived, BTreeSet::from([Channel(9)]));
+    }
+
+    #[test]
+    fn what_was_handed_out_is_known_until_nobody_subscribes() {
+        let (hub, first, second) = (Arc::new(Hub::default()), port(), port());
+        let one = hub.subscribe(MAILBOX, &first, Channel(7), None);
+        assert_eq!(hub.handed(&MAILBOX), Sequence(0));
+        one.hand(Sequence(5));
+        let two = hub.subscribe(MAILBOX, &second, Channel(9), None);
+        assert_eq!(hub.handed(&MAILBOX), Sequence(5), "by the one that was taken over");
+        two.hand(Sequence(4));
+        assert_eq!(hub.handed(&MAILBOX), Sequence(5));
+        drop((one, two));
+        assert_eq!(hub.handed(&MAILBOX), Sequence(0));
     }
 
     #[test]

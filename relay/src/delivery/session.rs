@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::channels::{Channels, Turn};
 use super::hub::{Port, Subscription};
+use super::offers::{Offer, Offers};
 use crate::connection::{Answer, Item, Outbox, Unheard};
 use crate::request::Request;
 use crate::service::Service;
@@ -39,10 +40,15 @@ pub(crate) async fn deliver(
         channels: Channels::default(),
         pending: VecDeque::new(),
         resting: None,
+        offers: Offers::default(),
     };
     session.subscribe(first, account);
     session.tell_ticket_keys(account);
-    if session.run(queue).await.is_ok() {
+    let ended = session.run(queue).await;
+    session.offers.end_all();
+    // Before the subscriptions go: what was handed out is known from them or from the store.
+    session.tell_offers().await;
+    if ended.is_ok() {
         session.outbox.finish().await;
     }
 }
@@ -56,6 +62,7 @@ struct Session {
     pending: VecDeque<Answer>,
     /// A read failed: no turns until then.
     resting: Option<Instant>,
+    offers: Offers,
 }
 
 impl Session {
@@ -68,6 +75,7 @@ impl Session {
                 self.take(*item).await?;
             }
             self.hear();
+            self.tell_offers().await;
             self.answer_ready().await;
             if self.take_turn() {
                 self.outbox.flush().await?;
@@ -82,7 +90,7 @@ impl Session {
                 },
                 frame = front(&mut self.pending) => self.say(&frame),
                 () = self.port.changed() => (),
-                () = rested(self.resting) => self.resting = None,
+                () = rested(self.resting.or(self.offers.next())) => self.resting = None,
             }
         }
     }
@@ -132,6 +140,7 @@ impl Session {
     fn say(&mut self, frame: &RelayFrame) {
         if let RelayFrame::Acknowledged { channel, up_to } = frame {
             self.channels.acknowledged(*channel, *up_to);
+            self.offers.acknowledged(*channel, *up_to);
         }
         self.outbox.push(frame);
     }
@@ -220,12 +229,22 @@ impl Session {
             self.channels.arrived(channel);
         }
         for (channel, reason) in news.ended {
+            self.offers.end(channel);
             if self.channels.end(channel) {
                 self.outbox.push(&RelayFrame::Ended { channel, reason });
             }
         }
         for notice in news.notices {
             self.outbox.push(&RelayFrame::Notice(notice));
+        }
+    }
+
+    /// Tells the store what was handed out and not acknowledged, without waiting for it.
+    async fn tell_offers(&mut self) {
+        while let Some(Offer { address, up_to }) = self.offers.due(Instant::now()) {
+            let request = Request::Offer { address, up_to };
+            // Boxed, as there is room for it in every stream that waits.
+            drop(Box::pin(self.service.writer.enqueue(request)).await);
         }
     }
 
@@ -250,6 +269,11 @@ impl Session {
         let bytes: usize = sent.iter().map(|(_, bytes)| bytes).sum();
         let more = sent.len() == count_max || bytes_max < bytes + LARGEST;
         self.outbox.reserve(bytes + sent.len() * BESIDE_ENVELOPE_BYTES);
+        if let Some(last) = envelopes.iter().rfind(|stored| stored.to_offer) {
+            let (up_to, subscription) = (last.sequence, self.channels.subscription(channel));
+            subscription.into_iter().for_each(|place| place.hand(up_to));
+            self.offers.handed(channel, Offer { address, up_to }, Instant::now());
+        }
         for stored in envelopes {
             let envelope = EnvelopeBytes(stored.envelope.bytes().clone());
             let (sequence, origin) = (stored.sequence, stored.origin);

@@ -9,7 +9,7 @@
 //! | table | key | value | sealed | kept |
 //! |---|---|---|---|---|
 //! | `meta` | `schema` | `u32` version | no | always |
-//! | | `swept` | next hour to expire, next hour to forget; shows that the key directory fits | yes | always |
+//! | | `swept` | next hour to expire, next hour to forget, settled days, generation of the ledgers; shows that the key directory fits | yes | always |
 //! | `queues` | name(address) | kind, epoch, end of the window, on how many days of which month windows were opened and on which the last, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
 //! | `envelopes` | name(address) ‖ `u64` sequence | the envelope | no: end-to-end ciphertext | until acknowledged, revoked, closed or 30 days |
 //! | `origins` | the same | submission, expiry hour, size class, origin and stamp | yes | the same |
@@ -24,6 +24,10 @@
 //! | `reports` | bucket(hour of forgetting) ‖ name(stamp) | empty | | 62 days past the message, as long as its stamp verifies |
 //! | | bucket(hour of forgetting) ‖ name(day, account, address tag) | empty | | until the end of the UTC day |
 //! | `standings` | name(account) | of each of seven days, how many reports and how many deliveries outside windows | yes | always |
+//! | `accounts` | name(account) | account, balance, frontier of its tree | yes | always |
+//! | `entries` | name(account) ‖ `u64` sequence | ledger entry: kind, hour, submit_id, category, zone, amount | yes | always |
+//! | `tiles` | name(account) ‖ `u8` level ‖ `u64` index | hash of 256 entries, or of 256 such | yes | always |
+//! | `pending` | random | account, accepted entry, day, outcome | yes | until the day's settlement |
 //!
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
@@ -48,6 +52,7 @@ use bytes::Bytes;
 use plico_protocol::certificate::Serial;
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::ledger::{EntrySequence, Subtree};
 use plico_protocol::mac::{MacKey, first16};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::time::Hour;
@@ -90,6 +95,33 @@ impl Rows {
     /// Of an account's profile.
     pub(crate) fn profile(&self, account: &AccountKey) -> RowName {
         self.name(Table::Profiles, account.as_bytes())
+    }
+
+    /// Of an account's balance.
+    pub(crate) fn account(&self, account: &AccountKey) -> RowName {
+        self.name(Table::Accounts, account.as_bytes())
+    }
+
+    /// The key of an entry of an account's ledger.
+    pub(crate) fn entry(&self, account: &AccountKey, sequence: EntrySequence) -> Vec<u8> {
+        self.entries_from(account, sequence).1
+    }
+
+    /// The beginning of the keys of an account's entries, and the key of one of them.
+    pub(crate) fn entries_from(
+        &self,
+        account: &AccountKey,
+        sequence: EntrySequence,
+    ) -> (RowName, Vec<u8>) {
+        let name = self.name(Table::Entries, account.as_bytes());
+        (name, name.holding(&sequence.0.to_be_bytes()))
+    }
+
+    /// The key of a subtree of an account's tree.
+    pub(crate) fn tile(&self, account: &AccountKey, subtree: Subtree) -> Vec<u8> {
+        let Subtree { level, index } = subtree;
+        let place = [[level].as_slice(), &index.to_be_bytes()].concat();
+        self.name(Table::Tiles, account.as_bytes()).holding(&place)
     }
 
     /// Of an hour in an index: [`Table::Expiries`], [`Table::Forgets`] or [`Table::Reports`].

@@ -3,12 +3,13 @@
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::frame::{PrekeyStock, Sequence, SubmissionState};
 use plico_protocol::id::{AccountKey, AddressTag, DhKey, Stamp, TicketId};
+use plico_protocol::ledger::{EntrySequence, Generation};
 use plico_protocol::limits::{PROFILE_BYTES_MAX, SUBMISSION_MEMORY_HOURS};
 use plico_protocol::prekey::{KEM_KEY_BYTES, KemKey, PrekeyId, SignedPrekey};
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::stamp::{Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
-use plico_protocol::time::{Hour, Minute};
+use plico_protocol::time::{Day, Hour, Minute};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use crate::policy::consent::WindowDays;
@@ -59,6 +60,10 @@ pub(crate) struct OriginRow {
     pub(crate) class: SizeClass,
     /// Of what businesses send.
     pub(crate) origin: Option<StampedOrigin>,
+    /// The entry in which its price is reserved, if it has one.
+    pub(crate) charge: Option<EntrySequence>,
+    /// Whether its recipient was handed it and did not acknowledge.
+    pub(crate) offered: bool,
 }
 
 /// How a submission stands, as the relay knows it; what may be told is less (see
@@ -85,6 +90,8 @@ pub(crate) struct SubmissionRow {
     pub(crate) fate: Fate,
     /// Hour of the fate; 0 while queued.
     pub(crate) ended: Hour,
+    /// The entry in which its price is reserved, if it has one.
+    pub(crate) charge: Option<EntrySequence>,
 }
 
 /// The signed prekeys of an account. Anyone is handed them, and still they are sealed: their
@@ -118,6 +125,20 @@ pub(crate) struct SweptRow {
     pub(crate) expire: Hour,
     /// First hour whose memories may still be there.
     pub(crate) forget: Hour,
+    /// Every day before this one is settled.
+    pub(crate) settled: Day,
+    /// Where the settlement of the days since stands.
+    pub(crate) cursor: [u8; 16],
+    /// Of the ledgers: when the relay was last restored.
+    pub(crate) generation: Generation,
+}
+
+impl SweptRow {
+    /// Of a store in which nothing is older than `now`.
+    pub(crate) fn begun(now: Hour) -> Self {
+        let generation = Generation::default();
+        Self { expire: now, forget: now, settled: now.day(), cursor: [0; 16], generation }
+    }
 }
 
 impl QueueRow {
@@ -194,12 +215,12 @@ impl Sealed for QueueRow {
 
 impl Sealed for OriginRow {
     const TABLE: Table = Table::Origins;
-    const BYTES: usize = 16 + 4 + 1 + 1 + ORIGIN_BYTES;
+    const BYTES: usize = 16 + 4 + 1 + 1 + ORIGIN_BYTES + CHARGE_BYTES + 1;
 }
 
 impl Sealed for SubmissionRow {
     const TABLE: Table = Table::Submissions;
-    const BYTES: usize = 32 + 1 + 1 + 4 * 3 + 1 + 4;
+    const BYTES: usize = 32 + 1 + 1 + 4 * 3 + 1 + 4 + CHARGE_BYTES;
 }
 
 impl Sealed for PrekeysRow {
@@ -219,7 +240,7 @@ impl Sealed for ProfileRow {
 
 impl Sealed for SweptRow {
     const TABLE: Table = Table::Meta;
-    const BYTES: usize = 4 * 2;
+    const BYTES: usize = 4 * 3 + 16 + 4;
 }
 
 impl Wire for QueueRow {
@@ -283,6 +304,8 @@ impl Wire for OriginRow {
             // As long as with one: the length of a row must not say who wrote.
             None => out.bytes(&[0; ORIGIN_BYTES]),
         }
+        write_charge(self.charge, out);
+        out.u8(u8::from(self.offered));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -296,7 +319,8 @@ impl Wire for OriginRow {
                 None
             }
         };
-        Ok(Self { submission, expires, class, origin })
+        let charge = read_charge(reader)?;
+        Ok(Self { submission, expires, class, origin, charge, offered: reader.flag("offered")? })
     }
 }
 
@@ -331,6 +355,7 @@ impl Wire for SubmissionRow {
         self.expires.write(out);
         self.fate.write(out);
         self.ended.write(out);
+        write_charge(self.charge, out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -343,6 +368,7 @@ impl Wire for SubmissionRow {
             expires: Wire::read(reader)?,
             fate: Wire::read(reader)?,
             ended: Wire::read(reader)?,
+            charge: read_charge(reader)?,
         })
     }
 }
@@ -399,15 +425,35 @@ impl Wire for SweptRow {
     fn write(&self, out: &mut Writer) {
         self.expire.write(out);
         self.forget.write(out);
+        out.u32(self.settled.0);
+        out.bytes(&self.cursor);
+        self.generation.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { expire: Wire::read(reader)?, forget: Wire::read(reader)? })
+        Ok(Self {
+            expire: Wire::read(reader)?,
+            forget: Wire::read(reader)?,
+            settled: Day(reader.u32()?),
+            cursor: reader.array()?,
+            generation: Wire::read(reader)?,
+        })
     }
+}
+
+fn write_charge(charge: Option<EntrySequence>, out: &mut Writer) {
+    out.u8(u8::from(charge.is_some()));
+    charge.unwrap_or_default().write(out);
+}
+
+fn read_charge(reader: &mut Reader) -> Result<Option<EntrySequence>, DecodeError> {
+    let is_charged = reader.flag("is_charged")?;
+    Ok(Some(EntrySequence::read(reader)?).filter(|_| is_charged))
 }
 
 /// The longest profile with its length.
 const PADDED_PROFILE_BYTES: usize = 4 + PROFILE_BYTES_MAX;
+const CHARGE_BYTES: usize = 1 + 8;
 /// A stamped origin: account, tag, ticket, hour, category, reason, stamp.
 const ORIGIN_BYTES: usize = AccountKey::BYTES
     + AddressTag::BYTES

@@ -2,10 +2,11 @@
 
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::id::{AddressTag, Stamp, TicketId};
+use plico_protocol::ledger::{EntrySequence, Generation};
 use plico_protocol::profile::Profile;
 use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
-use plico_protocol::time::Minute;
+use plico_protocol::time::{Day, Hour, Minute};
 
 use super::*;
 use crate::request::Digest;
@@ -33,6 +34,8 @@ fn origin(of_business: bool) -> OriginRow {
         expires: Hour(5),
         class: SizeClass::Large,
         origin: of_business.then(|| StampedOrigin { origin, stamp: Stamp::new([4; 32]) }),
+        charge: of_business.then_some(EntrySequence(6)),
+        offered: of_business,
     }
 }
 
@@ -46,6 +49,7 @@ fn submission(fate: Fate) -> SubmissionRow {
         expires: Hour(24 * 130),
         fate,
         ended: if fate == Fate::Queued { Hour(0) } else { Hour(24 * 100 + 5) },
+        charge: (fate == Fate::Delivered).then_some(EntrySequence(6)),
     }
 }
 
@@ -82,9 +86,11 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     check_sealed(&[submission(Fate::Queued), submission(Fate::Unreadable)]);
     check_sealed(&[profile(""), profile("open today")]);
     let mut standing = StandingRow::default();
-    standing.counts.add(plico_protocol::time::Day(9), 3, 4);
+    standing.counts.add(Day(9), 3, 4);
     check_sealed(&[StandingRow::default(), standing]);
-    check_sealed(&[SweptRow { expire: Hour(1), forget: Hour(2) }]);
+    let swept = SweptRow { forget: Hour(30), settled: Day(9), ..SweptRow::begun(Hour(25)) };
+    let restored = SweptRow { generation: Generation(8), cursor: [7; 16], ..swept };
+    check_sealed(&[restored, swept]);
 }
 
 #[test]

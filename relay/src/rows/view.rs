@@ -21,8 +21,8 @@ use crate::store::{ReadError, Reader, Store, Table};
 /// Reads committed rows. Cheap to clone.
 #[derive(Clone)]
 pub struct View {
-    store: Arc<dyn Store>,
-    rows: Rows,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) rows: Rows,
 }
 
 /// An envelope that waits.
@@ -34,6 +34,8 @@ pub struct StoredEnvelope {
     pub origin: Option<StampedOrigin>,
     /// The envelope.
     pub envelope: Envelope,
+    /// Whether it costs something, and its store does not know yet that it was offered.
+    pub to_offer: bool,
 }
 
 /// Why something cannot be read.
@@ -185,7 +187,8 @@ fn stored(reader: &dyn Reader, key: &[u8], row: OriginRow) -> Result<StoredEnvel
         return Err(ViewError::Envelope);
     }
     let sequence = sequence_of(key).ok_or(ViewError::Envelope)?;
-    Ok(StoredEnvelope { sequence, origin: row.origin, envelope })
+    let to_offer = row.charge.is_some() && !row.offered;
+    Ok(StoredEnvelope { sequence, origin: row.origin, envelope, to_offer })
 }
 
 impl From<ViewError> for Refusal {

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use plico_protocol::certificate::Handle;
 use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::id::{AccountKey, SubmitId};
+use plico_protocol::ledger::EntrySequence;
+use plico_protocol::limits::ENTRIES_PER_FRAME_MAX;
 use plico_protocol::prekey::Publication;
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
@@ -26,6 +28,7 @@ use crate::connection::Answer;
 use crate::delivery::hub::Hub;
 use crate::directory::{Certified, Directory};
 use crate::keys::Keys;
+use crate::ledger::Signer;
 use crate::metrics::Metrics;
 use crate::policy::consent::WindowRules;
 use crate::policy::throttle::{Prefix, Throttle};
@@ -88,12 +91,16 @@ impl Service {
                 let allowed = self.throttle.open(prefix, self.elapsed_us());
                 allowed.map(|()| Request::Open { address }).map_err(Refusal::from)
             }
-            ClientFrame::Close { address } => Ok(Request::Close { address }),
+            ClientFrame::Close { address } => {
+                Ok(Request::Close { address, handed: self.hub.handed(&address) })
+            }
             ClientFrame::Mint { address, terms, window } => {
                 let window = window.then(|| self.window_rules());
                 self.check_terms(&terms).map(|()| Request::Mint { address, terms, window, zone })
             }
-            ClientFrame::Revoke { address } => Ok(Request::Revoke { address }),
+            ClientFrame::Revoke { address } => {
+                Ok(Request::Revoke { address, handed: self.hub.handed(&address) })
+            }
             ClientFrame::ChangeTerms { address, terms } => {
                 self.check_terms(&terms).map(|()| Request::ChangeTerms { address, terms, zone })
             }
@@ -105,6 +112,10 @@ impl Service {
                 return Checked::Answer(self.publish(publication, account));
             }
             ClientFrame::PrekeyStatus => return Checked::Answer(self.prekey_status(account)),
+            ClientFrame::Head { since } => return Checked::Answer(self.head(since, account)),
+            ClientFrame::ReadLedger { from } => {
+                return Checked::Answer(self.read_ledger(from, account));
+            }
             // The connection keeps these to itself and to its delivery stream.
             ClientFrame::Prove(_)
             | ClientFrame::Subscribe { .. }
@@ -228,6 +239,30 @@ impl Service {
         let proven = report.prove(ring.stamp_to_verify(stamped, now.day()), ring.tag());
         let bad = |error| Refusal::because(Code::BadReport, error);
         Ok(Request::Report { report: proven.map_err(bad)? })
+    }
+
+    /// A business whose certificate ended still owes, and still may look.
+    fn head(self: &Arc<Self>, since: u64, account: Option<AccountKey>) -> Answer {
+        let service = self.clone();
+        Answer::in_turn(move || -> Reply {
+            let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+            let (ring, now) = (service.keys.ring(), service.clock.now());
+            let uncertified = || Refusal::because(Code::Busy, "the ledger key is not certified");
+            let key = service.keys.ledger_key(now).ok_or_else(uncertified)?;
+            let secret = ring.ledger().ok_or_else(uncertified)?;
+            let signer = Signer { secret, certificate: *key.certificate(), hour: now.hour() };
+            let headed = service.view.ledger_head(&account, since, &signer)?;
+            Ok(RelayFrame::Headed(Box::new(headed)))
+        })
+    }
+
+    fn read_ledger(self: &Arc<Self>, from: EntrySequence, account: Option<AccountKey>) -> Answer {
+        let service = self.clone();
+        Answer::in_turn(move || -> Reply {
+            let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+            let limit = ENTRIES_PER_FRAME_MAX;
+            Ok(RelayFrame::Entries(service.view.ledger_entries(&account, from, limit)?))
+        })
     }
 
     fn prekey_status(self: &Arc<Self>, account: Option<AccountKey>) -> Answer {

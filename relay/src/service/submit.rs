@@ -7,12 +7,13 @@ use bytes::Bytes;
 use plico_protocol::envelope::{Envelope, SizeClass};
 use plico_protocol::frame::{Consent, Submission};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{BadTicket, CheckedTicket, TicketUse};
 
 use super::{Asker, Service};
 use crate::policy::throttle::{Limited, Prefix};
-use crate::request::{Digest, Request};
+use crate::request::{Digest, Pricing, Request};
 
 impl Service {
     /// The request for the writer.
@@ -37,10 +38,25 @@ impl Service {
                 self.throttle.account(&account, now_us)?;
                 let ticket = self.check_consent(&to, &account, &consent)?;
                 self.throttle.mailbox(&to, now_us)?;
-                let category = consent.category;
-                Ok(Request::SubmitToMailbox { id, digest, to, account, ticket, category, envelope })
+                let Consent { category, price_max, .. } = consent;
+                let pricing = self.pricing(price_max);
+                Ok(Request::SubmitToMailbox {
+                    id,
+                    digest,
+                    to,
+                    account,
+                    ticket,
+                    category,
+                    pricing,
+                    envelope,
+                })
             }
         }
+    }
+
+    /// Without a rate card nothing costs anything.
+    fn pricing(&self, price_max: Millionths) -> Pricing {
+        Pricing { card: None, price_max }
     }
 
     fn to_inbox(
@@ -72,7 +88,7 @@ impl Service {
         consent: &Consent,
     ) -> Result<CheckedTicket, Refusal> {
         let certified = self.standing(account)?;
-        let Consent { ticket, opening, category } = consent;
+        let Consent { ticket, opening, category, price_max: _ } = consent;
         let ring = self.keys.ring();
         let key = ring.ticket(ticket.key_id()).ok_or_else(|| refusal(BadTicket::Forged))?;
         let now = self.clock.now().minute();

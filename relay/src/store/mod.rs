@@ -58,6 +58,14 @@ pub enum Table {
     Reports = 13,
     /// How many reports each business has.
     Standings = 14,
+    /// Balances and trees of accounts.
+    Accounts = 15,
+    /// The entries of accounts' ledgers.
+    Entries = 16,
+    /// Subtrees of accounts' trees.
+    Tiles = 17,
+    /// Charges that wait for the day's settlement.
+    Pending = 18,
 }
 
 impl Table {
@@ -77,6 +85,10 @@ impl Table {
         Self::Profiles,
         Self::Reports,
         Self::Standings,
+        Self::Accounts,
+        Self::Entries,
+        Self::Tiles,
+        Self::Pending,
     ];
 
     /// The number that separates names and sealed values of different tables; never reused.
@@ -101,6 +113,10 @@ impl Table {
             Self::Profiles => "profiles",
             Self::Reports => "reports",
             Self::Standings => "standings",
+            Self::Accounts => "accounts",
+            Self::Entries => "entries",
+            Self::Tiles => "tiles",
+            Self::Pending => "pending",
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use getrandom::rand_core::CryptoRng;
+use plico_protocol::ledger::Generation;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Minute, Timestamp};
 
 use crate::clock::Clock;
-use crate::decide::{self, Decision, Effect, Facts, Fixed, Limits};
+use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::request::{Reply, Request};
@@ -38,6 +39,7 @@ pub struct Core {
     setup: Setup,
     rows: Rows,
     directory: Directory,
+    generation: Generation,
     /// The disk was full: before anything else the store must recover.
     full: bool,
     /// When a key rotation failed, which is then tried once a minute.
@@ -84,6 +86,8 @@ pub enum CoreError {
 pub(super) enum Task {
     Request(Box<Request>),
     Sweep,
+    /// Shares a commit with nothing: else commits would join accounts and mailboxes.
+    Settle,
 }
 
 /// What came of it.
@@ -96,6 +100,36 @@ pub(super) enum Answer {
 impl Task {
     pub(super) fn request(request: Request) -> Self {
         Self::Request(Box::new(request))
+    }
+
+    fn decide(
+        &self,
+        facts: &Facts<'_>,
+        now: Timestamp,
+        fresh: &mut dyn CryptoRng,
+    ) -> (Answer, Decision) {
+        let swept = |more: Result<bool, Refusal>| Answer::Swept(more.map(|more| Swept { more }));
+        match self {
+            Self::Request(request) => {
+                let (reply, decision) = decide::decide(facts, request, now, fresh);
+                (Answer::Reply(reply), decision)
+            }
+            Self::Sweep => {
+                let (more, decision) = decide::sweep(facts, now, fresh);
+                (swept(more), decision)
+            }
+            Self::Settle => {
+                let (more, decision) = decide::settle(facts, now, fresh);
+                (swept(more), decision)
+            }
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Answer {
+        match self {
+            Self::Request(_) => Answer::Reply(Err(refusal)),
+            Self::Sweep | Self::Settle => Answer::Swept(Err(refusal)),
+        }
     }
 }
 
@@ -111,6 +145,7 @@ impl Core {
             setup,
             rows,
             directory: Directory::default(),
+            generation: Generation::default(),
             full: false,
             rotation_failed: None,
         };
@@ -151,7 +186,20 @@ impl Core {
     ///
     /// [`Fatal`]. Where nothing can be done now, as on a full disk, there is no use in going on.
     pub fn sweep(&mut self) -> Result<Swept, Fatal> {
-        let (answers, events) = self.commit(vec![Task::Sweep])?;
+        self.step(Task::Sweep)
+    }
+
+    /// One bounded step of the settlement of past days, in a commit of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Fatal`], as of [`Core::sweep`].
+    pub fn settle(&mut self) -> Result<Swept, Fatal> {
+        self.step(Task::Settle)
+    }
+
+    fn step(&mut self, task: Task) -> Result<Swept, Fatal> {
+        let (answers, events) = self.commit(vec![task])?;
         self.wake(events);
         Ok(match answers.first() {
             Some(Answer::Swept(Ok(swept))) => *swept,
@@ -238,28 +286,31 @@ impl Core {
             authority: keys.authority(),
             directory: &self.directory,
             limits,
+            generation: self.generation,
         };
-        let mut facts = Facts::new(&*reader, fixed);
+        let mut batch = Batch::new(Facts::new(&*reader, fixed), now);
         let mut answers = Vec::with_capacity(tasks.len());
-        let mut effects = Vec::new();
+        let mut receipts = Vec::new();
         for task in tasks {
-            let (answer, decision) = match task {
-                Task::Request(request) => {
-                    let (reply, decision) = decide::decide(&facts, request, now, &mut **rng);
-                    probe.decided(request, &reply);
-                    (Answer::Reply(reply), decision)
-                }
-                Task::Sweep => {
-                    let (more, decision) = decide::sweep(&facts, now, &mut **rng);
-                    (Answer::Swept(more.map(|more| Swept { more })), decision)
-                }
-            };
-            let Decision { changes, effects: more } = decision;
-            facts.apply(changes);
+            let (mut answer, mut decision) = task.decide(batch.facts(), now, &mut **rng);
+            let receipt = decision.receipt.take();
+            match batch.take(decision) {
+                Ok(()) => receipts.extend(receipt.map(|receipt| (answers.len(), receipt))),
+                Err(refusal) => answer = task.refused(refusal),
+            }
             answers.push(answer);
-            effects.extend(more);
         }
-        let changes = facts.into_changes(&mut **rng);
+        for (index, (account, entry)) in receipts {
+            if let Some(Answer::Reply(reply)) = answers.get_mut(index) {
+                batch.sign(&account, &entry, reply);
+            }
+        }
+        for (task, answer) in tasks.iter().zip(&answers) {
+            if let (Task::Request(request), Answer::Reply(reply)) = (task, answer) {
+                probe.decided(request, reply);
+            }
+        }
+        let (changes, effects) = batch.finish(&mut **rng);
         Ok(Decided { answers, effects, changes })
     }
 
@@ -298,10 +349,11 @@ impl Core {
         let sealed = store.reader()?.get(Table::Meta, decide::SWEPT_KEY)?;
         if let Some(sealed) = sealed {
             let opened = self.rows.open::<SweptRow>(decide::SWEPT_KEY, &sealed);
-            return opened.map(|_| ()).map_err(CoreError::OtherKeys);
+            self.generation = opened.map_err(CoreError::OtherKeys)?.generation;
+            return Ok(());
         }
         let hour = clock.now().hour();
-        let swept = SweptRow { expire: hour, forget: hour };
+        let swept = SweptRow::begun(hour);
         let mark = self.rows.put(decide::SWEPT_KEY, &swept, &mut **rng);
         Ok(store.commit(&[mark])?)
     }
@@ -316,11 +368,7 @@ struct Decided {
 
 fn refuse_all(tasks: &[Task]) -> Vec<Answer> {
     let refusal = || Refusal::new(Code::StorageFull).retry_after(FULL_RETRY_MS);
-    let refuse = |task: &Task| match task {
-        Task::Request(_) => Answer::Reply(Err(refusal())),
-        Task::Sweep => Answer::Swept(Err(refusal())),
-    };
-    tasks.iter().map(refuse).collect()
+    tasks.iter().map(|task| task.refused(refusal())).collect()
 }
 
 impl std::fmt::Debug for Setup {

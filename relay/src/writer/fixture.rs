@@ -12,6 +12,7 @@ use plico_protocol::certificate::{
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Channel, RelayFrame, Sequence};
 use plico_protocol::id::{AccountKey, Address, DhKey, SubmitId, TicketOpening};
+use plico_protocol::pricing::{CardFields, Currency, Millionths, Prices, RateCard, Tariff};
 use plico_protocol::refusal::Code;
 use plico_protocol::signature::{AccountSecret, AuthoritySecret, MailboxSecret};
 use plico_protocol::ticket::{
@@ -22,7 +23,7 @@ use plico_protocol::time::{Hour, Minute, Timestamp};
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::policy::consent::WindowRules;
-use crate::request::{Digest, Reply, Request};
+use crate::request::{Digest, Pricing, Reply, Request};
 use crate::rows::View;
 use crate::store::{Disk, Memory, Store};
 use crate::writer::{Core, Event, Limits, NoProbe, Setup, Wake};
@@ -116,13 +117,18 @@ impl World {
 
     /// Over a store, at [`START`].
     pub(crate) fn over(store: Arc<dyn Store>, keys: Keys, limits: Limits) -> Self {
+        Self::seeded(store, keys, limits, 7)
+    }
+
+    /// With randomness of its own: after a crash nothing may come again.
+    pub(crate) fn seeded(store: Arc<dyn Store>, keys: Keys, limits: Limits, seed: u64) -> Self {
         let clock = Arc::new(SetClock::at(START));
         let woken = Arc::new(Woken::default());
         let setup = Setup {
             store: Arc::clone(&store),
             keys: keys.clone(),
             clock: clock.clone(),
-            rng: Box::new(Seeded(7)),
+            rng: Box::new(Seeded(seed)),
             limits,
             wake: woken.clone(),
             probe: Arc::new(NoProbe),
@@ -145,6 +151,7 @@ impl World {
 
     pub(crate) fn sweep(&mut self) {
         while self.core.sweep().unwrap().more {}
+        while self.core.settle().unwrap().more {}
     }
 
     /// One request in a commit of its own.
@@ -181,6 +188,7 @@ impl World {
             account: bank().account,
             ticket: self.checked(ticket, &address),
             category: Category::Service,
+            pricing: FREE,
             envelope: envelope(n),
         }
     }
@@ -276,6 +284,16 @@ pub(crate) fn acknowledge(address: Address, up_to: u64, unreadable: &[u64]) -> R
     }
 }
 
+/// Nothing was handed out.
+pub(crate) fn revoke(address: Address) -> Request {
+    Request::Revoke { address, handed: Sequence(0) }
+}
+
+/// Nothing was handed out.
+pub(crate) fn close(address: Address) -> Request {
+    Request::Close { address, handed: Sequence(0) }
+}
+
 pub(crate) fn minted(reply: Reply) -> Ticket {
     match reply {
         Ok(RelayFrame::Minted(ticket)) => *ticket,
@@ -290,4 +308,30 @@ pub(crate) fn code(reply: Reply) -> Code {
     }
 }
 
+/// What a utility message costs by [`card`], anywhere.
+pub(crate) const UTILITY: Millionths = Millionths(50_000);
+
+/// Service is free in the window; a utility message costs [`UTILITY`].
+pub(crate) fn card() -> Arc<RateCard> {
+    let prices =
+        Prices { service: Some(Millionths(30_000)), utility: Some(UTILITY), ..Prices::default() };
+    let countries = vec![Zone::new(*b"FR").unwrap()];
+    let fields = CardFields {
+        issued: START.minute(),
+        valid_from: Minute(0),
+        valid_until: Minute(u32::MAX),
+        currency: Currency::new(*b"EUR").unwrap(),
+        window_hours: 24,
+        window_days_per_month: 31,
+        free_in_window: Categories::of(&[Category::Service]),
+        subscription: None,
+        inbox_free_per_day: 1,
+        tiers: vec![250],
+        tariffs: vec![Tariff { name: "one".to_owned(), countries, prices }],
+    };
+    Arc::new(fields.check().unwrap())
+}
+
+/// Nothing costs anything.
+pub(crate) const FREE: Pricing = Pricing { card: None, price_max: Millionths::ZERO };
 pub(crate) const OPENING: TicketOpening = TicketOpening::new([8; 32]);

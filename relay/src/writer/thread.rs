@@ -110,15 +110,20 @@ impl Writer {
         self.hand_over(Task::request(request))
     }
 
-    /// Ends what is past its hour and forgets what is due, a bounded number of rows per commit, so
-    /// that requests pass in between. To be called every few minutes.
+    /// Ends what is past its hour, forgets what is due and settles past days, a bounded number of rows
+    /// per commit, so that requests pass in between. To be called every few minutes.
     ///
     /// # Errors
     ///
     /// `storage_full` or `shutting_down`.
     pub async fn sweep(&self) -> Result<(), Refusal> {
+        self.steps(|| Task::Sweep).await?;
+        self.steps(|| Task::Settle).await
+    }
+
+    async fn steps(&self, task: fn() -> Task) -> Result<(), Refusal> {
         loop {
-            match self.hand_over(Task::Sweep).await.answer.await {
+            match self.hand_over(task()).await.answer.await {
                 Ok(Answer::Swept(Ok(Swept { more: true }))) => (),
                 Ok(Answer::Swept(swept)) => return swept.map(|_| ()),
                 Ok(Answer::Reply(_)) | Err(_) => return Err(stopped()),
@@ -193,16 +198,23 @@ impl Path {
         Self { core, end: End { on_fatal: Some(on_fatal) }, metrics }
     }
 
-    /// Carries out a batch of what is queued; whether to go on.
+    /// Carries out a batch of what is queued, and after it what must have a commit of its own;
+    /// whether to go on.
     fn carry_out(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) -> bool {
-        let mut batch = Batch::default();
-        batch.take(first, queue);
-        while batch.has_room() {
-            let Ok(job) = queue.try_recv() else { break };
+        let (mut batch, mut alone) = (Batch::default(), Batch::default());
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            if job.is_alone() {
+                alone.take(job, queue);
+                break;
+            }
             batch.take(job, queue);
+            next = if batch.has_room() { queue.try_recv().ok() } else { None };
         }
-        let carried_out = batch.carry_out(&mut self.core, &self.metrics);
-        carried_out.inspect_err(|fatal| self.end.with(fatal)).is_ok()
+        let Self { core, end, metrics } = self;
+        let carried_out =
+            batch.carry_out(core, metrics).and_then(|()| alone.carry_out(core, metrics));
+        carried_out.inspect_err(|fatal| end.with(fatal)).is_ok()
     }
 }
 
@@ -224,6 +236,13 @@ impl Drop for End {
         if std::thread::panicking() {
             self.with(&Fatal::Panicked);
         }
+    }
+}
+
+impl Job {
+    /// Whether its commit carries nothing else.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Task { task: Task::Settle, .. })
     }
 }
 

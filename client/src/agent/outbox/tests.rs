@@ -183,7 +183,7 @@ fn an_accepted_message_is_asked_about_until_its_state_is_final() {
     let mut place = Place::new();
     let number = place.push(1, 1, NOW);
     let Submission { id, .. } = place.seal(number, false);
-    let acceptance = Acceptance { id, reason: Reason::ToInbox, free_until: None };
+    let acceptance = Acceptance { id, reason: Reason::ToInbox, free_until: None, receipt: None };
     let frame = RelayFrame::Accepted(acceptance);
     place.outbox.submitted(&mut place.state, number, &frame, NOW).unwrap();
     assert_eq!(place.outbox.state_of(ContentId::new([1; 16])), Some(MessageState::Accepted));
@@ -246,7 +246,8 @@ fn what_was_sealed_again_takes_no_answer_to_what_it_was() {
     let number = place.push(1, 1, NOW);
     let before = place.seal(number, true);
     place.seal(number, true);
-    let acceptance = Acceptance { id: before.id, reason: Reason::ToInbox, free_until: None };
+    let acceptance =
+        Acceptance { id: before.id, reason: Reason::ToInbox, free_until: None, receipt: None };
     let frame = RelayFrame::Accepted(acceptance);
     let settled = place.outbox.submitted(&mut place.state, number, &frame, NOW).unwrap();
     assert_eq!(settled, Settled::Nothing);
@@ -273,8 +274,12 @@ fn what_may_be_refused_for_now_holds_back_what_follows_it() {
     place.refuse(one, Refusal::new(Code::Stale));
     assert_eq!(place.outbox.to_submit(NOW), [(one, 5), (other, 6)]);
     let id = place.get(one).submission().unwrap().id;
-    let accepted =
-        RelayFrame::Accepted(Acceptance { id, reason: Reason::ToInbox, free_until: None });
+    let accepted = RelayFrame::Accepted(Acceptance {
+        id,
+        reason: Reason::ToInbox,
+        free_until: None,
+        receipt: None,
+    });
     place.outbox.submitted(&mut place.state, one, &accepted, NOW).unwrap();
     assert_eq!(place.outbox.to_submit(NOW), [(two, 5), (other, 6)]);
 }

@@ -126,7 +126,7 @@ fn a_reopened_mailbox_revives_no_ticket() {
     in_days(|desk| {
         open(desk);
         let tickets = [desk.mint(50, true), desk.mint(50, false), desk.change_terms(50)];
-        desk.call(Request::Close { address: person(1) }).unwrap();
+        desk.call(close(person(1))).unwrap();
         open(desk);
         desk.mint(50, true);
         for (n, ticket) in tickets.iter().enumerate() {

@@ -15,7 +15,7 @@ fn publish(desk: &mut Desk<'_>, profile: &VerifiedProfile) -> Reply {
     desk.call(Request::PublishProfile { account, profile })
 }
 
-fn held(desk: &Desk<'_>, account: &plico_protocol::id::AccountKey) -> Option<SignedProfile> {
+fn held(desk: &Desk<'_>, account: &AccountKey) -> Option<SignedProfile> {
     let row = desk.facts.profile(&desk.facts.rows.profile(account)).unwrap();
     row.map(|row| row.profile)
 }

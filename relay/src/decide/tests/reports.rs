@@ -94,7 +94,7 @@ fn only_what_opened_outside_a_window_is_a_delivery() {
         }
         desk.call(acknowledge(person(1), 3, &[2])).unwrap();
         desk.check_counted(0, 2);
-        desk.call(Request::Revoke { address: person(1) }).unwrap();
+        desk.call(revoke(person(1))).unwrap();
         desk.check_counted(0, 2);
     });
 }

@@ -10,7 +10,7 @@ use crate::request::Request;
 use crate::rows::{BadRow, ViewError};
 use crate::store::{Change, Disk, Fjall, Memory, Store, Table};
 use crate::writer::fixture::{
-    START, Seeded, SetClock, World, acknowledge, authority, bank, code, keys, person,
+    START, Seeded, SetClock, World, acknowledge, authority, bank, code, keys, person, revoke,
 };
 use crate::writer::{Core, CoreError, Limits, NoProbe, NoWake, Setup};
 
@@ -30,7 +30,7 @@ fn a_batch_sees_its_own_earlier_requests_and_commits_once() {
         second,
         first,
         acknowledge(person(1), 1, &[]),
-        Request::Revoke { address: person(1) },
+        revoke(person(1)),
         world.to_mailbox(3, person(1), &ticket),
     ];
     let replies = world.core.commit_batch(batch).unwrap();

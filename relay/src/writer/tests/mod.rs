@@ -2,6 +2,7 @@
 
 mod failure;
 mod leak;
+mod ledger;
 mod model;
 mod retention;
 mod thread;

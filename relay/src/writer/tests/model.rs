@@ -14,7 +14,7 @@ use crate::policy::consent::WindowRules;
 use crate::request::{Reply, Request};
 use crate::store::{Fjall, Store};
 use crate::writer::Limits;
-use crate::writer::fixture::{World, acknowledge, keys, person, terms};
+use crate::writer::fixture::{World, acknowledge, close, keys, person, revoke, terms};
 
 /// One thing that happens. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ fn take(world: &mut World, model: &mut Model, step: &Step) -> Option<Reply> {
             Some(reply)
         }
         Step::Close(who) => {
-            let reply = world.call(Request::Close { address: address(who) });
+            let reply = world.call(close(address(who)));
             assert_eq!(reply, Ok(RelayFrame::Closed));
             model.end_all(who, now);
             model.mailboxes.remove(&who);
@@ -159,7 +159,7 @@ fn take(world: &mut World, model: &mut Model, step: &Step) -> Option<Reply> {
 }
 
 fn revoked(world: &mut World, model: &mut Model, who: u8) -> Option<Reply> {
-    let reply = world.call(Request::Revoke { address: address(who) });
+    let reply = world.call(revoke(address(who)));
     model.end_all(who, world.now().hour());
     model.eras += 1;
     match model.mailboxes.get_mut(&who) {

@@ -8,7 +8,7 @@ use plico_protocol::refusal::Code;
 
 use crate::request::Request;
 use crate::store::{Disk, Memory, Table};
-use crate::writer::fixture::{World, acknowledge, bank, code, keys, person};
+use crate::writer::fixture::{World, acknowledge, bank, code, keys, person, revoke};
 use crate::writer::{Event, Limits};
 
 fn sent(world: &mut World, count: u8) -> Vec<SubmitId> {
@@ -110,7 +110,7 @@ fn fates_are_told_as_the_specification_says() {
     use SubmissionState::{Delivered, Expired, Queued, Unknown, Unreadable};
     // 07:30 UTC: a person's reading is not told before midnight.
     assert_eq!(states(&world), [Queued, Queued, Queued, Queued]);
-    world.call(Request::Revoke { address: person(1) }).unwrap();
+    world.call(revoke(person(1))).unwrap();
     assert_eq!(states(&world), [Queued, Queued, Expired, Expired]);
     world.pass_hours(17);
     assert_eq!(states(&world), [Delivered, Unreadable, Expired, Expired]);

@@ -10,7 +10,7 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use crate::store::{Disk, Memory};
-use crate::writer::fixture::{START, Seeded, SetClock, authority, person};
+use crate::writer::fixture::{START, Seeded, SetClock, authority, close, person};
 use crate::writer::{Core, Fatal, Limits, NoWake, Point, Probe, Setup, Wake, Writer, start};
 
 /// Notes points and answers, and holds the writer at some points until it is let go.
@@ -109,7 +109,7 @@ async fn a_mailbox_that_is_open_again_does_not_end_for_who_subscribes_then() {
     let (writer, running) = start(core, Box::new(never), metrics()).unwrap();
     let _first = writer.enqueue(open(1)).await;
     is_entered.recv().unwrap();
-    let closed = writer.enqueue(Request::Close { address: person(1) }).await;
+    let closed = writer.enqueue(close(person(1))).await;
     let opened = writer.enqueue(open(1)).await;
     let_go.send(()).unwrap();
     assert_eq!(closed.await, Ok(RelayFrame::Closed));

@@ -284,7 +284,7 @@ def special() -> dict[int, list[tuple[str, str, bytes]]]:
 
 
 def unknown(group: Group) -> None:
-    for number in (0x00, 0x0E, 0x0F, 0x12, 0x40, 0x4A, 0x4C, 0x4E, 0x56, 0x60, 0xFF):
+    for number in (0x00, 0x12, 0x17, 0x40, 0x4A, 0x4C, 0x56, 0x60, 0xFF):
         group.invalid(f"type 0x{number:02x}", "Unknown", frame=frame(number, b"").hex())
         group.invalid(
             f"type 0x{number:02x} with a body", "Unknown", frame=frame(number, rand("frame body", 8)).hex()

@@ -1,0 +1,88 @@
+//! The decisions of one commit: each sees the ones before it, and what they appended to ledgers is
+//! signed once, when all of it is known.
+
+use getrandom::rand_core::CryptoRng;
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::{Entry, Receipt};
+use plico_protocol::refusal::Refusal;
+use plico_protocol::time::Timestamp;
+
+use crate::decide::{Decision, Effect, FactError, Facts, busy};
+use crate::ledger::Books;
+use crate::request::Reply;
+use crate::store::Change;
+
+/// A batch in the making.
+pub(crate) struct Batch<'a> {
+    facts: Facts<'a>,
+    books: Books,
+    effects: Vec<Effect>,
+    now: Timestamp,
+}
+
+impl<'a> Batch<'a> {
+    /// Nothing is decided yet.
+    pub(crate) fn new(facts: Facts<'a>, now: Timestamp) -> Self {
+        let books = Books::new(facts.generation);
+        Self { facts, books, effects: Vec::new(), now }
+    }
+
+    /// What the next decision is made on.
+    pub(crate) fn facts(&self) -> &Facts<'a> {
+        &self.facts
+    }
+
+    /// Takes a decision in, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of a request whose account cannot be read.
+    pub(crate) fn take(&mut self, decision: Decision) -> Result<(), Refusal> {
+        let Decision { changes, effects, appended, receipt: _ } = decision;
+        for (account, _) in &appended {
+            let opened = self.books.open(account, || self.facts.account(account));
+            opened.map_err(FactError::into_refusal)?;
+        }
+        for (account, entry) in &appended {
+            let facts = &mut self.facts;
+            self.books.push(account, entry, |subtree, hash| facts.tile(account, subtree, hash));
+        }
+        self.facts.apply(changes);
+        self.effects.extend(effects);
+        Ok(())
+    }
+
+    /// Puts the receipt of `entry` into its answer. Only once every decision is taken in: the head it
+    /// carries is the commit's.
+    pub(crate) fn sign(&mut self, account: &AccountKey, entry: &Entry, reply: &mut Reply) {
+        match self.receipt(account, entry) {
+            Ok(Some(receipt)) => {
+                if let Ok(RelayFrame::Accepted(acceptance)) = reply {
+                    acceptance.receipt = Some(Box::new(receipt));
+                }
+            }
+            // What was reserved has a key to sign with and a tree to be in; only the neighbours of an
+            // entry of an earlier commit have to be read.
+            Ok(None) => *reply = Err(busy()),
+            Err(error) => *reply = Err(error.into_refusal()),
+        }
+    }
+
+    fn receipt(
+        &mut self,
+        account: &AccountKey,
+        entry: &Entry,
+    ) -> Result<Option<Receipt>, FactError> {
+        let facts = &self.facts;
+        let Some(key) = facts.ring.ledger() else { return Ok(None) };
+        self.books.open(account, || facts.account(account))?;
+        let signer = (key, self.now.hour());
+        self.books.receipt(account, entry, signer, |subtree| facts.subtree(account, subtree))
+    }
+
+    /// Everything to be written, and what follows once it is.
+    pub(crate) fn finish(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Vec<Effect>) {
+        (self.facts.into_changes(fresh), self.effects)
+    }
+}

@@ -1,0 +1,156 @@
+//! An account's balance and its tree, as entries change them. Pure.
+
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::{
+    Amount, Entry, EntryKind, EntryReason, EntrySequence, Frontier, Generation, Message,
+};
+use plico_protocol::pricing::{Currency, Millionths};
+use plico_protocol::time::{Day, Hour};
+use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+use crate::rows::Sealed;
+use crate::store::Table;
+
+/// An account of a business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccountRow {
+    /// Whose: the row's name does not say.
+    pub(crate) account: AccountKey,
+    pub(crate) generation: Generation,
+    /// What its amounts are of; none before the first.
+    pub(crate) currency: Option<Currency>,
+    /// How far it may owe; none for the relay's setting.
+    pub(crate) credit: Option<Millionths>,
+    /// Payments together.
+    pub(crate) paid: Millionths,
+    /// Settlements and subscriptions together.
+    pub(crate) owed: Millionths,
+    /// Accepted, and neither settled nor released.
+    pub(crate) reserved: Millionths,
+    /// The first day that no subscription covers; 0 before the first.
+    pub(crate) subscribed: Day,
+    pub(crate) tree: Frontier,
+}
+
+/// An entry without its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) hour: Hour,
+    pub(crate) kind: EntryKind,
+    pub(crate) reason: EntryReason,
+    /// `accept` is filled in for an accept.
+    pub(crate) message: Option<Message>,
+    pub(crate) generation: Generation,
+    pub(crate) amount: Amount,
+}
+
+/// The account takes no entry of this kind any more: its tree, or one of its sums, is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger of this account is full")]
+pub(crate) struct LedgerFull;
+
+impl AccountRow {
+    /// An account without entries.
+    pub(crate) fn new(account: AccountKey) -> Self {
+        Self {
+            account,
+            generation: Generation::default(),
+            currency: None,
+            credit: None,
+            paid: Millionths::ZERO,
+            owed: Millionths::ZERO,
+            reserved: Millionths::ZERO,
+            subscribed: Day(0),
+            tree: Frontier::default(),
+        }
+    }
+
+    /// What may still be reserved: credit and payments, less what is owed and reserved.
+    pub(crate) fn available(&self, credit: Millionths) -> Millionths {
+        let credit = self.credit.unwrap_or(credit).0;
+        let bound = self.owed.0.saturating_add(self.reserved.0);
+        Millionths(credit.saturating_add(self.paid.0).saturating_sub(bound))
+    }
+
+    /// Appends an entry, and takes it into the balance.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerFull`], and then nothing changed.
+    pub(crate) fn append(&mut self, line: Line) -> Result<Entry, LedgerFull> {
+        let Line { hour, kind, reason, message, generation, amount } = line;
+        if ENTRIES_MAX <= self.tree.size() {
+            return Err(LedgerFull);
+        }
+        let more = |sum: Millionths| sum.checked_add(amount.millionths).ok_or(LedgerFull);
+        // Never below zero: what is settled or released was reserved.
+        let less = |sum: Millionths| Millionths(sum.0.saturating_sub(amount.millionths.0));
+        match kind {
+            EntryKind::Accept => self.reserved = more(self.reserved)?,
+            EntryKind::Release => self.reserved = less(self.reserved),
+            EntryKind::Settle => {
+                self.owed = more(self.owed)?;
+                self.reserved = less(self.reserved);
+            }
+            EntryKind::Subscription => self.owed = more(self.owed)?,
+            EntryKind::Payment => self.paid = more(self.paid)?,
+            EntryKind::Restored => self.generation = generation,
+        }
+        self.currency = Some(amount.currency);
+        let sequence = EntrySequence(self.tree.size());
+        let own = kind == EntryKind::Accept;
+        let place = |of: Message| Message { accept: if own { sequence } else { of.accept }, ..of };
+        let message = message.map(place);
+        let entry = Entry { sequence, hour, kind, reason, message, generation, amount };
+        self.tree.push(entry.hash(), |_, _| ());
+        Ok(entry)
+    }
+}
+
+impl Sealed for AccountRow {
+    const TABLE: Table = Table::Accounts;
+    const BYTES: usize = AccountKey::BYTES + 4 + 3 + (1 + 8) + 3 * 8 + 4 + 8 + 32 * TREE_LEVELS;
+}
+
+impl Wire for AccountRow {
+    fn write(&self, out: &mut Writer) {
+        let Self { account, generation, currency, credit, paid, owed, reserved, subscribed, tree } =
+            self;
+        account.write(out);
+        generation.write(out);
+        out.bytes(&currency.map_or([0; 3], |currency| *currency.as_bytes()));
+        out.u8(u8::from(credit.is_some()));
+        credit.unwrap_or_default().write(out);
+        paid.write(out);
+        owed.write(out);
+        reserved.write(out);
+        out.u32(subscribed.0);
+        tree.write(out);
+        // One length, whatever the size: the row must not say how busy its account is.
+        let peaks = usize::try_from(tree.size().count_ones()).unwrap_or(TREE_LEVELS);
+        out.bytes(&vec![0; 32 * TREE_LEVELS.saturating_sub(peaks)]);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let account = Wire::read(reader)?;
+        let generation = Wire::read(reader)?;
+        let currency = match reader.array()? {
+            [0, 0, 0] => None,
+            code => Some(Currency::new(code).ok_or(DecodeError::BadValue { field: "currency" })?),
+        };
+        let has_credit = reader.flag("has_credit")?;
+        let credit = Some(Millionths::read(reader)?).filter(|_| has_credit);
+        let (paid, owed, reserved) =
+            (Wire::read(reader)?, Wire::read(reader)?, Wire::read(reader)?);
+        let subscribed = Day(reader.u32()?);
+        let tree = Frontier::read(reader)?;
+        let peaks = usize::try_from(tree.size().count_ones()).unwrap_or(TREE_LEVELS);
+        reader.take(32 * TREE_LEVELS.saturating_sub(peaks))?;
+        Ok(Self { account, generation, currency, credit, paid, owed, reserved, subscribed, tree })
+    }
+}
+
+/// Levels of an account's tree.
+const TREE_LEVELS: usize = 40;
+/// Entries of an account: a thousand a second for thirty years.
+const ENTRIES_MAX: u64 = (1 << TREE_LEVELS) - 1;

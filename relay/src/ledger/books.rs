@@ -1,0 +1,119 @@
+//! The trees of one batch: what was appended, and the proofs and heads that follow from all of it.
+
+use std::collections::{BTreeMap, btree_map};
+
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::{
+    Entry, Generation, Growth, HeadBody, Proof, Receipt, Subtree, TreeHash, VerifiedHead,
+};
+use plico_protocol::signature::LedgerSecret;
+use plico_protocol::time::Hour;
+
+use crate::ledger::{AccountRow, TILE_LEVELS};
+
+/// The accounts whose trees a batch touched.
+pub(crate) struct Books {
+    generation: Generation,
+    open: BTreeMap<AccountKey, Book>,
+}
+
+struct Book {
+    growth: Growth,
+    /// Signed when it is first asked for.
+    head: Option<VerifiedHead>,
+}
+
+impl Books {
+    /// Nothing is touched yet. Heads are of this generation.
+    pub(crate) fn new(generation: Generation) -> Self {
+        Self { generation, open: BTreeMap::new() }
+    }
+
+    /// Opens the book of an account, if it is not open yet: `row` is the account as it was before its
+    /// first entry of the batch.
+    ///
+    /// # Errors
+    ///
+    /// What `row` fails with.
+    pub(crate) fn open<E>(
+        &mut self,
+        account: &AccountKey,
+        row: impl FnOnce() -> Result<AccountRow, E>,
+    ) -> Result<(), E> {
+        if let btree_map::Entry::Vacant(vacant) = self.open.entry(*account) {
+            vacant.insert(Book { growth: Growth::new(row()?.tree), head: None });
+        }
+        Ok(())
+    }
+
+    /// Takes an entry into an open book; `tile` is given every subtree that is to be stored.
+    pub(crate) fn push(
+        &mut self,
+        account: &AccountKey,
+        entry: &Entry,
+        mut tile: impl FnMut(Subtree, &TreeHash),
+    ) {
+        let Some(book) = self.open.get_mut(account) else { return };
+        book.head = None;
+        book.growth.push(entry.hash(), |subtree, hash| {
+            if 0 < subtree.level && subtree.level.is_multiple_of(TILE_LEVELS) {
+                tile(subtree, hash);
+            }
+        });
+    }
+
+    /// The receipt of an entry, once the batch is whole: of this batch, or of an earlier one, whose
+    /// neighbours `stored` looks up. None for an entry that is not in an open book.
+    ///
+    /// # Errors
+    ///
+    /// What `stored` fails with.
+    pub(crate) fn receipt<E>(
+        &mut self,
+        account: &AccountKey,
+        entry: &Entry,
+        signer: (&LedgerSecret, Hour),
+        mut stored: impl FnMut(Subtree) -> Result<TreeHash, E>,
+    ) -> Result<Option<Receipt>, E> {
+        let Some(book) = self.open.get_mut(account) else { return Ok(None) };
+        let (index, size) = (entry.sequence.0, book.growth.frontier().size());
+        let path = match book.growth.inclusion(index) {
+            Some(path) => Some(path),
+            None => Proof::inclusion(index, size, |subtree| hash_of(subtree, &mut stored))?,
+        };
+        let head = *book.head(account, self.generation, signer).head();
+        Ok(path.map(|path| Receipt { entry: *entry, path, head }))
+    }
+}
+
+impl Book {
+    fn head(
+        &mut self,
+        account: &AccountKey,
+        generation: Generation,
+        (key, hour): (&LedgerSecret, Hour),
+    ) -> VerifiedHead {
+        let tree = self.growth.frontier();
+        let (size, root) = (tree.size(), tree.root());
+        let body = || HeadBody { account: *account, generation, size, root, hour };
+        *self.head.get_or_insert_with(|| body().sign(key))
+    }
+}
+
+/// What a complete subtree hashes to, from those that are stored: leaves, and every eighth level.
+///
+/// # Errors
+///
+/// What `stored` fails with.
+pub(crate) fn hash_of<E>(
+    subtree: Subtree,
+    stored: &mut impl FnMut(Subtree) -> Result<TreeHash, E>,
+) -> Result<TreeHash, E> {
+    let between = !subtree.level.is_multiple_of(TILE_LEVELS);
+    match subtree.halves().filter(|_| between) {
+        Some((left, right)) => {
+            Ok(TreeHash::node(&hash_of(left, stored)?, &hash_of(right, stored)?))
+        }
+        None => stored(subtree),
+    }
+}

@@ -1,0 +1,15 @@
+//! What businesses owe: their accounts' balances, entries and trees. SPEC.md §14.
+//!
+//! A decision appends entries; when its batch is whole, [`Books`] says what the trees look like then,
+//! so that one signed head per account and commit answers for all of them. Nothing here knows a
+//! mailbox, and a settlement is committed apart from everything that touches one.
+
+mod account;
+mod books;
+mod rows;
+mod view;
+
+pub(crate) use account::{AccountRow, LedgerFull, Line};
+pub(crate) use books::{Books, hash_of};
+pub(crate) use rows::{EntryRow, PendingRow, TILE_LEVELS, TileRow};
+pub(crate) use view::{Signer, missing};

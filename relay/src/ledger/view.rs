@@ -1,0 +1,100 @@
+//! What a business reads of its own ledger: the head, joined to the one it has, and the entries.
+
+use plico_protocol::frame::Headed;
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::{
+    Entry, EntrySequence, HeadBody, LedgerKeyCertificate, Proof, Subtree, TreeHash,
+};
+use plico_protocol::signature::LedgerSecret;
+use plico_protocol::time::Hour;
+
+use crate::decide::SWEPT_KEY;
+use crate::ledger::{AccountRow, EntryRow, TileRow, hash_of};
+use crate::rows::{BadRow, Sealed, SweptRow, View, ViewError};
+use crate::store::{Reader, Table};
+
+/// What signs a head, and since when.
+pub(crate) struct Signer<'a> {
+    pub(crate) secret: &'a LedgerSecret,
+    pub(crate) certificate: LedgerKeyCertificate,
+    pub(crate) hour: Hour,
+}
+
+impl View {
+    /// The head of an account's ledger as it is on disk, joined to the one with `since` entries.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn ledger_head(
+        &self,
+        account: &AccountKey,
+        since: u64,
+        signer: &Signer<'_>,
+    ) -> Result<Headed, ViewError> {
+        let reader = self.store.reader()?;
+        let row = self.account_in(&*reader, account)?;
+        let (size, root) = (row.tree.size(), row.tree.root());
+        let mut stored = |subtree| self.subtree_in(&*reader, account, subtree);
+        let link = Proof::consistency(since, size, |subtree| hash_of(subtree, &mut stored))?;
+        let Signer { secret, certificate, hour } = signer;
+        let swept = self.row_in::<SweptRow>(&*reader, SWEPT_KEY)?;
+        let generation = swept.map(|swept| swept.generation).unwrap_or_default();
+        let body = HeadBody { account: *account, generation, size, root, hour: *hour };
+        let head = *body.sign(secret).head();
+        Ok(Headed { key: *certificate, head, link: link.unwrap_or_default() })
+    }
+
+    /// Entries of an account's ledger, from one on, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn ledger_entries(
+        &self,
+        account: &AccountKey,
+        from: EntrySequence,
+        limit: usize,
+    ) -> Result<Vec<Entry>, ViewError> {
+        let reader = self.store.reader()?;
+        let (prefix, from) = self.rows.entries_from(account, from);
+        let page = reader.scan(Table::Entries, prefix.as_bytes(), &from, limit)?;
+        let entry = |key: &[u8], value: &[u8]| Ok(self.rows.open::<EntryRow>(key, value)?.0);
+        page.iter().map(|row| entry(&row.key, &row.value)).collect()
+    }
+
+    fn account_in(
+        &self,
+        reader: &dyn Reader,
+        account: &AccountKey,
+    ) -> Result<AccountRow, ViewError> {
+        let key = self.rows.account(account);
+        let row = self.row_in(reader, key.as_bytes())?;
+        Ok(row.unwrap_or_else(|| AccountRow::new(*account)))
+    }
+
+    fn subtree_in(
+        &self,
+        reader: &dyn Reader,
+        account: &AccountKey,
+        subtree: Subtree,
+    ) -> Result<TreeHash, ViewError> {
+        if subtree.level == 0 {
+            let key = self.rows.entry(account, EntrySequence(subtree.index));
+            let row = self.row_in::<EntryRow>(reader, &key)?;
+            return Ok(row.ok_or(missing::<EntryRow>())?.0.hash());
+        }
+        let row = self.row_in::<TileRow>(reader, &self.rows.tile(account, subtree))?;
+        Ok(row.ok_or(missing::<TileRow>())?.0)
+    }
+
+    fn row_in<R: Sealed>(&self, reader: &dyn Reader, key: &[u8]) -> Result<Option<R>, ViewError> {
+        let sealed = reader.get(R::TABLE, key)?;
+        Ok(sealed.map(|sealed| self.rows.open(key, &sealed)).transpose()?)
+    }
+}
+
+/// A row that must be there and is not was taken out by somebody else.
+pub(crate) fn missing<R: Sealed>() -> BadRow {
+    BadRow::Seal { table: R::TABLE.name() }
+}

@@ -1,0 +1,483 @@
+//! What messages cost: reserved, settled or released once, and never joined to a mailbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use plico_protocol::frame::{Acceptance, RelayFrame, Sequence};
+use plico_protocol::id::{Address, SubmitId};
+use plico_protocol::ledger::{
+    Entry, EntryKind, EntryReason, EntrySequence, Generation, Proof, Receipt, VerifiedHead,
+};
+use plico_protocol::pricing::Millionths;
+use plico_protocol::refusal::Code;
+use plico_protocol::ticket::{Category, Ticket};
+use plico_protocol::time::Hour;
+use proptest::prelude::*;
+
+use crate::decide::SWEPT_KEY;
+use crate::ledger::Signer;
+use crate::request::{Pricing, Request};
+use crate::rows::{Rows, SweptRow};
+use crate::store::{Change, CommitError, Disk, Memory, ReadError, Reader, Store, Table};
+use crate::writer::Limits;
+use crate::writer::fixture::{
+    START, Seeded, UTILITY, World, acknowledge, bank, card, code, keys, person, revoke,
+};
+
+/// Ten messages' worth.
+const CREDIT: Millionths = Millionths(10 * UTILITY.0);
+
+/// A relay with a rate card, and a mailbox of which the bank has a ticket.
+struct Shop {
+    world: World,
+    ticket: Ticket,
+    next: u8,
+}
+
+impl Shop {
+    fn over(store: Arc<dyn Store>) -> Self {
+        let limits = Limits { credit: CREDIT, ..Limits::default() };
+        let mut world = World::over(store, keys(), limits);
+        world.call(Request::Open { address: person(1) }).unwrap();
+        let ticket = world.mint(person(1), 999, true);
+        Self { world, ticket, next: 0 }
+    }
+
+    fn new() -> Self {
+        Self::over(Arc::new(Memory::open(&Disk::default()).unwrap()))
+    }
+
+    /// A utility message, which costs [`UTILITY`], for at most `price_max`.
+    fn priced(&mut self, price_max: Millionths) -> Request {
+        self.next += 1;
+        let mut request = self.world.to_mailbox(self.next, person(1), &self.ticket);
+        if let Request::SubmitToMailbox { category, pricing, .. } = &mut request {
+            *category = Category::Utility;
+            *pricing = Pricing { card: Some(card()), price_max };
+        }
+        request
+    }
+
+    fn send(&mut self) -> Box<Receipt> {
+        let request = self.priced(UTILITY);
+        receipt(self.world.call(request))
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let from = EntrySequence(0);
+        self.world.view().ledger_entries(&bank().account, from, 10_000).unwrap()
+    }
+
+    fn head(&self, since: u64) -> (VerifiedHead, Proof) {
+        let (ring, now) = (self.world.keys.ring(), self.world.now());
+        let key = self.world.keys.ledger_key(now).unwrap();
+        let secret = ring.ledger().unwrap();
+        let signer = Signer { secret, certificate: *key.certificate(), hour: now.hour() };
+        let headed = self.world.view().ledger_head(&bank().account, since, &signer).unwrap();
+        (headed.head.verify(&bank().account, &key).unwrap(), headed.link)
+    }
+
+    /// Passes to the next day and settles.
+    fn next_day(&mut self) {
+        self.world.pass_hours(24);
+        self.world.sweep();
+    }
+
+    /// What ended the accept with this sequence.
+    fn outcome(&self, accept: EntrySequence) -> Option<(EntryKind, EntryReason)> {
+        let entries = self.entries();
+        let mut ended = entries.iter().filter(|entry| entry.kind != EntryKind::Accept);
+        let mine = ended.find(|entry| entry.message.unwrap().accept == accept);
+        mine.map(|entry| (entry.kind, entry.reason))
+    }
+}
+
+fn receipt(reply: crate::request::Reply) -> Box<Receipt> {
+    match reply {
+        Ok(RelayFrame::Accepted(Acceptance { receipt: Some(receipt), .. })) => receipt,
+        other => panic!("no receipt: {other:?}"),
+    }
+}
+
+#[test]
+fn a_message_that_costs_is_answered_with_a_receipt_and_a_free_one_without() {
+    let mut shop = Shop::new();
+    let key = shop.world.keys.ledger_key(shop.world.now()).unwrap();
+    let receipt = shop.send();
+    let head = receipt.verify(&bank().account, &key).unwrap();
+    assert_eq!(receipt.entry, shop.entries()[0]);
+    assert_eq!((head.body().size, receipt.entry.amount.millionths), (1, UTILITY));
+    let mut free = shop.priced(Millionths::ZERO);
+    if let Request::SubmitToMailbox { category, .. } = &mut free {
+        *category = Category::Service;
+    }
+    let Ok(RelayFrame::Accepted(Acceptance { receipt: None, .. })) = shop.world.call(free) else {
+        panic!("an answer in the window is free")
+    };
+    assert_eq!(shop.entries().len(), 1);
+}
+
+#[test]
+fn the_receipts_of_one_commit_have_one_head_and_repeating_gives_one_again() {
+    let mut shop = Shop::new();
+    let key = shop.world.keys.ledger_key(shop.world.now()).unwrap();
+    let mut batch: Vec<Request> = (0..5).map(|_| shop.priced(UTILITY)).collect();
+    batch.push(batch[0].clone());
+    let repeated = batch[2].clone();
+    let replies = shop.world.core.commit_batch(batch).unwrap();
+    let receipts: Vec<_> = replies.into_iter().map(receipt).collect();
+    for receipt in &receipts {
+        assert_eq!(receipt.head, receipts[0].head);
+        receipt.verify(&bank().account, &key).unwrap();
+    }
+    assert_eq!(receipts[0].entry, receipts[5].entry, "the same submission is charged once");
+    shop.send();
+    let again = receipt(shop.world.call(repeated));
+    assert_eq!(again.entry, receipts[2].entry);
+    assert_eq!(again.verify(&bank().account, &key).unwrap().body().size, 6);
+}
+
+#[test]
+fn opened_and_offered_are_settled_and_unreadable_and_unseen_released_the_day_after() {
+    let mut shop = Shop::new();
+    let (opened, unreadable) = (shop.send(), shop.send());
+    let (offered, unseen) = (shop.send(), shop.send());
+    shop.world.call(acknowledge(person(1), 2, &[2])).unwrap();
+    let up_to = Sequence(3);
+    shop.world.call(Request::Offer { address: person(1), up_to }).unwrap();
+    shop.world.call(revoke(person(1))).unwrap();
+    shop.world.sweep();
+    assert_eq!(shop.entries().len(), 4, "nothing is settled on the day itself");
+    let today = shop.world.now().day();
+    shop.next_day();
+    for (receipt, expected) in [
+        (opened, (EntryKind::Settle, EntryReason::Opened)),
+        (unreadable, (EntryKind::Release, EntryReason::Unreadable)),
+        (offered, (EntryKind::Settle, EntryReason::Offered)),
+        (unseen, (EntryKind::Release, EntryReason::NotOffered)),
+    ] {
+        assert_eq!(shop.outcome(receipt.entry.sequence), Some(expected));
+    }
+    let ended = shop.entries().split_off(4);
+    assert!(ended.iter().all(|entry| entry.hour.0 == today.0 * 24), "dated by the day");
+    shop.next_day();
+    assert_eq!(shop.entries().len(), 8, "each is settled once");
+}
+
+#[test]
+fn nobody_reads_for_free_by_revoking_at_once() {
+    let mut shop = Shop::new();
+    let (handed, unseen) = (shop.send(), shop.send());
+    shop.world.call(Request::Revoke { address: person(1), handed: Sequence(1) }).unwrap();
+    shop.next_day();
+    let outcome = |receipt: Box<Receipt>| shop.outcome(receipt.entry.sequence).unwrap();
+    assert_eq!(outcome(handed), (EntryKind::Settle, EntryReason::Offered));
+    assert_eq!(outcome(unseen), (EntryKind::Release, EntryReason::NotOffered));
+}
+
+#[test]
+fn what_expires_is_paid_for_only_if_it_was_offered() {
+    let mut shop = Shop::new();
+    let (offered, unseen) = (shop.send(), shop.send());
+    shop.world.call(Request::Offer { address: person(1), up_to: Sequence(1) }).unwrap();
+    shop.world.pass_hours(720);
+    shop.world.sweep();
+    shop.next_day();
+    let outcome = |receipt: Box<Receipt>| shop.outcome(receipt.entry.sequence).unwrap();
+    assert_eq!(outcome(offered), (EntryKind::Settle, EntryReason::Offered));
+    assert_eq!(outcome(unseen), (EntryKind::Release, EntryReason::NotOffered));
+}
+
+#[test]
+fn credit_and_price_limit_hold_at_the_limit_and_not_one_past_it() {
+    let mut shop = Shop::new();
+    let dear = shop.priced(Millionths(UTILITY.0 - 1));
+    assert_eq!(code(shop.world.call(dear)), Code::OverPriceLimit);
+    for _ in 0..10 {
+        shop.send();
+    }
+    let eleventh = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(eleventh.clone())), Code::NoCredit);
+    shop.world.call(acknowledge(person(1), 10, &[10])).unwrap();
+    shop.next_day();
+    // What was released may be reserved again; what was settled is owed.
+    receipt(shop.world.call(eleventh));
+    let twelfth = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(twelfth)), Code::NoCredit);
+}
+
+#[test]
+fn each_head_continues_the_one_before() {
+    let mut shop = Shop::new();
+    let (mut last, _) = shop.head(0);
+    for count in 1..=4 {
+        for _ in 0..count {
+            shop.send();
+        }
+        shop.world.call(acknowledge(person(1), shop.next.into(), &[])).unwrap();
+        shop.next_day();
+        shop.ticket = shop.world.mint(person(1), 999, true);
+        let (head, link) = shop.head(last.body().size);
+        assert_eq!(last.precedes(&head, &link), Ok(()));
+        last = head;
+    }
+    assert_eq!(last.body().size, 20);
+}
+
+#[test]
+fn a_restored_relay_says_so_in_its_heads_and_in_each_ledger() {
+    let disk = Disk::default();
+    let mut shop = Shop::over(Arc::new(Memory::open(&disk).unwrap()));
+    shop.send();
+    let (before, _) = shop.head(0);
+    let Shop { world, ticket, next } = shop;
+    let keys = world.keys.clone();
+    let rows = Rows::new(&keys.ring());
+    drop(world);
+    let store = Memory::open(&disk).unwrap();
+    let hour = START.hour();
+    let swept = SweptRow { generation: Generation(9), ..SweptRow::begun(hour) };
+    store.commit(&[rows.put(SWEPT_KEY, &swept, &mut Seeded(5))]).unwrap();
+    let limits = Limits { credit: CREDIT, ..Limits::default() };
+    let world = World::seeded(Arc::new(store), keys, limits, 8);
+    let mut shop = Shop { world, ticket, next };
+    let (restored, link) = shop.head(1);
+    assert_eq!(before.precedes(&restored, &link), Ok(()));
+    assert_eq!(restored.body().generation, Generation(9));
+    let receipts = [shop.send(), shop.send()];
+    let kinds: Vec<_> = shop.entries().iter().map(|entry| entry.kind).collect();
+    let accept = EntryKind::Accept;
+    assert_eq!(kinds, [accept, EntryKind::Restored, accept, accept]);
+    let key = shop.world.keys.ledger_key(shop.world.now()).unwrap();
+    for receipt in receipts {
+        let head = receipt.verify(&bank().account, &key).unwrap();
+        assert_eq!(head.body().generation, Generation(9));
+    }
+}
+
+/// Notes which tables each commit wrote.
+struct Watched {
+    store: Memory,
+    commits: Mutex<Vec<BTreeSet<Table>>>,
+}
+
+impl Store for Watched {
+    fn commit(&self, changes: &[Change]) -> Result<(), CommitError> {
+        let tables = changes.iter().map(|change| change.table).collect();
+        self.commits.lock().unwrap().push(tables);
+        self.store.commit(changes)
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader + '_>, ReadError> {
+        self.store.reader()
+    }
+
+    fn recover(&self) -> Result<(), CommitError> {
+        self.store.recover()
+    }
+}
+
+#[test]
+fn no_settlement_shares_a_commit_with_a_mailbox_and_no_end_with_an_account() {
+    let store = Memory::open(&Disk::default()).unwrap();
+    let watched = Arc::new(Watched { store, commits: Mutex::default() });
+    let mut shop = Shop::over(watched.clone());
+    for _ in 0..6 {
+        shop.send();
+    }
+    watched.commits.lock().unwrap().clear();
+    shop.world.call(acknowledge(person(1), 4, &[2])).unwrap();
+    shop.next_day();
+    let commits = watched.commits.lock().unwrap();
+    let of = |table: Table| commits.iter().filter(move |tables| tables.contains(&table));
+    assert!(of(Table::Accounts).count() == 1 && of(Table::Queues).count() == 1);
+    let touches_mailbox = [Table::Queues, Table::Envelopes, Table::Origins, Table::Submissions];
+    for tables in of(Table::Accounts) {
+        assert!(touches_mailbox.iter().all(|table| !tables.contains(table)), "{tables:?}");
+    }
+}
+
+/// One thing that happens in a random history.
+#[derive(Clone, Debug)]
+enum Step {
+    Send(u8),
+    Repeat,
+    Acknowledge(u8, bool),
+    Offer,
+    Revoke,
+    Pass(u32),
+    Settle,
+    /// The process is killed; what is committed is there again.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (1..4u8).prop_map(Step::Send),
+        1 => Just(Step::Repeat),
+        4 => (0..4u8, any::<bool>()).prop_map(|(count, unreadable)| Step::Acknowledge(count, unreadable)),
+        2 => Just(Step::Offer),
+        1 => Just(Step::Revoke),
+        3 => prop_oneof![0..30u32, 700..740u32].prop_map(Step::Pass),
+        2 => Just(Step::Settle),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// A message of the model.
+struct Sent {
+    sequence: Sequence,
+    offered: bool,
+    /// Not swept yet.
+    there: bool,
+    expires: Hour,
+}
+
+/// What should become of each accepted charge.
+#[derive(Default)]
+struct Model {
+    accepted: BTreeMap<SubmitId, Sent>,
+    opened: BTreeSet<SubmitId>,
+    unreadable: BTreeSet<SubmitId>,
+    last: Option<Request>,
+    sequence: u64,
+    acknowledged: u64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_charge_ends_once_and_as_what_became_of_its_envelope(
+        steps in proptest::collection::vec(step(), 1..40),
+    ) {
+        let disk = Disk::default();
+        let mut shop = Shop::over(Arc::new(Memory::open(&disk).unwrap()));
+        let mut model = Model::default();
+        for step in steps {
+            shop = run(&disk, shop, &mut model, step);
+            let bound: u64 = open_and_owed(&shop.entries());
+            prop_assert!(bound <= CREDIT.0, "a balance passed its limit");
+        }
+        // Everything ends: what waits expires, and the day after is settled.
+        shop.world.pass_hours(721);
+        shop.world.sweep();
+        shop.next_day();
+        let entries = shop.entries();
+        let mut ends: BTreeMap<SubmitId, Vec<EntryReason>> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Accept) {
+            ends.entry(entry.message.unwrap().submission).or_default().push(entry.reason);
+        }
+        prop_assert_eq!(entries.len(), 2 * model.accepted.len());
+        for (id, sent) in &model.accepted {
+            let expected = match (model.opened.contains(id), model.unreadable.contains(id)) {
+                (true, _) => EntryReason::Opened,
+                (_, true) => EntryReason::Unreadable,
+                _ if sent.offered => EntryReason::Offered,
+                _ => EntryReason::NotOffered,
+            };
+            prop_assert_eq!(&ends[id], &vec![expected]);
+        }
+    }
+}
+
+fn run(disk: &Disk, mut shop: Shop, model: &mut Model, step: Step) -> Shop {
+    let address: Address = person(1);
+    match step {
+        Step::Send(count) => sent(&mut shop, model, count),
+        Step::Repeat => {
+            if let Some(request) = model.last.clone() {
+                let before = shop.entries().len();
+                let _ = shop.world.call(request);
+                assert_eq!(shop.entries().len(), before);
+            }
+        }
+        Step::Acknowledge(count, unreadable) => acknowledged(&mut shop, model, count, unreadable),
+        Step::Offer => {
+            let up_to = Sequence(model.sequence);
+            shop.world.call(Request::Offer { address, up_to }).unwrap();
+            // What is past its hour and not swept was handed out before.
+            for sent in model.accepted.values_mut() {
+                sent.offered |= sent.there && model.acknowledged < sent.sequence.0;
+            }
+        }
+        Step::Revoke => {
+            shop.world.call(revoke(address)).unwrap();
+            model.acknowledged = model.sequence;
+            shop.ticket = shop.world.mint(address, 999, true);
+        }
+        Step::Pass(hours) => {
+            shop.world.pass_hours(hours);
+            shop.ticket = shop.world.mint(address, 999, true);
+        }
+        Step::Settle => {
+            shop.world.sweep();
+            let now = shop.world.now().hour();
+            model.accepted.values_mut().for_each(|sent| sent.there &= now < sent.expires);
+        }
+        Step::Crash => {
+            let Shop { world, ticket, next } = shop;
+            let (keys, now) = (world.keys.clone(), world.now());
+            drop(world);
+            let limits = Limits { credit: CREDIT, ..Limits::default() };
+            let store = Arc::new(Memory::open(disk).unwrap());
+            let world = World::seeded(store, keys, limits, now.0 + u64::from(next));
+            world.clock.set(now);
+            return Shop { world, ticket, next };
+        }
+    }
+    shop
+}
+
+fn sent(shop: &mut Shop, model: &mut Model, count: u8) {
+    for _ in 0..count {
+        let request = shop.priced(UTILITY);
+        let Request::SubmitToMailbox { id, .. } = &request else { unreachable!() };
+        let id = *id;
+        if shop.world.call(request.clone()).is_ok() {
+            model.sequence += 1;
+            let sent = Sent {
+                sequence: Sequence(model.sequence),
+                offered: false,
+                there: true,
+                expires: shop.world.now().hour().plus(720),
+            };
+            model.accepted.insert(id, sent);
+            model.last = Some(request);
+        }
+    }
+}
+
+fn acknowledged(shop: &mut Shop, model: &mut Model, count: u8, unreadable: bool) {
+    let address = person(1);
+    let up_to = (model.acknowledged + u64::from(count)).min(model.sequence);
+    let bad: &[u64] = if unreadable { &[up_to] } else { &[] };
+    let waiting = shop.world.view().envelopes_after(
+        &address,
+        Sequence(model.acknowledged),
+        999,
+        1 << 24,
+        shop.world.now(),
+    );
+    let waiting: BTreeSet<_> = waiting.unwrap().iter().map(|e| e.sequence).collect();
+    if model.acknowledged < up_to && shop.world.call(acknowledge(address, up_to, bad)).is_ok() {
+        for (id, Sent { sequence, .. }) in &model.accepted {
+            if waiting.contains(sequence) && sequence.0 <= up_to {
+                match unreadable && sequence.0 == up_to {
+                    true => model.unreadable.insert(*id),
+                    false => model.opened.insert(*id),
+                };
+            }
+        }
+        model.acknowledged = up_to;
+    }
+}
+
+/// What is reserved and what is owed.
+fn open_and_owed(entries: &[Entry]) -> u64 {
+    let sum = |kind| {
+        let of_kind = entries.iter().filter(move |entry| entry.kind == kind);
+        of_kind.map(|entry| entry.amount.millionths.0).sum::<u64>()
+    };
+    sum(EntryKind::Accept) - sum(EntryKind::Release)
+}
