@@ -72,12 +72,12 @@ impl Sabotaged {
         let value = change.value.as_ref().filter(|_| change.table == Table::Queues);
         let value = value.map_or_else(
             || change.value.clone(),
-            |sealed| Some(self.unsealed_count(&change.key, sealed)),
+            |sealed| Some(self.with_count_zero(&change.key, sealed)),
         );
         Change { value, ..change.clone() }
     }
 
-    fn unsealed_count(&self, key: &[u8], sealed: &[u8]) -> Bytes {
+    fn with_count_zero(&self, key: &[u8], sealed: &[u8]) -> Bytes {
         let cipher = XChaCha20Poly1305::new((&self.seal).into());
         let associated = [b"plico/1 value\0".as_slice(), &[Table::Queues.byte()], key].concat();
         let (nonce, sealed) = sealed.split_first_chunk::<24>().unwrap();
@@ -181,24 +181,26 @@ fn violations(seed: u64, sabotage: Option<Sabotage>) -> Vec<Violation> {
     check(&history).into_iter().map(|found| found.violation).collect()
 }
 
-// Any violation will do where what is lost decides which promise is broken.
-
+/// 16 of seeds 0 to 19 catch it. What is lost decides which promise is broken, so any will do.
 #[test]
 fn a_relay_that_does_not_sync_is_caught() {
     check_caught(Sabotage::Sync, |_| true);
 }
 
+/// 9 of 20.
 #[test]
 fn a_relay_that_stores_a_repetition_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::AcknowledgedBeyond { .. });
     check_caught(Sabotage::DuplicateCheck, shows);
 }
 
+/// 13 of 20, by whatever was lost.
 #[test]
 fn a_relay_that_answers_before_it_commits_is_caught() {
     check_caught(Sabotage::CommitFirst, |_| true);
 }
 
+/// 13 of 20.
 #[test]
 fn a_relay_that_forgets_how_often_a_ticket_was_used_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::TicketOverdrawn { .. });
@@ -219,6 +221,6 @@ fn count_the_seeds_that_catch_each_sabotage() {
 /// Where the count begins in the row of a queue: used u32, unanswered u32, last u64, acknowledged
 /// u64, envelopes u32, bytes u64. Where a row changes and this does not, no seed catches anything.
 const USED_BYTES_BEFORE_END: usize = 36;
-/// Each sabotage is caught by a third of them at least, so that a change of the world, after which
-/// others do, hardly leaves none.
+/// Each sabotage is caught by 9 of them or more, so that a change of the world, after which others
+/// catch it, hardly leaves none.
 const SEEDS_TRIED: u64 = 20;
