@@ -2,7 +2,7 @@
 
 python run.py write   computes every file of tests/vectors anew
 python run.py check   validates the committed files against their schemas, runs each test through
-                          the implementation, and compares with what `write` would write, byte by byte
+                      the implementation, and compares with what `write` would write, byte by byte
 """
 
 import json

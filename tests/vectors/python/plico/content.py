@@ -173,7 +173,8 @@ def decode(data: bytes) -> dict[str, Any]:
         if isinstance(field.type, dict) and field.name in found:
             complete(field.type, found[field.name])
     if ("restoredHour" in found) != ("restoredMs" in found):
-        found.pop("restoredHour", None), found.pop("restoredMs", None)
+        found.pop("restoredHour", None)
+        found.pop("restoredMs", None)
     check(found)
     return found
 

@@ -64,7 +64,9 @@ def _whole(read: Callable[[Reader], None]) -> Field:
 
 
 def _publication(reader: Reader) -> None:
-    read_prekey(reader, 1), read_prekey(reader, 2), reader.u32()
+    for kind in (1, 2):
+        read_prekey(reader, kind)
+    reader.u32()
     reader.listed(100, lambda: read_prekey(reader, 3))
 
 

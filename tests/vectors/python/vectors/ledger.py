@@ -216,6 +216,8 @@ def messages(add, name: str, base: Entry) -> None:
             add("invalid", f"{name}, ref {ref} at 9", "Field", replace(base, ref=ref))
         return
     add("valid", f"{name}, ref 8 at 9", "Normal", replace(base, ref=8))
+    for ref in (9, 10):
+        add("invalid", f"{name}, ref {ref} at 9", "Field", replace(base, ref=ref))
     for hour in (HOUR + 1, HOUR + 23):
         add("invalid", f"{name}, hour {hour % 24} of the day", "Field", replace(base, hour=hour))
 
@@ -271,6 +273,20 @@ def inclusions(group: Group, leaves: list[bytes]) -> None:
     hashed = [ledger.leaf(data) for data in leaves[:8]]
     add("invalid", "a place behind the end", "Proof", 7, 8, ledger.inclusion(hashed, 7), index=8)
     add("invalid", "an empty tree", "Proof", 0, 0, [])
+    # Roots that only a relay can choose, of trees that are deeper than they have entries for.
+    extra = rand("ledger extra node")
+    for size in (1, 2):
+        proof = ledger.inclusion(hashed[:size], 0)
+        deep = ledger.node(extra, ledger.root(hashed[:size]))
+        add(
+            "invalid",
+            f"a tree of {size} that is a level deeper",
+            "Proof",
+            0,
+            size,
+            [*proof, extra],
+            root=deep,
+        )
 
 
 def consistencies(group: Group, leaves: list[bytes]) -> None:
@@ -308,6 +324,13 @@ def consistencies(group: Group, leaves: list[bytes]) -> None:
                 )
                 other = {"root": flip(ledger.root(leaves[:second]), 0)}
                 add("invalid", f"{first} of {second}, another end", "Proof", first, second, proof, **other)
+    extra = rand("ledger extra node")
+    proof = [*ledger.consistency(leaves[:5], 3), extra]
+    deep = {
+        "earlierRoot": ledger.node(extra, ledger.root(leaves[:3])),
+        "root": ledger.node(extra, ledger.root(leaves[:5])),
+    }
+    add("invalid", "trees of 3 and 5 that are a level deeper", "Proof", 3, 5, proof, **deep)
     add("invalid", "the same size, another tree", "Proof", 3, 3, [], earlierRoot=bytes(32))
     add("invalid", "the earlier tree is larger", "Proof", 4, 3, [])
     add("invalid", "an empty tree with another root", "Proof", 0, 3, [], earlierRoot=bytes(32))
