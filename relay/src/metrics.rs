@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{
     BuildError, ExporterFuture, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use plico_protocol::frame::RelayFrame;
+use plico_protocol::limits::SIZE_CLASSES;
 use plico_protocol::refusal::Code;
 use quinn::Endpoint;
 use tokio::sync::mpsc;
@@ -47,7 +48,7 @@ macro_rules! metrics {
 metrics! {
     ACCEPTED: "plico_accepted_total", "counter", "answers",
         "submissions answered as accepted; one that is repeated counts again";
-    DELIVERED: "plico_delivered_total", "counter", "envelopes",
+    DELIVERED: "plico_delivered_total", "counter", "envelopes {kib}",
         "envelopes written to delivery streams; one delivered again counts again";
     ACKNOWLEDGED: "plico_acknowledged_total", "counter", "answers",
         "acknowledgements put on disk; one may cover several envelopes";
@@ -86,7 +87,7 @@ pub struct MetricsError(#[from] BuildError);
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
     accepted: Counter,
-    delivered: Counter,
+    delivered: [(usize, Counter); SIZE_CLASSES.len()],
     acknowledged: Counter,
     refused: Vec<(Code, Counter)>,
     pub(crate) completed: Counter,
@@ -145,7 +146,7 @@ impl Metrics {
         Self {
             handle: recorder.handle(),
             accepted: counter(ACCEPTED),
-            delivered: counter(DELIVERED),
+            delivered: CLASSES.map(|(bytes, kib)| (bytes, labelled(DELIVERED, "kib", kib))),
             acknowledged: counter(ACKNOWLEDGED),
             refused: Code::ALL.iter().map(refused).collect(),
             completed: outcome("completed"),
@@ -171,7 +172,11 @@ impl Metrics {
     pub(crate) fn says(&self, frame: &RelayFrame) {
         match frame {
             RelayFrame::Accepted(_) => self.accepted.increment(1),
-            RelayFrame::Deliver(_) => self.delivered.increment(1),
+            RelayFrame::Deliver(delivery) => {
+                let bytes = delivery.envelope.0.len();
+                let counter = self.delivered.iter().find(|(class, _)| *class == bytes);
+                counter.iter().for_each(|(_, counter)| counter.increment(1));
+            }
             RelayFrame::Acknowledged { .. } => self.acknowledged.increment(1),
             RelayFrame::Refused(refusal) => {
                 let counter = self.refused.iter().find(|(code, _)| *code == refusal.code);
@@ -271,6 +276,11 @@ impl core::fmt::Debug for Metrics {
 }
 
 const METADATA: Metadata<'static> = Metadata::new("plico_relay", Level::INFO, None);
+/// The size classes and their names.
+const CLASSES: [(usize, &str); SIZE_CLASSES.len()] = {
+    let [small, medium, large, huge] = SIZE_CLASSES;
+    [(small, "2"), (medium, "8"), (large, "32"), (huge, "64")]
+};
 /// The names of `connection::kind::Kind`.
 const KINDS: [&str; 4] = ["undecided", "anonymous", "person", "business"];
 /// To the most a commit carries.

@@ -77,7 +77,7 @@ async fn the_metrics_count_what_happened_and_nothing_else() {
         };
         [
             count("plico_accepted_total"),
-            count("plico_delivered_total"),
+            count("plico_delivered_total{kib=\"2\"}"),
             count("plico_acknowledged_total"),
             count("plico_refused_total{code=\"wrong_connection\"}"),
             count("plico_refused_total{code=\"unknown_handle\"}"),
