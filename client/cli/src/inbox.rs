@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Status};
 use crate::place::Place;
-use crate::wording::{body, business, restored, state_name};
+use crate::wording::{SESSION_LOST, body, business, restored, state_name};
 use crate::{Options, json, say};
 
 /// Prints what came since it was last asked, each message once.
@@ -79,7 +79,7 @@ impl Inbox {
             PersonEvent::KeyChanged { .. } => {
                 say("* the business has a new key; decide with: plico chat");
             }
-            PersonEvent::SessionLost { .. } => say("* messages of a business no longer open here"),
+            PersonEvent::SessionLost { .. } => say(format_args!("* {SESSION_LOST}")),
             PersonEvent::BusinessRestored { repeated, .. } => {
                 say(format_args!("* {}", restored(*repeated)));
             }

@@ -25,7 +25,9 @@ pub(crate) fn state_name(state: MessageState) -> &'static str {
 pub(crate) fn state_advice(state: MessageState) -> Option<&'static str> {
     match state {
         MessageState::Queued | MessageState::Accepted | MessageState::Delivered => None,
-        MessageState::Unreadable => Some("the business could not open it; write it again"),
+        MessageState::Unreadable => {
+            Some("the business could not open it, twice in a day; write it again tomorrow")
+        }
         MessageState::Expired => Some("nobody fetched it in time"),
         MessageState::Refused(code) => Some(code.text()),
         MessageState::Failed => Some("it could not be sealed; write it anew"),
@@ -41,6 +43,10 @@ pub(crate) fn restored(repeated: u32) -> String {
     };
     format!("The business restored its records from a backup; {repeated}.")
 }
+
+/// What a person should know of messages that did not open.
+pub(crate) const SESSION_LOST: &str = "Some messages of the business did not open here. They come \
+    again tomorrow, once this device is connected.";
 
 /// How the operator checked the domain.
 pub(crate) fn check_name(check: DomainCheck) -> &'static str {

@@ -119,7 +119,9 @@ fn event_words(event: &BusinessEvent, customer: Option<&Customer>) -> Option<Str
                     return None;
                 }
                 MessageState::Unreadable => {
-                    "could not open your message: its device lost the session".to_owned()
+                    "could not open your message in 30 days, though it was sent again; write anew \
+                     if it still matters"
+                        .to_owned()
                 }
                 MessageState::Expired => "did not fetch your message in time".to_owned(),
                 MessageState::Refused(code) => {

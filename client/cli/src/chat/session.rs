@@ -194,7 +194,7 @@ impl Session {
             }
             PersonEvent::SessionLost { conversation, .. } => {
                 if conversation == self.chat.id() {
-                    self.note("Some messages of the business do not open on this device any more.");
+                    self.note(wording::SESSION_LOST);
                 }
             }
             PersonEvent::BusinessRestored { conversation, repeated, .. } => {
