@@ -1,11 +1,11 @@
 //! `plico chat` in a terminal, against a relay and a business of the SDK.
 
-use plico_client::{Body, Business, Category, Link, Message};
+use plico_client::{Body, Business, BusinessEvent, Category, Link, Message};
 use tempfile::TempDir;
 
 use super::terminal::Terminal;
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::{Desk, next_asked, words};
+use crate::harness::sdk::{Desk, next_asked, told, words};
 
 struct Scene {
     home: TempDir,
@@ -76,6 +76,48 @@ async fn a_conversation_is_typed_answered_killed_and_resumed() {
     }
     terminal.enter("thanks");
     assert_eq!(words(&next_asked(&mut scene.bank).await.content.body), "thanks");
+    terminal.enter("/quit");
+    assert_eq!(terminal.ended(), (true, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_does_what_help_says_and_says_so() {
+    let mut scene = Scene::new().await;
+    let mut terminal = scene.chat();
+    terminal.enter("/react 👍");
+    terminal.shows("There is no message to react to.");
+    terminal.enter("/nonsense");
+    terminal.shows("/nonsense is no command");
+    terminal.enter("/help");
+    terminal.shows("says text that begins with a slash");
+    terminal.enter("//etc/hosts");
+    let asked = next_asked(&mut scene.bank).await;
+    assert_eq!(words(&asked.content.body), "/etc/hosts");
+    scene.bank.send(asked.customer, "what of it?", Category::Service).await.unwrap();
+    terminal.shows("what of it?");
+    terminal.enter("/answer 3");
+    terminal.shows("There is no open question with that choice.");
+    terminal.enter("/react 👍");
+    let reaction = next_asked(&mut scene.bank).await.content.body;
+    assert!(
+        matches!(&reaction, Body::Reaction(reaction) if reaction.emoji == "👍"),
+        "{reaction:?}"
+    );
+    terminal.enter("/name Anna B");
+    terminal.shows("The business will call you Anna B.");
+    let name = next_asked(&mut scene.bank).await.content.body;
+    assert!(matches!(&name, Body::ProfileName(name) if name == "Anna B"), "{name:?}");
+    terminal.enter("/notify");
+    terminal.shows("The business may send up to 50 notifications in 30 days.");
+    let consent = |event| matches!(event, BusinessEvent::Consent { free_until: None, .. });
+    told(&mut scene.bank, |event| consent(event).then_some(())).await;
+    terminal.enter("/revoke");
+    terminal.shows("The business may write no more. Writing again allows it.");
+    terminal.enter("/goodbye");
+    terminal.shows("You said goodbye. The business cannot write any more.");
+    assert_eq!(next_asked(&mut scene.bank).await.content.body, Body::Goodbye);
+    terminal.enter("and yet");
+    terminal.shows("You said goodbye in this conversation");
     terminal.enter("/quit");
     assert_eq!(terminal.ended(), (true, true));
 }
