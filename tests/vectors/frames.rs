@@ -78,7 +78,18 @@ fn client_fields(frame: &ClientFrame) -> Value {
                 json!({"padded": hex(&shown.padded), "kF": hex(shown.franking_key.expose_secret())})
             }),
         }),
-        other => panic!("no vectors for {other:?}"),
+        ClientFrame::Submit(submission) => json!({
+            "submitId": bytes(&submission.id),
+            "to": bytes(&submission.to),
+            "consent": submission.consent.map(|consent| {
+                let (ticket, opening) = (bytes(&consent.ticket), bytes(&consent.opening));
+                let (category, most) = (consent.category.byte(), consent.price_max.0);
+                json!({"ticket": ticket, "opening": opening, "category": category, "priceMax": most})
+            }),
+            "envelope": sized(&submission.envelope),
+        }),
+        ClientFrame::Head { since } => json!({"since": since}),
+        ClientFrame::ReadLedger { from } => json!({"from": from.0}),
     }
 }
 
@@ -126,17 +137,7 @@ fn relay_fields(frame: &RelayFrame) -> Value {
         RelayFrame::Ended { channel, reason } => {
             json!({"channel": channel.0, "reason": reason.byte()})
         }
-        RelayFrame::Notice(notice) => {
-            let encoded = notice.encode();
-            let value = u32::from_be_bytes(encoded[1..].try_into().unwrap());
-            let kind = match notice {
-                Notice::PrekeysLow { .. } => 1,
-                Notice::CertificateEnds { .. } => 2,
-                Notice::TicketKeys(_) => 3,
-                Notice::Other { kind, .. } => *kind,
-            };
-            json!({"kind": kind, "value": value})
-        }
+        RelayFrame::Notice(notice) => noticed(notice),
         RelayFrame::Deliver(delivery) => json!({
             "channel": delivery.channel.0,
             "sequence": delivery.sequence.0,
@@ -151,6 +152,31 @@ fn relay_fields(frame: &RelayFrame) -> Value {
             let words = String::from_utf8(encoded[10..].to_vec()).unwrap();
             json!({"code": code, "retryAfterMs": retry, "text": words})
         }
-        other => panic!("no vectors for {other:?}"),
+        RelayFrame::Accepted(acceptance) => json!({
+            "submitId": bytes(&acceptance.id),
+            "reason": acceptance.reason.byte(),
+            "freeUntil": acceptance.free_until.unwrap_or_default().0,
+            "receipt": acceptance.receipt.as_deref().map(bytes),
+        }),
+        RelayFrame::Headed(headed) => json!({
+            "ledgerKey": bytes(&headed.key),
+            "head": bytes(&headed.head),
+            "proof": bytes(&headed.link),
+        }),
+        RelayFrame::Entries(entries) => {
+            json!({"entries": entries.iter().map(bytes).collect::<Vec<_>>()})
+        }
     }
+}
+
+fn noticed(notice: &Notice) -> Value {
+    let encoded = notice.encode();
+    let value = u32::from_be_bytes(encoded[1..].try_into().unwrap());
+    let kind = match notice {
+        Notice::PrekeysLow { .. } => 1,
+        Notice::CertificateEnds { .. } => 2,
+        Notice::TicketKeys(_) => 3,
+        Notice::Other { kind, .. } => *kind,
+    };
+    json!({"kind": kind, "value": value})
 }

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import jsonschema
-
 from vectors import (
     certificate,
     content,

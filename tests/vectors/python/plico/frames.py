@@ -1,9 +1,10 @@
-"""SPEC §5.1 and §5.2: every frame but Submit and Accepted, as a table of fields."""
+"""SPEC §5.1 and §5.2: every frame, as a table of fields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .ledger import PROOF_MAX, read_entry, read_key
 from .primitives import Refused, need
 from .report import read_origin
 from .signed import decode_bundle, read_prekey
@@ -75,6 +76,23 @@ def _stamped(reader: Reader) -> None:
     reader.take(32)
 
 
+def _proof(reader: Reader) -> None:
+    reader.listed(PROOF_MAX, lambda: reader.take(32))
+
+
+def _receipt(reader: Reader) -> None:
+    """§14.4: entry, proof and head."""
+    read_entry(reader)
+    _proof(reader)
+    reader.take(HEAD_BYTES)
+
+
+def _ledger_key(reader: Reader) -> None:
+    """§14.1, unverified."""
+    read_key(reader)
+    reader.take(64)
+
+
 def _bundle(reader: Reader) -> None:
     decode_bundle(reader.rest)
     reader.take(len(reader.rest))
@@ -90,10 +108,26 @@ OPENING = Field(
     lambda r: {"padded": r.sized(65408).hex(), "kF": r.take(32).hex()},
 )
 
+HEAD_BYTES = 144
+CONSENT = {"ticket": fixed(128), "opening": KEY, "category": one_of(range(1, 5)), "priceMax": U64}
+
+
+def group(fields: dict[str, Field]) -> Field:
+    """Several fields that come together or not at all."""
+    return Field(
+        lambda v: b"".join(field.write(v[name]) for name, field in fields.items()),
+        lambda r: {name: field.read(r) for name, field in fields.items()},
+    )
+
+
 FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x01: ("Prove", {"role": one_of(range(1, 4)), "key": KEY, "signature": fixed(64)}),
     0x02: ("LookUp", {"handle": words(32)}),
     0x03: ("FetchBundle", {"account": KEY}),
+    0x04: (
+        "Submit",
+        {"submitId": fixed(16), "to": KEY, "consent": maybe(group(CONSENT)), "envelope": blob(65536)},
+    ),
     0x05: ("Status", {"submitId": fixed(16)}),
     0x06: ("Open", {"address": KEY}),
     0x07: ("Close", {"address": KEY}),
@@ -103,6 +137,8 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x0B: ("PublishPrekeys", {"publication": _whole(_publication)}),
     0x0C: ("PrekeyStatus", {}),
     0x0D: ("PublishProfile", {"profile": blob(8192)}),
+    0x0E: ("Head", {"since": U64}),
+    0x0F: ("ReadLedger", {"from": U64}),
     0x10: ("Subscribe", {"address": KEY}),
     0x11: ("Acknowledge", {"channel": U16, "upTo": U64, "unreadable": many(256, U64)}),
     0x18: (
@@ -118,6 +154,15 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x41: ("Proved", {}),
     0x42: ("Certified", {"authority": KEY, "certificate": blob(1024), "profile": maybe(blob(8192))}),
     0x43: ("Prekeys", {"bundle": _whole(_bundle)}),
+    0x44: (
+        "Accepted",
+        {
+            "submitId": fixed(16),
+            "reason": one_of(range(1, 4)),
+            "freeUntil": U32,
+            "receipt": maybe(_whole(_receipt)),
+        },
+    ),
     0x45: ("State", {"state": one_of(range(1, 6))}),
     0x46: ("Opened", {}),
     0x47: ("Closed", {}),
@@ -125,6 +170,11 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x49: ("Revoked", {}),
     0x4B: ("Stock", {"signedId": U32, "kemId": U32, "oneTimeLeft": U32, "oneTimeHighest": U32}),
     0x4D: ("ProfilePublished", {}),
+    0x4E: (
+        "Headed",
+        {"ledgerKey": _whole(_ledger_key), "head": fixed(HEAD_BYTES), "proof": _whole(_proof)},
+    ),
+    0x4F: ("Entries", {"entries": many(1000, _whole(read_entry))}),
     0x50: ("Subscribed", {"channel": U16}),
     0x51: ("Acknowledged", {"channel": U16, "upTo": U64}),
     0x52: (
@@ -143,7 +193,7 @@ REQUESTS = range(0x01, 0x41)
 
 def bound(kind: int) -> int:
     """The paragraphs on lengths at the end of §5.1."""
-    named = {0x0B: 11768, 0x0D: 8196, 0x11: 2062, 0x18: 65612}
+    named = {0x04: 65758, 0x0B: 11768, 0x0D: 8196, 0x11: 2062, 0x18: 65612}
     if kind in named:
         return named[kind]
     return 128 if kind in FRAMES and kind in REQUESTS else 69632

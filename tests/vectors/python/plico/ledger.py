@@ -27,12 +27,18 @@ def key_body(key: bytes, start: int, end: int, version: int = 1) -> bytes:
     return u8(version) + key + u32(start) + u32(end)
 
 
-def verify_key(data: bytes, authority: bytes) -> bytes:
-    """The ledger key that the authority certified."""
-    reader = Reader(data)
+def read_key(reader: Reader) -> bytes:
+    """The body of §14.1's table."""
     need(reader.u8() == 1, "version")
     key, start, end = reader.take(32), reader.u32(), reader.u32()
     need(start < end <= start + 9600, "validity")
+    return key
+
+
+def verify_key(data: bytes, authority: bytes) -> bytes:
+    """The ledger key that the authority certified."""
+    reader = Reader(data)
+    key = read_key(reader)
     signature = reader.take(64)
     reader.end()
     need_signature(authority, key_message(data[:-64]), signature)

@@ -1,4 +1,4 @@
-"""frame.json: frames, canonical and refused (SPEC §4, §5.1, §5.2). Not Submit and Accepted."""
+"""frame.json: frames, canonical and refused (SPEC §4, §5.1, §5.2)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ from plico.frames import FRAMES
 from plico.primitives import ed25519_public, ed25519_sign
 from plico.wire import u8, u32
 
-from . import certificate, prekey, profile, report, ticket
-from .format import Group, Kind, Note, VectorFile, hexadecimal, integer, obj, rand, string
+from . import certificate, ledger, prekey, profile, report, ticket
+from .format import Group, Kind, Note, VectorFile, array, hexadecimal, integer, obj, rand, string
 
 NOTES = {
     "Normal": Note("BASIC", "A frame as it must be written."),
@@ -31,6 +31,25 @@ JSON: dict[str, dict] = {
     "sizeClass": integer("size class"),
     "sequence": integer("sequence"),
     "outcome": integer("outcome"),
+    "since": integer("since"),
+    "from": integer("from"),
+    "freeUntil": integer("free_until, 0 for none"),
+    "receipt": {"type": ["string", "null"], "pattern": "^([0-9a-f]{2})*$", "description": "receipt, or none"},
+    "entries": array("entries", hexadecimal("entry", 52)),
+    "consent": {
+        "oneOf": [
+            {"type": "null"},
+            obj(
+                "ticket and what goes with it",
+                {
+                    "ticket": hexadecimal("ticket", 128),
+                    "opening": hexadecimal("opening", 32),
+                    "category": integer("category"),
+                    "priceMax": integer("price_max"),
+                },
+            ),
+        ]
+    },
     "disclosed": {
         "oneOf": [
             {"type": "null"},
@@ -107,13 +126,19 @@ def examples() -> dict[int, list[dict[str, Any]]]:
     issued, said = certificate.issued(certificate.GOOD).hex(), profile.made(profile.GOOD.body()).hex()
     authority = certificate.AUTHORITY.hex()
     bare_ticket = ticket.made(ticket.NOW, ticket.terms(ticket.NOW + 9)).encode(ticket.NEW).hex()
+    envelope = rand("frame envelope", 2048).hex()
+    submitted = {"submitId": rand("frame submit", 16).hex(), "to": address, "envelope": envelope}
+    shown = {"ticket": bare_ticket, "opening": rand("frame opening").hex(), "category": 2, "priceMax": 50_000}
+    accepted = {"submitId": rand("frame submit", 16).hex()}
+    receipt, certified = ledger.receipt(), ledger.certified(ledger.key_body())
     origin = (report.ORIGIN.encode() + rand("frame stamp")).hex()
     reported = {"address": address, "c2": report.C2.hex(), "sizeClass": 1, "stampedOrigin": origin}
-    arrived = {"channel": 3, "sequence": 2**40, "envelope": rand("frame envelope", 2048).hex()}
+    arrived = {"channel": 3, "sequence": 2**40, "envelope": envelope}
     return {
         0x01: [{"role": role, "key": key.hex(), "signature": proof.hex()} for role in (1, 2, 3)],
         0x02: [{"handle": h} for h in ("abc", "banque-exemple", "a" * 32)],
         0x03: [{"account": account}],
+        0x04: [{**submitted, "consent": consent} for consent in (None, shown)],
         0x05: [{"submitId": rand("frame submit", 16).hex()}],
         0x06: [{"address": address}],
         0x07: [{"address": address}],
@@ -126,6 +151,8 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         ],
         0x0C: [{}],
         0x0D: [{"profile": said}],
+        0x0E: [{"since": 0}, {"since": 2**40}],
+        0x0F: [{"from": 0}, {"from": 2**40}],
         0x10: [{"address": address}],
         0x11: [
             {"channel": 1, "upTo": 0, "unreadable": []},
@@ -139,6 +166,10 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         0x41: [{}],
         0x42: [{"authority": authority, "certificate": issued, "profile": p} for p in (None, said)],
         0x43: [{"bundle": signed.encode_bundle(prekey.ACCOUNT, *parts, p).hex()} for p in (None, one)],
+        0x44: [
+            {**accepted, "reason": reason, "freeUntil": free, "receipt": told}
+            for reason, free, told in ((1, 0, None), (2, 29_701_445, None), (3, 0, receipt.hex()))
+        ],
         0x45: [{"state": state} for state in range(1, 6)],
         0x46: [{}],
         0x47: [{}],
@@ -149,6 +180,19 @@ def examples() -> dict[int, list[dict[str, Any]]]:
             {"signedId": 0, "kemId": 0, "oneTimeLeft": 0, "oneTimeHighest": 0},
         ],
         0x4D: [{}],
+        0x4E: [
+            {"ledgerKey": certified.hex(), "head": receipt[-144:].hex(), "proof": proof.hex()}
+            for proof in (u32(0), u32(2) + rand("frame node", 64))
+        ],
+        0x4F: [
+            {"entries": []},
+            {
+                "entries": [
+                    ledger.entry(kind, 9, 4 if kind in (2, 3) else None).encode().hex()
+                    for kind in range(1, 7)
+                ]
+            },
+        ],
         0x50: [{"channel": 258}],
         0x51: [{"channel": 258, "upTo": 2**40}],
         0x52: [{**arrived, "stampedOrigin": stamped} for stamped in (None, origin)],
@@ -173,7 +217,7 @@ def build() -> VectorFile:
     file = VectorFile(
         "frame",
         "Frames",
-        ["Each type of SPEC §5.1 and §5.2 but Submit (0x04) and Accepted (0x44)."],
+        ["Each type of SPEC §5.1 and §5.2."],
         NOTES,
         [*kinds.values(), UNKNOWN],
     )
@@ -233,6 +277,25 @@ def special() -> dict[int, list[tuple[str, str, bytes]]]:
             ("a handle of 33 bytes", "Length", u32(33) + b"a" * 33),
             ("a length of 2^32 - 1", "Length", u32(2**32 - 1) + b"abc"),
             ("a handle that is not UTF-8", "Text", u32(4) + b"ab\xffc"),
+        ],
+        0x04: [
+            ("option byte 2", "Flag", spoiled(0x04, 48, 2)),
+            ("category 0", "Enumeration", spoiled(0x04, 49 + 160, 0)),
+            ("category 5", "Enumeration", spoiled(0x04, 49 + 160, 5)),
+        ],
+        0x44: [
+            ("reason 0", "Enumeration", spoiled(0x44, 16, 0)),
+            ("reason 4", "Enumeration", spoiled(0x44, 16, 4)),
+            ("option byte 2", "Flag", spoiled(0x44, 21, 2)),
+        ],
+        0x4E: [
+            ("a proof of 66 nodes", "Length", body(0x4E, proof=(u32(66) + bytes(66 * 32)).hex())),
+            ("version 2 of the ledger key", "Enumeration", spoiled(0x4E, 0, 2)),
+        ],
+        0x4F: [
+            ("a count of one more", "Length", u32(7) + body(0x4F)[4:]),
+            ("1,001 entries", "Length", u32(1001) + 1001 * ledger.entry(1, 9).encode()),
+            ("an entry of kind 7", "Enumeration", spoiled(0x4F, 4, 7)),
         ],
         0x08: [(f"window {v}", "Flag", window[:-1] + u8(v)) for v in (2, 255)],
         0x0B: [

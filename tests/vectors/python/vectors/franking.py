@@ -1,7 +1,6 @@
 """franking.json: what C2 opens to, and one ciphertext that opens under two keys (SPEC §8.4)."""
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-
 from plico import envelope, message, ratchet
 from plico.primitives import need, open_sealed, x25519_public
 from plico.ratchet import Chain, Session

@@ -148,26 +148,47 @@ def build() -> VectorFile:
     return file
 
 
-def keys(group: Group) -> None:
-    def made(body: bytes, seed: bytes = AUTHORITY_SEED) -> bytes:
-        return body + ed25519_sign(seed, ledger.key_message(body))
+def certified(body: bytes, seed: bytes = AUTHORITY_SEED) -> bytes:
+    return body + ed25519_sign(seed, ledger.key_message(body))
 
+
+def key_body() -> bytes:
+    """An honest key's."""
+    return ledger.key_body(KEY, HOUR, HOUR + 9600)
+
+
+def receipt() -> bytes:
+    """The receipt of one entry alone."""
+    data = entry(ACCEPT, 0).encode()
+    fields = ACCOUNT, 0, 1, ledger.leaf(data), HOUR
+    head = ACCOUNT + u32(0) + u64(1) + ledger.leaf(data) + u32(HOUR)
+    return data + u32(0) + head + ed25519_sign(KEY_SEED, ledger.head_message(*fields))
+
+
+def keys(group: Group) -> None:
     def add(result: str, comment: str, flag: str, data: bytes) -> None:
         group.add(result, comment, flag, authority=AUTHORITY.hex(), key=KEY.hex(), ledgerKey=data.hex())
 
-    good = ledger.key_body(KEY, HOUR, HOUR + 9600)
-    add("valid", "a key for 400 days", "Normal", made(good))
-    add("valid", "a key for one hour", "Normal", made(ledger.key_body(KEY, HOUR, HOUR + 1)))
+    good = key_body()
+    add("valid", "a key for 400 days", "Normal", certified(good))
+    add("valid", "a key for one hour", "Normal", certified(ledger.key_body(KEY, HOUR, HOUR + 1)))
     for hours in (9601, 0, -1):
-        add("invalid", f"a key for {hours} hours", "Field", made(ledger.key_body(KEY, HOUR, HOUR + hours)))
+        add(
+            "invalid",
+            f"a key for {hours} hours",
+            "Field",
+            certified(ledger.key_body(KEY, HOUR, HOUR + hours)),
+        )
     for version in (0, 2):
-        add("invalid", f"version {version}", "Field", made(ledger.key_body(KEY, HOUR, HOUR + 1, version)))
-    add("invalid", "signed by itself", "Signature", made(good, KEY_SEED))
+        add(
+            "invalid", f"version {version}", "Field", certified(ledger.key_body(KEY, HOUR, HOUR + 1, version))
+        )
+    add("invalid", "signed by itself", "Signature", certified(good, KEY_SEED))
     add("invalid", "signed without the label", "Signature", good + ed25519_sign(AUTHORITY_SEED, good))
     for offset in (1, 32, 36, 40, 41, 104):
-        add("invalid", f"byte {offset} changed", "Signature", flip(made(good), offset))
-    add("invalid", "a trailing byte", "Length", made(good) + b"\0")
-    add("invalid", "one byte less", "Length", made(good)[:-1])
+        add("invalid", f"byte {offset} changed", "Signature", flip(certified(good), offset))
+    add("invalid", "a trailing byte", "Length", certified(good) + b"\0")
+    add("invalid", "one byte less", "Length", certified(good)[:-1])
 
 
 def entries(group: Group) -> None:
