@@ -331,3 +331,26 @@ fn every_setting_is_printed_and_reads_back() {
     std::fs::write(home.path().join("all.toml"), &printed).unwrap();
     home.run(&["business", "list", "--config", "all.toml"]);
 }
+
+#[test]
+fn a_business_stands_as_shown_and_only_a_suspended_one_is_restored() {
+    let home = Home::new();
+    home.begin();
+    let file = request(&home, &Bank::new(1), "bank-one", "Bank One");
+    home.run(&["business", "verify", &file, "--checked", "dns"]);
+    for running in [false, true] {
+        let relay = running.then(|| home.start());
+        let shown = home.run(&["business", "standing", "bank-one"]);
+        assert!(line(&shown, "standing").starts_with("may send, since 2"), "{shown}");
+        assert!(line(&shown, "7 days").starts_with("0 reports, 0 deliveries"), "{shown}");
+        let json = home.run(&["business", "standing", "bank-one", "--json"]);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["suspended"], &json["tier"]), (&false.into(), &0.into()));
+        let restored = home.output(&["business", "restore", "bank-one"]);
+        check_refused(&restored, 3, "is not suspended; nothing changed");
+        check_refused(&home.output(&["business", "standing", "bank-two"]), 3, "no business has");
+        if let Some(relay) = relay {
+            relay.terminate();
+        }
+    }
+}

@@ -28,6 +28,7 @@ pub mod prekey;
 pub mod profile;
 pub mod prove;
 pub mod report;
+pub mod reputation;
 pub mod signature;
 pub mod stamp;
 pub mod ticket;

@@ -109,6 +109,21 @@ pub const WINDOW_HOURS_MAX: u8 = 72;
 /// Days of a month on which a mailbox may open a window.
 pub const WINDOW_DAYS_PER_MONTH_MAX: u8 = 31;
 
+/// Days whose reports and deliveries a business is judged by.
+pub const REPUTATION_DAYS: u32 = 7;
+/// Reports below which nobody is suspended: twenty people.
+pub const SUSPENDED_REPORTS_MIN: u32 = 20;
+/// Reports in a million deliveries from which on a business is suspended: 5 %.
+pub const SUSPENDED_PER_MILLION: u32 = 50_000;
+/// Reports below which nobody's tier falls: five people.
+pub const DEMOTED_REPORTS_MIN: u32 = 5;
+/// Reports in a million deliveries from which on a tier falls: 1 %.
+pub const DEMOTED_PER_MILLION: u32 = 10_000;
+/// Deliveries below which nobody's tier rises.
+pub const PROMOTED_DELIVERIES_MIN: u32 = 500;
+/// Reports in a million deliveries from which on no tier rises: 0.1 %.
+pub const PROMOTED_PER_MILLION: u32 = 1_000;
+
 /// Mailboxes one person's connection may prove.
 pub const MAILBOXES_PER_CONNECTION_MAX: usize = 256;
 /// Channels (subscribed mailboxes) of one delivery stream.
@@ -178,6 +193,9 @@ const _: () = {
     );
     // A look-up's answer: authority, certificate and profile.
     assert!(32 + 4 + CERTIFICATE_BYTES_MAX + 1 + 4 + PROFILE_BYTES_MAX <= FRAME_BODY_BYTES_MAX);
+    assert!(PROMOTED_PER_MILLION < DEMOTED_PER_MILLION);
+    assert!(DEMOTED_PER_MILLION < SUSPENDED_PER_MILLION);
+    assert!(DEMOTED_REPORTS_MIN < SUSPENDED_REPORTS_MIN);
     assert!(KEEP_ALIVE_MS * 2 < IDLE_MS_MAX as u64);
     assert!(
         HANDLE_BYTES_MAX + DISPLAY_NAME_BYTES_MAX + DOMAIN_BYTES_MAX + 256 <= CERTIFICATE_BYTES_MAX

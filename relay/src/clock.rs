@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plico_protocol::time::{Hour, Minute, Timestamp};
+use plico_protocol::time::{Day, Hour, Minute, Timestamp};
 
 /// Says what time it is. Production binaries have [`SystemClock`] and no other; simulations and
 /// tests bring clocks of their own.
@@ -28,6 +28,12 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
     // What lies beyond the calendar (year 9999) is shown as the number it is.
     let moment = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     moment.map_or_else(|| format!("{} ms", at.0), |moment| format!("{moment:.3}"))
+}
+
+/// A UTC day: RFC 3339.
+pub(crate) fn rfc3339_day(day: Day) -> String {
+    let moment = jiff::Timestamp::from_second(i64::from(day.0) * 86_400);
+    moment.map_or_else(|_| format!("day {}", day.0), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
 /// The beginning of an hour: RFC 3339, UTC, to the minute.

@@ -145,6 +145,16 @@ pub enum Request {
         /// Of a message to a mailbox that the connection proved.
         report: ProvenReport,
     },
+    /// Reads how an account stands (operator). Answered `Standing`.
+    Standing {
+        /// Whose.
+        account: AccountKey,
+    },
+    /// Ends a suspension (operator). Answered `Standing`.
+    Restore {
+        /// Whose.
+        account: AccountKey,
+    },
     /// Makes a certificate known (operator). Answered `Certified`.
     Certify {
         /// Signed by this relay's authority.

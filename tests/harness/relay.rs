@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use plico_protocol::certificate::{
-    CertificateBody, CertificateRequest, DomainCheck, Serial, VerifiedCertificate,
+    CertificateBody, CertificateRequest, DomainCheck, Handle, Serial, VerifiedCertificate,
 };
 use plico_protocol::limits::CERTIFICATE_HOURS_MAX;
+use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::Categories;
 use plico_protocol::time::{Hour, Timestamp};
 use plico_relay::admin::command::{Answer, Command};
@@ -138,6 +139,23 @@ impl TestRelay {
         categories: Categories,
     ) -> VerifiedCertificate {
         issue(&self.relay, &self.config, self.clock.hour(), request, categories).await
+    }
+
+    /// How a business stands, as the operator sees it.
+    pub(crate) async fn standing(&self, handle: &str) -> AccountStanding {
+        self.account_standing(Command::Standing(Handle::new(handle).unwrap())).await
+    }
+
+    /// Ends a business's suspension.
+    pub(crate) async fn restore(&self, handle: &str) -> AccountStanding {
+        self.account_standing(Command::Restore(Handle::new(handle).unwrap())).await
+    }
+
+    async fn account_standing(&self, command: Command) -> AccountStanding {
+        match self.command(command).await {
+            Answer::Standing(standing) => standing,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn revoke_certificate(&self, serial: Serial) {

@@ -81,6 +81,8 @@ async fn a_first_afternoon() {
     let customer: Value = serde_json::from_str(&shop.run(&["customers", "--json"])).unwrap();
     assert_eq!(customer["customer"], 1);
     assert!(customer["free_until"].is_string());
+    let standing: Value = serde_json::from_str(&shop.run(&["standing", "--json"])).unwrap();
+    assert_eq!((&standing["suspended"], &standing["reports"]), (&false.into(), &0.into()));
     shop.run(&["profile", "--description", "We lend.", "--status", "Open until nine"]);
     let shown = shop.run(&["profile", "--show"]);
     assert!(shown.contains("We lend.") && shown.contains("Open until nine (until "), "{shown}");

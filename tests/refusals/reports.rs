@@ -3,33 +3,38 @@
 use bytes::Bytes;
 use plico_protocol::commitment::commit;
 use plico_protocol::envelope::{EnvelopeBytes, SizeClass};
-use plico_protocol::frame::{ClientFrame, Consent, Delivery, RelayFrame, Submission};
+use plico_protocol::frame::{ClientFrame, Consent, Delivery, RelayFrame, Sequence, Submission};
 use plico_protocol::mac::MacKey;
 use plico_protocol::refusal::Code;
 use plico_protocol::report::{Disclosure, Report, Reported};
+use plico_protocol::reputation::{AccountStanding, Inputs, Reputation};
 use plico_protocol::ticket::{Category, Terms, Ticket};
 
-use crate::harness::raw::{Raw, code};
+use crate::harness::raw::{Raw, RawStream, code};
 use crate::harness::relay::TestRelay;
-use crate::harness::world::{BEGINNING, Bank, Customer, submit_id_at};
+use crate::harness::world::{BEGINNING, Bank, Customer, answer_to, submission, submit_id_at};
 
-/// A relay, a bank that may write to two customers without being asked, and their connections.
+/// A relay, a bank that may write to some customers without being asked, and their connections.
 struct Scene {
     relay: TestRelay,
     bank: Bank,
     business: Raw,
-    customers: [Customer; 2],
-    people: [Raw; 2],
+    customers: Vec<Customer>,
+    people: Vec<Raw>,
     tickets: Vec<Ticket>,
 }
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(2).await
+    }
+
+    async fn with(customers: u8) -> Self {
         let relay = TestRelay::start().await;
         let bank = Bank::new(1);
         relay.certify(&bank, "bank").await;
         let business = Raw::business(relay.address(), &bank.account, &bank.inbox).await;
-        let customers = [Customer::new(7), Customer::new(8)];
+        let customers: Vec<_> = (7..7 + customers).map(Customer::new).collect();
         let mut people = Vec::new();
         let mut tickets = Vec::new();
         for customer in &customers {
@@ -45,7 +50,6 @@ impl Scene {
             }
             people.push(person);
         }
-        let Ok(people) = people.try_into() else { panic!("two customers, two people") };
         Self { relay, bank, business, customers, people, tickets }
     }
 
@@ -58,14 +62,14 @@ impl Scene {
         envelope[..32].copy_from_slice(commitment.as_bytes());
         let consent = Consent { category: Category::Utility, ..customer.consent(self.tickets[to]) };
         let submission = Submission {
-            id: submit_id_at(self.relay.clock.hour(), 100 * u32::from(text) + n),
+            id: submit_id_at(self.relay.clock.hour(), 1_000 * u32::from(text) + n),
             to: customer.address(),
             consent: Some(consent),
             envelope: EnvelopeBytes(envelope.into()),
         };
         let answer = self.business.ask(&ClientFrame::Submit(Box::new(submission))).await;
         assert!(matches!(answer, RelayFrame::Accepted(_)), "{answer:?}");
-        let Delivery { origin, .. } = self.newest(to, n).await;
+        let (_, _, Delivery { origin, .. }) = self.newest(to, n).await;
         Report {
             address: customer.address(),
             commitment,
@@ -76,7 +80,7 @@ impl Scene {
     }
 
     /// The customer's `n`th envelope, fetched and kept waiting.
-    async fn newest(&self, to: usize, n: u32) -> Delivery {
+    async fn newest(&self, to: usize, n: u32) -> (RawStream, Raw, Delivery) {
         let person = Raw::person(self.relay.address(), &[&self.customers[to].mailbox]).await;
         let mut stream = person.stream().await;
         let address = self.customers[to].address();
@@ -84,11 +88,27 @@ impl Scene {
         loop {
             match stream.next().await {
                 RelayFrame::Deliver(delivery) if delivery.sequence.0 == u64::from(n) => {
-                    return *delivery;
+                    return (stream, person, *delivery);
                 }
                 RelayFrame::Deliver(_) => (),
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    /// The customer acknowledges everything up to its `n`th envelope.
+    async fn read(&self, to: usize, n: u32) {
+        let (mut stream, _person, Delivery { channel, sequence, .. }) = self.newest(to, n).await;
+        stream
+            .send(&ClientFrame::Acknowledge { channel, up_to: sequence, unreadable: vec![] })
+            .await;
+        while !matches!(stream.next().await, RelayFrame::Acknowledged { .. }) {}
+    }
+
+    async fn standing(&self) -> AccountStanding {
+        match self.business.ask(&ClientFrame::AskStanding).await {
+            RelayFrame::Standing(standing) => standing,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -218,5 +238,69 @@ async fn a_true_report_counts_once_per_mailbox_and_day_with_its_content_and_with
     scene.relay.sweep().await;
     scene.check_counts(0, &second, Reported::Counted).await;
     scene.check_counts(0, &first, Reported::Already).await;
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn twenty_people_who_report_suspend_a_business_until_its_operator_restores_it() {
+    let scene = Scene::with(20).await;
+    for to in 0..20 {
+        let report = scene.sent(to, 1, to as u8).await;
+        scene.check_counts(to, &report, Reported::Counted).await;
+    }
+    let before = scene.standing().await;
+    assert_eq!(before.inputs, Inputs { reports: 20, deliveries: 0 });
+    assert!(!before.reputation.suspended, "what was delivered is not counted yet");
+    scene.relay.clock.advance_hours(24);
+    scene.relay.sweep().await;
+    for to in 0..20 {
+        scene.read(to, 1).await;
+    }
+    let suspended = scene.standing().await;
+    assert!(suspended.reputation.suspended);
+    assert_eq!(scene.relay.standing("bank").await, suspended);
+    let again =
+        Consent { category: Category::Utility, ..scene.customers[0].consent(scene.tickets[0]) };
+    let frame = |n| {
+        let id = submit_id_at(scene.relay.clock.hour(), n);
+        submission(scene.customers[0].address(), id, Some(again), SizeClass::Small.bytes())
+    };
+    assert_eq!(scene.business.refused(&frame(1)).await, Code::Suspended);
+
+    let restored = scene.relay.restore("bank").await;
+    let reputation = Reputation { since: scene.relay.clock.hour().day(), ..Reputation::default() };
+    assert_eq!(restored, AccountStanding { reputation, inputs: Inputs::default() });
+    let answer = scene.business.ask(&frame(1)).await;
+    assert!(matches!(answer, RelayFrame::Accepted(_)), "{answer:?}");
+    scene.relay.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_business_sends_itself_in_a_window_moves_nothing() {
+    let scene = Scene::with(1).await;
+    // A mailbox of its own, whose window it opens itself.
+    let own = Customer::new(90);
+    let person = Raw::person(scene.relay.address(), &[&own.mailbox]).await;
+    let address = own.address();
+    person.ask(&ClientFrame::Open { address }).await;
+    let mint = ClientFrame::Mint { address, terms: own.terms(&scene.bank), window: true };
+    let RelayFrame::Minted(ticket) = person.ask(&mint).await else { panic!("no ticket") };
+    for n in 0..20 {
+        let answer = scene.business.ask(&answer_to(&address, n, own.consent(*ticket))).await;
+        assert!(matches!(answer, RelayFrame::Accepted(_)), "{answer:?}");
+    }
+    let mut stream = person.stream().await;
+    let RelayFrame::Subscribed { channel } = stream.ask(&ClientFrame::Subscribe { address }).await
+    else {
+        panic!("not subscribed")
+    };
+    while !matches!(stream.next().await, RelayFrame::Drained { .. }) {}
+    let up_to = Sequence(20);
+    stream.ask(&ClientFrame::Acknowledge { channel, up_to, unreadable: vec![] }).await;
+    assert_eq!(scene.standing().await.inputs, Inputs::default());
+    // One that it pays for, and that a person opened, counts.
+    scene.sent(0, 1, 1).await;
+    scene.read(0, 1).await;
+    assert_eq!(scene.standing().await.inputs, Inputs { reports: 0, deliveries: 1 });
     scene.relay.stop().await;
 }

@@ -16,6 +16,7 @@ use super::event::{CustomerMessage, Event, Trouble};
 use super::profile::{OwnProfile, ProfileDraft, ProfileError};
 use super::record::{CustomerRecord, Identity};
 use super::restored::Restore;
+use super::standing::AskingStanding;
 use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
 use crate::about::About;
 use crate::agent::Core;
@@ -88,6 +89,9 @@ pub(super) enum Command {
     Customers {
         answer: oneshot::Sender<Vec<Customer>>,
     },
+    Standing {
+        answer: AskingStanding,
+    },
     NextEvent {
         handled: Option<EventId>,
         answer: oneshot::Sender<Event>,
@@ -108,6 +112,7 @@ pub(super) enum Job {
     LookUp,
     Stock,
     Publish,
+    Standing,
     /// The profile issued in this minute.
     PublishProfile {
         issued: Minute,
@@ -151,6 +156,7 @@ pub(super) struct BusinessCore {
     pub(super) void: PrekeyId,
     pub(super) trouble: Option<Trouble>,
     pub(super) connecting: Vec<Connecting>,
+    pub(super) asking_standing: Vec<AskingStanding>,
     /// Who waits until a message left this machine.
     pub(super) waiting: Vec<(ContentId, oneshot::Sender<Option<MessageState>>)>,
     pub(super) told_up: Option<bool>,
@@ -203,6 +209,7 @@ impl BusinessCore {
             void: PrekeyId(0),
             trouble: None,
             connecting: Vec::new(),
+            asking_standing: Vec::new(),
             waiting: Vec::new(),
             told_up: None,
             retry_at: Timestamp(0),
@@ -261,6 +268,7 @@ impl BusinessCore {
             Job::LookUp => self.looked_up(frame)?,
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
+            Job::Standing => self.standing_came(&frame),
             Job::PublishProfile { issued } => self.profile_answered(issued, &frame)?,
             Job::Submit { message } => self.submitted(message, &frame)?,
             Job::Status { message } => self.status_came(message, &frame)?,
@@ -333,6 +341,7 @@ impl Core for BusinessCore {
             Command::Customers { answer } => {
                 let _ = answer.send(self.customers()?);
             }
+            Command::Standing { answer } => self.asking_standing.push(answer),
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {
                     journal::handled(&mut self.state, id)?;
@@ -400,6 +409,7 @@ impl Core for BusinessCore {
         self.note_hour(now.hour())?;
         self.inbound.send(lines, now);
         self.keep_connected(lines);
+        self.ask_standing(lines);
         self.tend_prekeys(lines);
         self.publish(lines)?;
         self.tend_profile(lines)?;

@@ -13,6 +13,7 @@ mod receiving;
 mod record;
 mod restored;
 mod sending;
+mod standing;
 
 pub use event::{CustomerMessage, Event, Trouble};
 pub use profile::{ProfileDraft, ProfileError};

@@ -76,6 +76,8 @@ pub enum ClientFrame {
     PrekeyStatus,
     /// Replaces what the business says of itself. Answered `ProfilePublished`.
     PublishProfile(SignedProfile),
+    /// Asks how the account stands. Answered `Standing`.
+    AskStanding,
     /// Reports a message that came to a proven mailbox. Answered `Reported`.
     Report(Box<Report>),
     /// Asks for the head of the account's ledger. Answered `Headed`.
@@ -146,6 +148,7 @@ impl Frame for ClientFrame {
             Self::PublishPrekeys(_) => PUBLISH_PREKEYS,
             Self::PrekeyStatus => PREKEY_STATUS,
             Self::PublishProfile(_) => PUBLISH_PROFILE,
+            Self::AskStanding => ASK_STANDING,
             Self::Report(_) => REPORT,
             Self::Head { .. } => HEAD,
             Self::ReadLedger { .. } => READ_LEDGER,
@@ -175,7 +178,7 @@ impl Frame for ClientFrame {
                 terms.write(out);
             }
             Self::PublishPrekeys(publication) => publication.write(out),
-            Self::PrekeyStatus => (),
+            Self::PrekeyStatus | Self::AskStanding => (),
             Self::PublishProfile(profile) => profile.write(out),
             Self::Report(report) => report.write(out),
             Self::Head { since } => out.u64(*since),
@@ -206,6 +209,7 @@ impl Frame for ClientFrame {
             PUBLISH_PREKEYS => Publication::read(reader).map(|p| Self::PublishPrekeys(Box::new(p))),
             PREKEY_STATUS => Ok(Self::PrekeyStatus),
             PUBLISH_PROFILE => SignedProfile::read(reader).map(Self::PublishProfile),
+            ASK_STANDING => Ok(Self::AskStanding),
             REPORT => Report::read(reader).map(|report| Self::Report(Box::new(report))),
             HEAD => reader.u64().map(|since| Self::Head { since }),
             READ_LEDGER => EntrySequence::read(reader).map(|from| Self::ReadLedger { from }),
@@ -223,7 +227,9 @@ impl Frame for ClientFrame {
             REPORT => REPORT_BYTES_MAX,
             ACKNOWLEDGE => ACKNOWLEDGE_BYTES_MAX,
             PROVE | LOOK_UP | FETCH_BUNDLE | STATUS | OPEN | CLOSE | MINT | REVOKE
-            | CHANGE_TERMS | PREKEY_STATUS | HEAD | READ_LEDGER | SUBSCRIBE => SMALL_BYTES_MAX,
+            | CHANGE_TERMS | PREKEY_STATUS | ASK_STANDING | HEAD | READ_LEDGER | SUBSCRIBE => {
+                SMALL_BYTES_MAX
+            }
             _ => FRAME_BODY_BYTES_MAX,
         }
     }
@@ -313,6 +319,7 @@ const READ_LEDGER: u8 = 0x0f;
 const SUBSCRIBE: u8 = 0x10;
 const ACKNOWLEDGE: u8 = 0x11;
 const REPORT: u8 = 0x18;
+const ASK_STANDING: u8 = 0x19;
 
 const SMALL_BYTES_MAX: usize = 128;
 const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 8 + 4 + SIZE_CLASSES[3];

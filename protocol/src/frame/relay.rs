@@ -10,6 +10,7 @@ use crate::prekey::{Bundle, PrekeyId};
 use crate::profile::SignedProfile;
 use crate::refusal::Refusal;
 use crate::report::Reported;
+use crate::reputation::AccountStanding;
 use crate::stamp::{Reason, StampedOrigin};
 use crate::ticket::{Ticket, TicketKeyId, TicketKeys};
 use crate::time::Minute;
@@ -47,6 +48,8 @@ pub enum RelayFrame {
     Stock(PrekeyStock),
     /// The profile is on disk.
     ProfilePublished,
+    /// How the account stands.
+    Standing(AccountStanding),
     /// What became of a report.
     Reported(Reported),
     /// The head of the account's ledger.
@@ -200,6 +203,7 @@ impl Frame for RelayFrame {
             Self::Revoked => REVOKED,
             Self::Stock(_) => STOCK,
             Self::ProfilePublished => PROFILE_PUBLISHED,
+            Self::Standing(_) => STANDING,
             Self::Reported(_) => REPORTED,
             Self::Headed(_) => HEADED,
             Self::Entries(_) => ENTRIES,
@@ -227,6 +231,7 @@ impl Frame for RelayFrame {
             Self::State(state) => state.write(out),
             Self::Minted(ticket) => ticket.write(out),
             Self::Stock(stock) => stock.write(out),
+            Self::Standing(standing) => standing.write(out),
             Self::Reported(reported) => reported.write(out),
             Self::Headed(headed) => headed.write(out),
             Self::Entries(entries) => {
@@ -261,6 +266,7 @@ impl Frame for RelayFrame {
             REVOKED => Ok(Self::Revoked),
             STOCK => PrekeyStock::read(reader).map(Self::Stock),
             PROFILE_PUBLISHED => Ok(Self::ProfilePublished),
+            STANDING => AccountStanding::read(reader).map(Self::Standing),
             REPORTED => Reported::read(reader).map(Self::Reported),
             HEADED => Headed::read(reader).map(|headed| Self::Headed(Box::new(headed))),
             ENTRIES => read_entries(reader),
@@ -419,4 +425,5 @@ const DRAINED: u8 = 0x53;
 const ENDED: u8 = 0x54;
 const NOTICE: u8 = 0x55;
 const REPORTED: u8 = 0x58;
+const STANDING: u8 = 0x59;
 const REFUSED: u8 = 0x5f;

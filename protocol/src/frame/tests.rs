@@ -20,6 +20,7 @@ use crate::profile::{Profile, SignedProfile};
 use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
 use crate::report::{Disclosure, Report, Reported};
+use crate::reputation::AccountStanding;
 use crate::signature::{AccountSecret, AuthoritySecret, LedgerSecret, MailboxSecret};
 use crate::stamp::{Origin, Reason, StampedOrigin};
 use crate::ticket::{Categories, Category, Terms, Ticket, TicketKeyId, TicketKeys};
@@ -121,6 +122,7 @@ fn client_frames() -> Vec<ClientFrame> {
         ClientFrame::Revoke { address },
         ClientFrame::ChangeTerms { address, terms },
         ClientFrame::PrekeyStatus,
+        ClientFrame::AskStanding,
         ClientFrame::PublishProfile(profile()),
         report(None),
         report(Some(vec![1; SIZE_CLASSES[3] - 128])),
@@ -173,6 +175,7 @@ fn relay_frames() -> Vec<RelayFrame> {
             highest: PrekeyId(4),
         }),
         RelayFrame::ProfilePublished,
+        RelayFrame::Standing(AccountStanding::default()),
         RelayFrame::Reported(Reported::Already),
         RelayFrame::Subscribed { channel: Channel(1) },
         RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },

@@ -1,7 +1,8 @@
 //! What an operator's command asks of the relay and what it answers: bytes over a local socket,
 //! in the wire protocol's layout, one request and one answer per connection.
 
-use plico_protocol::certificate::{Certificate, Serial};
+use plico_protocol::certificate::{Certificate, Handle, Serial};
+use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
@@ -22,6 +23,10 @@ pub enum Command {
     Reload,
     /// What the relay counts. Answered [`Answer::Status`].
     Status,
+    /// How a business stands. Answered [`Answer::Standing`].
+    Standing(Handle),
+    /// Ends a business's suspension. Answered [`Answer::Standing`].
+    Restore(Handle),
     /// Has a fresh key sign tickets, and ends the others' tickets if so asked. Answered
     /// [`Answer::Rotated`].
     RotateTickets {
@@ -50,6 +55,8 @@ pub enum Answer {
     Reloaded,
     /// To [`Command::Status`]: the metrics in Prometheus's text format.
     Status(String),
+    /// To [`Command::Standing`], and to [`Command::Restore`] as it stands then.
+    Standing(AccountStanding),
     /// To [`Command::RotateTickets`]: the keys that verify now.
     Rotated(TicketKeys),
 }
@@ -70,6 +77,14 @@ impl Wire for Command {
             Self::Backup => out.u8(5),
             Self::Reload => out.u8(6),
             Self::Status => out.u8(7),
+            Self::Standing(handle) => {
+                out.u8(16);
+                handle.write(out);
+            }
+            Self::Restore(handle) => {
+                out.u8(17);
+                handle.write(out);
+            }
             Self::RotateTickets { end_all } => {
                 out.u8(8);
                 out.u8(u8::from(*end_all));
@@ -86,6 +101,8 @@ impl Wire for Command {
             5 => Ok(Self::Backup),
             6 => Ok(Self::Reload),
             7 => Ok(Self::Status),
+            16 => Handle::read(reader).map(Self::Standing),
+            17 => Handle::read(reader).map(Self::Restore),
             8 => Ok(Self::RotateTickets { end_all: reader.flag("end_all")? }),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
@@ -117,6 +134,10 @@ impl Wire for Answer {
                 out.sized(text.as_bytes());
             }
             Self::Reloaded => out.u8(5),
+            Self::Standing(standing) => {
+                out.u8(16);
+                standing.write(out);
+            }
             Self::Status(text) => {
                 out.u8(6);
                 out.sized(text.as_bytes());
@@ -146,6 +167,7 @@ impl Wire for Answer {
             4 => reader.text("refused", TEXT_BYTES_MAX).map(Self::Refused),
             5 => Ok(Self::Reloaded),
             6 => reader.text("status", STATUS_BYTES_MAX).map(Self::Status),
+            16 => AccountStanding::read(reader).map(Self::Standing),
             7 => Ok(Self::Rotated(TicketKeys {
                 oldest: TicketKeyId(reader.u8()?),
                 newest: TicketKeyId(reader.u8()?),
@@ -173,6 +195,8 @@ mod tests {
             Command::List,
             Command::Backup,
             Command::Status,
+            Command::Standing(Handle::new("bank").unwrap()),
+            Command::Restore(Handle::new("bank").unwrap()),
             Command::RotateTickets { end_all: true },
         ] {
             assert_eq!(Command::decode(command.encode()), Ok(command));
@@ -184,6 +208,7 @@ mod tests {
             Answer::Rotated(TicketKeys { oldest: TicketKeyId(255), newest: TicketKeyId(1) }),
             Answer::Listed(Vec::new()),
             Answer::Refused("no".into()),
+            Answer::Standing(AccountStanding::default()),
         ] {
             assert_eq!(Answer::decode(answer.encode()), Ok(answer));
         }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use plico_protocol::certificate::{Certificate, CertificateBody, VerifiedCertificate};
+use plico_protocol::certificate::{Certificate, CertificateBody, Handle, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
+use plico_protocol::id::AccountKey;
 use plico_protocol::link::RelayLink;
+use plico_protocol::reputation::AccountStanding;
 use quinn::Endpoint;
 use tokio::sync::mpsc;
 
@@ -62,6 +64,8 @@ impl Desk {
             // Answered by [`Desk::back_up`], which is no single answer.
             Command::Backup => Err("a backup comes by the socket alone".to_owned()),
             Command::List => Ok(self.list()),
+            Command::Standing(handle) => self.standing(&handle).await.map(Answer::Standing),
+            Command::Restore(handle) => self.restore(&handle).await.map(Answer::Standing),
             Command::Install(certificate) => match self.check(certificate) {
                 Ok(certificate) => self.call(Request::Certify { certificate }).await,
                 Err(why) => Err(why),
@@ -184,6 +188,34 @@ impl Desk {
         let theirs = certified.into_iter().filter(|other| !other.revoked);
         let bodies = theirs.map(|other| other.certificate.body().clone());
         bodies.filter(|other| other.keys.account != body.keys.account).collect()
+    }
+
+    async fn standing(&self, handle: &Handle) -> Result<AccountStanding, String> {
+        let account = self.account(handle)?;
+        self.call_for_standing(Request::Standing { account }).await
+    }
+
+    async fn restore(&self, handle: &Handle) -> Result<AccountStanding, String> {
+        if !self.standing(handle).await?.reputation.suspended {
+            return Err(format!("`{handle}` is not suspended; nothing changed"));
+        }
+        let account = self.account(handle)?;
+        self.call_for_standing(Request::Restore { account }).await
+    }
+
+    fn account(&self, handle: &Handle) -> Result<AccountKey, String> {
+        let certified = self.0.directory.by_handle(handle).ok_or_else(|| {
+            format!("no business has the handle `{handle}`; see: plico-relay business list")
+        })?;
+        Ok(certified.certificate.body().keys.account)
+    }
+
+    async fn call_for_standing(&self, request: Request) -> Result<AccountStanding, String> {
+        match self.0.writer.call(request).await {
+            Ok(RelayFrame::Standing(standing)) => Ok(standing),
+            Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
+            Err(refusal) => Err(refusal.text),
+        }
     }
 
     async fn call(&self, request: Request) -> Result<Answer, String> {

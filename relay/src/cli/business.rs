@@ -13,7 +13,7 @@ use plico_protocol::ticket::{Categories, Category};
 use plico_protocol::time::Hour;
 
 use super::registrar::Registrar;
-use super::{Failure, Place, facts, list, say};
+use super::{Failure, Place, facts, list, say, standing};
 use crate::admin::command::{Answer, Command};
 use crate::admin::issue::{Findings, issue};
 use crate::config::Config;
@@ -44,6 +44,10 @@ pub(super) enum BusinessCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Shows whether a business may send, its tier, and what people's reports it is judged by.
+    Standing(standing::Whose),
+    /// Ends a suspension; its counts begin anew.
+    Restore(standing::Whose),
     /// Takes a certificate back, at once and for good.
     Revoke {
         /// Its serial number, as `list` shows it.
@@ -118,6 +122,8 @@ pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Fai
             install(&certificate, &place.settings()?, options)
         }
         BusinessCommand::List { json, place } => list::run(json, &place.settings()?, options),
+        BusinessCommand::Standing(whose) => standing::show(&whose, options),
+        BusinessCommand::Restore(whose) => standing::restore(&whose, options),
         BusinessCommand::Revoke { serial, place } => {
             revoke(Serial(serial), &place.settings()?, options)
         }

@@ -12,6 +12,7 @@ mod list;
 mod rate_card;
 mod registrar;
 mod serve;
+mod standing;
 mod status;
 
 use std::io::Write;

@@ -154,6 +154,7 @@ fn business(inbox: Option<&Address>, request: &ClientFrame) -> Result<(), Code> 
         ClientFrame::Status { .. }
         | ClientFrame::PublishPrekeys(_)
         | ClientFrame::PrekeyStatus
+        | ClientFrame::AskStanding
         | ClientFrame::PublishProfile(_)
         | ClientFrame::Head { .. }
         | ClientFrame::ReadLedger { .. }

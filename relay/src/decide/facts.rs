@@ -13,6 +13,7 @@ use plico_protocol::certificate::{Certificate, Serial};
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash};
+use plico_protocol::time::Day;
 use plico_protocol::wire::Wire;
 
 use crate::decide::{FactError, Limits};
@@ -143,8 +144,14 @@ impl<'a> Facts<'a> {
         self.sealed(account.as_bytes())
     }
 
-    pub(super) fn standing(&self, account: &RowName) -> Result<Option<StandingRow>, FactError> {
-        self.sealed(account.as_bytes())
+    /// As it begins where nothing is known of it.
+    pub(super) fn standing(
+        &self,
+        account: &AccountKey,
+        today: Day,
+    ) -> Result<StandingRow, FactError> {
+        let row = self.sealed(self.rows.standing(account).as_bytes())?;
+        Ok(row.unwrap_or_else(|| StandingRow::new(today)))
     }
 
     /// Whether there is a row, whatever it holds.

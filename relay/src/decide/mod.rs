@@ -189,6 +189,8 @@ impl Draft<'_> {
             Request::TakeBundle { account, one_time } => self.take_bundle(account, *one_time),
             Request::PublishProfile { account, profile } => self.publish_profile(account, profile),
             Request::Report { report } => self.report(report),
+            Request::Standing { account } => self.standing(account),
+            Request::Restore { account } => self.restore(account),
             Request::Certify { certificate } => self.certify(certificate),
             Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),
         }

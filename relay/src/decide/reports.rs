@@ -6,10 +6,12 @@
 
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
+use plico_protocol::refusal::Code;
 use plico_protocol::report::{ProvenReport, Reported};
 use plico_protocol::stamp::Reason;
 
 use crate::decide::{Denied, Draft, FactError};
+use crate::rows::StandingRow;
 use crate::store::Table;
 
 impl Draft<'_> {
@@ -43,16 +45,48 @@ impl Draft<'_> {
         self.count(account, 0, messages)
     }
 
+    /// Refuses what a suspended account sends.
+    pub(super) fn check_standing(&self, account: &AccountKey) -> Result<(), Denied> {
+        match self.facts.standing(account, self.now.day())?.reputation.suspended {
+            true => Err(Code::Suspended.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// How an account stands, for its operator.
+    pub(super) fn standing(&self, account: &AccountKey) -> Result<RelayFrame, Denied> {
+        let today = self.now.day();
+        Ok(RelayFrame::Standing(self.facts.standing(account, today)?.shown(today)))
+    }
+
+    /// Ends a suspension, if there is one. What it was for is not held against the account twice.
+    pub(super) fn restore(&mut self, account: &AccountKey) -> Result<RelayFrame, Denied> {
+        let today = self.now.day();
+        let standing = self.facts.standing(account, today)?;
+        if !standing.reputation.suspended {
+            return Ok(RelayFrame::Standing(standing.shown(today)));
+        }
+        let reputation = standing.reputation.restored(today);
+        let standing = StandingRow { reputation, ..StandingRow::new(today) };
+        self.put(*self.facts.rows.standing(account).as_bytes(), &standing);
+        Ok(RelayFrame::Standing(standing.shown(today)))
+    }
+
     fn count(
         &mut self,
         account: &AccountKey,
         reports: u32,
         deliveries: u32,
     ) -> Result<(), FactError> {
-        let name = self.facts.rows.standing(account);
-        let mut standing = self.facts.standing(&name)?.unwrap_or_default();
-        standing.counts.add(self.now.day(), reports, deliveries);
-        self.put(*name.as_bytes(), &standing);
+        let today = self.now.day();
+        let mut standing = self.facts.standing(account, today)?;
+        standing.counts.add(today, reports, deliveries);
+        // Not when a report comes: what it is measured against may not be counted yet.
+        if 0 < deliveries {
+            let inputs = standing.counts.inputs(today);
+            standing.reputation = standing.reputation.judged(&inputs, today);
+        }
+        self.put(*self.facts.rows.standing(account).as_bytes(), &standing);
         Ok(())
     }
 }

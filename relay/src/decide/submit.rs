@@ -74,6 +74,7 @@ impl Draft<'_> {
             return Ok(acceptance);
         }
         self.check_hour(submitted.id)?;
+        self.check_standing(submitted.account)?;
         let fields = ticket.fields();
         let queue = self.facts.queue_named(&submitted.queue)?;
         // One answer for both: a business must not learn whether a mailbox was closed or its

@@ -66,7 +66,11 @@ impl Desk<'_> {
     }
 
     fn mint(&mut self, messages_max: u16, window: bool) -> Ticket {
-        let (address, terms) = (person(1), terms(self.now, messages_max));
+        self.mint_for(1, messages_max, window)
+    }
+
+    fn mint_for(&mut self, n: u8, messages_max: u16, window: bool) -> Ticket {
+        let (address, terms) = (person(n), terms(self.now, messages_max));
         let window = window.then_some(self.windows);
         minted(self.call(Request::Mint { address, terms, window, zone: Zone::UNKNOWN }))
     }
@@ -82,7 +86,17 @@ impl Desk<'_> {
     }
 
     fn send_as(&mut self, id: SubmitId, frame: &[u8], ticket: &Ticket) -> Reply {
-        let (to, account) = (person(1), bank().account);
+        self.submit(person(1), id, frame, ticket)
+    }
+
+    /// The message `n` to a person.
+    fn send_to(&mut self, to: u8, n: u8, ticket: &Ticket) -> Reply {
+        let id = SubmitId::compose(self.now.hour(), [n; 12]);
+        self.submit(person(to), id, b"frame", ticket)
+    }
+
+    fn submit(&mut self, to: Address, id: SubmitId, frame: &[u8], ticket: &Ticket) -> Reply {
+        let account = bank().account;
         let category = Category::Service;
         let used = TicketUse {
             address: &to,

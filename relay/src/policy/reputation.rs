@@ -1,15 +1,8 @@
-//! What a business's standing rests on: proven reports against what it delivered, in seven days.
+//! What a business is judged by, day by day. The rule is `plico_protocol::reputation`'s.
 
+use plico_protocol::limits::REPUTATION_DAYS;
+use plico_protocol::reputation::Inputs;
 use plico_protocol::time::Day;
-
-/// What is known of an account's last seven days, today among them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Inputs {
-    /// Proven reports that count: one per mailbox and day at most.
-    pub reports: u32,
-    /// Messages delivered outside windows.
-    pub deliveries: u32,
-}
 
 /// The inputs day by day: no more is kept than the rule looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,20 +10,21 @@ pub(crate) struct Counts {
     /// The newest day that counted something.
     pub(crate) newest: Day,
     /// That day's first, then the six before it.
-    pub(crate) days: [Inputs; REPUTATION_DAYS],
+    pub(crate) days: [Inputs; DAYS],
 }
 
 impl Counts {
-    /// Counts something today. What a clock that was set back brings counts as of the newest day.
-    pub(crate) fn add(&mut self, today: Day, reports: u32, deliveries: u32) {
-        *self = self.as_of(today);
-        let [newest, ..] = &mut self.days;
-        newest.reports = newest.reports.saturating_add(reports);
-        newest.deliveries = newest.deliveries.saturating_add(deliveries);
+    /// Counts something of a day: today, or the day that is settled. What is older than the days
+    /// that count does not.
+    pub(crate) fn add(&mut self, day: Day, reports: u32, deliveries: u32) {
+        *self = self.as_of(day);
+        let ago = usize::try_from(self.newest.0.saturating_sub(day.0)).unwrap_or(usize::MAX);
+        let Some(counted) = self.days.get_mut(ago) else { return };
+        counted.reports = counted.reports.saturating_add(reports);
+        counted.deliveries = counted.deliveries.saturating_add(deliveries);
     }
 
     /// Everything that counts today.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing is judged by it yet"))]
     pub(crate) fn inputs(&self, today: Day) -> Inputs {
         self.as_of(today).days.iter().fold(Inputs::default(), |sum, day| Inputs {
             reports: sum.reports.saturating_add(day.reports),
@@ -40,7 +34,7 @@ impl Counts {
 
     fn as_of(&self, today: Day) -> Self {
         let passed = usize::try_from(today.0.saturating_sub(self.newest.0)).unwrap_or(usize::MAX);
-        let mut days = [Inputs::default(); REPUTATION_DAYS];
+        let mut days = [Inputs::default(); DAYS];
         for (to, from) in days.iter_mut().skip(passed).zip(self.days) {
             *to = from;
         }
@@ -48,8 +42,8 @@ impl Counts {
     }
 }
 
-/// Days that count.
-pub(crate) const REPUTATION_DAYS: usize = 7;
+/// As many as count.
+pub(crate) const DAYS: usize = REPUTATION_DAYS as usize;
 
 #[cfg(test)]
 mod tests {
@@ -76,10 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_loses_nothing() {
+    fn a_day_is_counted_also_when_it_is_over() {
         let mut counts = Counts::default();
         counts.add(Day(1_000), 1, 1);
-        counts.add(Day(990), 1, 1);
+        counts.add(Day(999), 1, 1);
+        counts.add(Day(993), 1, 1);
         check(&counts, 1_000, 2, 2);
+        check(&counts, 1_006, 1, 1);
     }
 }

@@ -23,7 +23,7 @@
 //! | `profiles` | name(account) | profile | yes | until replaced, or the account's last certificate is revoked |
 //! | `reports` | bucket(hour of forgetting) ‖ name(stamp) | empty | | 62 days past the message, as long as its stamp verifies |
 //! | | bucket(hour of forgetting) ‖ name(day, account, address tag) | empty | | until the end of the UTC day |
-//! | `standings` | name(account) | of each of seven days, how many reports and how many deliveries outside windows | yes | always |
+//! | `standings` | name(account) | tier, whether suspended and since when; of each of seven days, how many reports and how many deliveries outside windows | yes | always |
 //! | `accounts` | name(account) | account, balance, frontier of its tree | yes | always |
 //! | `entries` | name(account) ‖ `u64` sequence | ledger entry: kind, hour, submit_id, category, zone, amount | yes | always |
 //! | `tiles` | name(account) ‖ `u8` level ‖ `u64` index | hash of 256 entries, or of 256 such | yes | always |

@@ -2,19 +2,33 @@
 //! business has.
 
 use plico_protocol::id::{AccountKey, AddressTag};
+use plico_protocol::reputation::{AccountStanding, Inputs, Reputation};
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::{Day, Hour};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use crate::keys::STAMP_KEY_DAYS_KEPT;
-use crate::policy::reputation::{Counts, Inputs, REPUTATION_DAYS};
+use crate::policy::reputation::{Counts, DAYS};
 use crate::rows::{RowName, Rows, Sealed};
 use crate::store::Table;
 
 /// A business's standing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StandingRow {
+    pub(crate) reputation: Reputation,
     pub(crate) counts: Counts,
+}
+
+impl StandingRow {
+    /// Of an account of which nothing is known yet.
+    pub(crate) fn new(today: Day) -> Self {
+        Self { reputation: Reputation::new(today), counts: Counts::default() }
+    }
+
+    /// What its business and the operator are told.
+    pub(crate) fn shown(&self, today: Day) -> AccountStanding {
+        AccountStanding { reputation: self.reputation, inputs: self.counts.inputs(today) }
+    }
 }
 
 impl Rows {
@@ -49,25 +63,25 @@ impl Rows {
 
 impl Sealed for StandingRow {
     const TABLE: Table = Table::Standings;
-    const BYTES: usize = 4 + REPUTATION_DAYS * (4 + 4);
+    const BYTES: usize = (1 + 1 + 4) + 4 + DAYS * (4 + 4);
 }
 
 impl Wire for StandingRow {
     fn write(&self, out: &mut Writer) {
-        let Self { counts: Counts { newest, days } } = self;
+        let Self { reputation, counts: Counts { newest, days } } = self;
+        reputation.write(out);
         out.u32(newest.0);
-        for Inputs { reports, deliveries } in days {
-            out.u32(*reports);
-            out.u32(*deliveries);
+        for day in days {
+            day.write(out);
         }
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let newest = Day(reader.u32()?);
-        let mut days = [Inputs::default(); REPUTATION_DAYS];
+        let (reputation, newest) = (Wire::read(reader)?, Day(reader.u32()?));
+        let mut days = [Inputs::default(); DAYS];
         for day in &mut days {
-            *day = Inputs { reports: reader.u32()?, deliveries: reader.u32()? };
+            *day = Wire::read(reader)?;
         }
-        Ok(Self { counts: Counts { newest, days } })
+        Ok(Self { reputation, counts: Counts { newest, days } })
     }
 }

@@ -85,9 +85,10 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     check_sealed(&[origin(true), origin(false)]);
     check_sealed(&[submission(Fate::Queued), submission(Fate::Unreadable)]);
     check_sealed(&[profile(""), profile("open today")]);
-    let mut standing = StandingRow::default();
-    standing.counts.add(Day(9), 3, 4);
-    check_sealed(&[StandingRow::default(), standing]);
+    let day = Day(9);
+    let mut standing = StandingRow::new(day);
+    standing.counts.add(day, 3, 4);
+    check_sealed(&[StandingRow::new(day), standing]);
     let swept = SweptRow { forget: Hour(30), settled: Day(9), ..SweptRow::begun(Hour(25)) };
     let restored = SweptRow { generation: Generation(8), cursor: [7; 16], ..swept };
     check_sealed(&[restored, swept]);
@@ -167,4 +168,16 @@ fn an_acceptance_is_remembered_until_its_id_is_stale() {
         SubmissionRow { ended: Hour(24 * 100), to_person: false, ..submission(Fate::Expired) };
     // An id an hour ahead of its acceptance is stale 48 hours after it.
     assert!(row.accepted.plus(48) < row.forgotten());
+}
+
+#[test]
+fn the_documentation_lists_every_table_and_for_how_long_it_keeps_what() {
+    let rows = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let named = rows.iter().filter_map(|row| row[0].strip_prefix('`')?.strip_suffix('`'));
+    let tables: Vec<&str> = Table::ALL.iter().map(|table| table.name()).collect();
+    assert_eq!(named.collect::<Vec<_>>(), tables, "add the table to the list in rows/mod.rs");
+    for row in rows {
+        assert!(row.len() == 6 && !row[4].is_empty(), "what is kept, and for how long: {row:?}");
+    }
 }

@@ -8,13 +8,14 @@ use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::reputation::AccountStanding;
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::Timestamp;
 
 use crate::keys::Keys;
 use crate::rows::{
-    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, Rows, SubmissionRow,
-    sequence_of,
+    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, Rows, StandingRow,
+    SubmissionRow, sequence_of,
 };
 use crate::store::{ReadError, Reader, Store, Table};
 
@@ -171,6 +172,22 @@ impl View {
         let Some(sealed) = sealed else { return Ok(None) };
         let row: ProfileRow = self.rows.open(key.as_bytes(), &sealed)?;
         Ok(Some(row.profile))
+    }
+
+    /// How an account stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub fn standing(
+        &self,
+        account: &AccountKey,
+        now: Timestamp,
+    ) -> Result<AccountStanding, ViewError> {
+        let (key, today) = (self.rows.standing(account), now.day());
+        let sealed = self.store.reader()?.get(Table::Standings, key.as_bytes())?;
+        let row = sealed.map(|sealed| self.rows.open(key.as_bytes(), &sealed)).transpose()?;
+        Ok(row.unwrap_or_else(|| StandingRow::new(today)).shown(today))
     }
 
     fn queue(&self, address: &Address) -> Result<Option<QueueRow>, ViewError> {

@@ -111,6 +111,7 @@ impl Service {
             ClientFrame::PublishPrekeys(publication) => {
                 return Checked::Answer(self.publish(publication, account));
             }
+            ClientFrame::AskStanding => return Checked::Answer(self.account_standing(account)),
             ClientFrame::PrekeyStatus => return Checked::Answer(self.prekey_status(account)),
             ClientFrame::Head { since } => return Checked::Answer(self.head(since, account)),
             ClientFrame::ReadLedger { from } => {
@@ -262,6 +263,14 @@ impl Service {
             let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
             let limit = ENTRIES_PER_FRAME_MAX;
             Ok(RelayFrame::Entries(service.view.ledger_entries(&account, from, limit)?))
+        })
+    }
+
+    fn account_standing(self: &Arc<Self>, account: Option<AccountKey>) -> Answer {
+        let service = self.clone();
+        Answer::in_turn(move || -> Reply {
+            let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
+            Ok(RelayFrame::Standing(service.view.standing(&account, service.clock.now())?))
         })
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::Kind;
 use super::link::relay_link;
 use super::profile;
+use super::standing;
 use super::told::{hex, minute_time, state_name};
 use crate::failure::{Failure, Status};
 
@@ -30,6 +31,8 @@ pub(super) enum Request {
     Link { reference: Option<String> },
     /// Every customer.
     Customers,
+    /// How the business stands with its relay.
+    Standing,
     /// What the business says of itself, after this change.
     Profile { change: Option<profile::Change> },
     /// Sends a message, and waits so long for the relay to take it.
@@ -49,6 +52,7 @@ pub(super) enum Answer {
     Certificate(Option<Claims>),
     Customers(Vec<CustomerRow>),
     Profile(profile::Shown),
+    Standing(standing::Shown),
     Sent(Sent),
 }
 
@@ -138,6 +142,11 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
         }
         Request::Profile { change } => {
             profile::carry_out(business, change).await.map(Answer::Profile)
+        }
+        Request::Standing => {
+            business.link(None).await.map_err(|_| no_relay())?;
+            let standing = business.standing().await.map_err(not_connected)?;
+            Ok(Answer::Standing(standing::Shown::of(&standing)))
         }
         Request::Customers => {
             let customers = business.customers().await?;

@@ -19,6 +19,7 @@ mod send;
 mod serve;
 mod shown;
 mod socket;
+mod standing;
 mod start;
 mod told;
 
@@ -54,6 +55,8 @@ pub(crate) enum BusinessCommand {
     Link(link::Share),
     /// Shows and changes what the business says of itself, and its status of the day.
     Profile(profile::Profile),
+    /// Shows whether you may send, and what people's reports you are judged by.
+    Standing(standing::Show),
     /// Copies the state, also while `serve` runs.
     Backup(backup::Backup),
     /// Makes a state from a backup, where the one it was made of is lost.
@@ -83,6 +86,7 @@ pub(crate) async fn run(command: BusinessCommand, options: &Options) -> Result<(
         BusinessCommand::Customers(list) => list.run(options).await,
         BusinessCommand::Link(share) => share.run(options).await,
         BusinessCommand::Profile(profile) => profile.run(options).await,
+        BusinessCommand::Standing(show) => show.run(options).await,
         BusinessCommand::Backup(backup) => backup.run().await,
         BusinessCommand::Restore(restore) => restore.run(options).await,
         BusinessCommand::Rules(RulesCommand::Check { file }) => {

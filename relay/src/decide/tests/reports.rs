@@ -3,10 +3,10 @@
 use plico_protocol::frame::Sequence;
 use plico_protocol::mac::MacKey;
 use plico_protocol::report::{Report, Reported};
+use plico_protocol::reputation::{AccountStanding, Inputs, Reputation, Tier};
 
 use super::consent::in_days;
 use super::*;
-use crate::policy::reputation::Inputs;
 
 impl Desk<'_> {
     /// A person's report of the message with this sequence in the person's mailbox.
@@ -31,9 +31,12 @@ impl Desk<'_> {
     }
 
     fn check_counted(&self, reports: u32, deliveries: u32) {
-        let name = self.facts.rows.standing(&bank().account);
-        let standing = self.facts.standing(&name).unwrap().unwrap_or_default();
-        assert_eq!(standing.counts.inputs(self.now.day()), Inputs { reports, deliveries });
+        assert_eq!(self.standing().inputs, Inputs { reports, deliveries });
+    }
+
+    fn standing(&self) -> AccountStanding {
+        let today = self.now.day();
+        self.facts.standing(&bank().account, today).unwrap().shown(today)
     }
 }
 
@@ -108,5 +111,37 @@ fn a_report_touches_no_row_of_a_mailbox() {
         let before = desk.queue(&person(1));
         desk.report(1, 1);
         assert_eq!(desk.queue(&person(1)), before);
+    });
+}
+
+#[test]
+fn a_suspended_account_sends_nothing_until_its_operator_restores_it() {
+    in_days(|desk| {
+        // Twenty people who let the bank write, and report what it wrote.
+        for n in 1..=20 {
+            desk.call(Request::Open { address: person(n) }).unwrap();
+            let ticket = desk.mint_for(n, 50, false);
+            desk.send_to(n, n, &ticket).unwrap();
+            assert_eq!(desk.report(n, 1), Reported::Counted);
+        }
+        desk.check_counted(20, 0);
+        assert!(!desk.standing().reputation.suspended, "not before deliveries are counted");
+        desk.pass_hours(24);
+        let ticket = desk.mint_for(1, 50, false);
+        desk.send_to(1, 100, &ticket).unwrap();
+        desk.call(acknowledge(person(1), 2, &[])).unwrap();
+        assert!(desk.standing().reputation.suspended);
+        assert_eq!(code(desk.send_to(1, 101, &ticket)), Code::Suspended);
+        desk.send_to(1, 100, &ticket).expect("what was accepted is answered alike");
+
+        let account = bank().account;
+        let today = desk.now.day();
+        let restored = Reputation { suspended: false, tier: Tier(0), since: today };
+        let expected = AccountStanding { reputation: restored, inputs: Inputs::default() };
+        let reply = desk.call(Request::Restore { account });
+        assert_eq!(reply, Ok(RelayFrame::Standing(expected)));
+        assert_eq!(desk.call(Request::Standing { account }), reply);
+        assert_eq!(desk.call(Request::Restore { account }), reply, "once more changes nothing");
+        desk.send_to(1, 101, &ticket).unwrap();
     });
 }

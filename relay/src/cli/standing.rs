@@ -1,0 +1,85 @@
+//! `plico-relay business standing` and `restore`: what people's reports made of a business.
+
+use clap::Args;
+use plico_protocol::certificate::Handle;
+use plico_protocol::limits::REPUTATION_DAYS;
+use plico_protocol::reputation::AccountStanding;
+use serde_json::json;
+
+use super::business::unexpected;
+use super::registrar::Registrar;
+use super::{Failure, Place, say};
+use crate::admin::command::{Answer, Command};
+use crate::clock::rfc3339_day;
+use crate::opening::Options;
+
+/// Which business.
+#[derive(Debug, Args)]
+pub(super) struct Whose {
+    /// Its handle, as `list` shows it.
+    handle: String,
+    /// As a JSON object, for scripts.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Says how it stands.
+pub(super) fn show(whose: &Whose, options: &Options) -> Result<(), Failure> {
+    ask(whose, Command::Standing, options)
+}
+
+/// Ends its suspension, and says how it stands then.
+pub(super) fn restore(whose: &Whose, options: &Options) -> Result<(), Failure> {
+    ask(whose, Command::Restore, options)
+}
+
+fn ask(
+    whose: &Whose,
+    command: impl FnOnce(Handle) -> Command,
+    options: &Options,
+) -> Result<(), Failure> {
+    let handle = Handle::new(&whose.handle)
+        .map_err(|error| Failure::Usage(format!("`{}`: {error}", whose.handle)))?;
+    let config = whose.place.settings()?;
+    let registrar = Registrar::find(&config, options)?;
+    let Answer::Standing(standing) = registrar.call(command(handle))? else {
+        return Err(unexpected());
+    };
+    match whose.json {
+        true => say(as_json(&whose.handle, &standing)),
+        false => lines(&standing).iter().for_each(say),
+    }
+    Ok(())
+}
+
+fn lines(standing: &AccountStanding) -> [String; 3] {
+    let AccountStanding { reputation, inputs } = standing;
+    let may = if reputation.suspended { "suspended: may send nothing" } else { "may send" };
+    let rate = match inputs.per_million() {
+        Some(rate) => format!(": {}.{:02} %", rate / 10_000, rate / 100 % 100),
+        None => String::new(),
+    };
+    [
+        format!("standing     {may}, since {}", rfc3339_day(reputation.since)),
+        format!("tier         {} of the rate card, the first being 0", reputation.tier.0),
+        format!(
+            "{REPUTATION_DAYS} days       {} reports, {} deliveries outside windows{rate}",
+            inputs.reports, inputs.deliveries
+        ),
+    ]
+}
+
+fn as_json(handle: &str, standing: &AccountStanding) -> serde_json::Value {
+    let AccountStanding { reputation, inputs } = standing;
+    json!({
+        "handle": handle,
+        "suspended": reputation.suspended,
+        "tier": reputation.tier.0,
+        "since": rfc3339_day(reputation.since),
+        "reports": inputs.reports,
+        "deliveries": inputs.deliveries,
+        "reports_per_million": inputs.per_million(),
+    })
+}
