@@ -7,7 +7,9 @@ use plico_client::{
 use plico_protocol::refusal::Code;
 
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::{Desk, heard, introduce, next_asked, next_received, told, words};
+use crate::harness::sdk::{
+    Desk, allowed_notifications, became, heard, introduce, next_asked, next_received, told, words,
+};
 
 #[tokio::test]
 async fn a_person_writes_and_is_answered() {
@@ -174,11 +176,7 @@ async fn states_are_told_until_they_are_final() {
     assert_eq!(heard(&mut person, state).await, MessageState::Accepted);
     let answer = bank.send(asked.customer, "hello", Category::Service).await.unwrap();
     next_received(&mut person).await;
-    let state = |event| match event {
-        BusinessEvent::Sent { id: sent, state, .. } if sent == answer => Some(state),
-        _ => None,
-    };
-    assert_eq!(told(&mut bank, state).await, MessageState::Accepted);
+    assert_eq!(became(&mut bank, answer).await, MessageState::Accepted);
     person.close().await.unwrap();
     bank.close().await.unwrap();
     relay.stop().await;
@@ -195,15 +193,11 @@ async fn after_a_revocation_the_business_is_refused_until_the_person_writes_agai
     bank.send(asked.customer, "before", Category::Service).await.unwrap();
     assert_eq!(words(&next_received(&mut person).await.content.body), "before");
 
-    chat.revoke().await.unwrap();
+    chat.block().await.unwrap();
     // The connection answers in order: once the next message is accepted, the tickets are void.
     let refused = loop {
         let id = bank.send(asked.customer, "too late", Category::Service).await.unwrap();
-        let state = |event| match event {
-            BusinessEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
-            _ => None,
-        };
-        match told(&mut bank, state).await {
+        match became(&mut bank, id).await {
             MessageState::Accepted => (),
             other => break other,
         }
@@ -236,11 +230,7 @@ async fn a_standing_consent_allows_what_it_names() {
     let categories = Categories::of(&[Category::Utility]).unwrap();
     let terms = ConsentTerms { categories, messages_max: 3, days: 30 };
     chat.allow_notifications(terms).await.unwrap();
-    let standing = |event| match event {
-        BusinessEvent::Consent { free_until: None, customer, .. } => Some(customer),
-        _ => None,
-    };
-    assert_eq!(told(&mut airline, standing).await, asked.customer);
+    assert_eq!(allowed_notifications(&mut airline).await, asked.customer);
     // Ten days on the window is long closed; the consent is not.
     relay.clock.advance_hours(240);
     airline.send(asked.customer, "Gate changed", Category::Utility).await.unwrap();
@@ -263,11 +253,7 @@ async fn changed_terms_end_what_they_do_not_name() {
     let renewed = |event| matches!(event, BusinessEvent::Consent { .. }).then_some(());
     told(&mut bank, renewed).await;
     let id = bank.send(asked.customer, "Gate changed", Category::Utility).await.unwrap();
-    let state = |event| match event {
-        BusinessEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
-        _ => None,
-    };
-    let refused = told(&mut bank, state).await;
+    let refused = became(&mut bank, id).await;
     assert_eq!(refused, MessageState::Refused(Code::CategoryNotAllowed));
     person.close().await.unwrap();
     bank.close().await.unwrap();
@@ -307,11 +293,7 @@ async fn goodbye_closes_the_mailbox() {
     assert!(matches!(next_asked(&mut bank).await.content.body, Body::Goodbye));
     let refused = loop {
         let id = bank.send(asked.customer, "wait", Category::Service).await.unwrap();
-        let state = |event| match event {
-            BusinessEvent::Sent { id: sent, state, .. } if sent == id => Some(state),
-            _ => None,
-        };
-        match told(&mut bank, state).await {
+        match became(&mut bank, id).await {
             MessageState::Accepted => (),
             other => break other,
         }

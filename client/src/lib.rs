@@ -139,8 +139,9 @@ pub use clock::{Clock, SystemClock};
 pub use connection::{ConnectError, Network, Options};
 pub use message::Message;
 pub use person::{
-    ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent, LookUpError,
-    Person, Profile, Received, Said, SendError, Trouble,
+    Allowed, ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent,
+    Evidence, Grant, LookUpError, Person, Profile, Received, ReportOutcome, Said, SendError,
+    Trouble,
 };
 pub use state::{BackupError, OpenError, Owner, Protection, RestoreError, StateError};
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plico_client::{
-    Body, Business, BusinessEvent, Clock, Conversation, CustomerMessage, Link, Options, Person,
-    PersonEvent, Protection, Received, RelayLink, RestoreError,
+    Body, Business, BusinessEvent, Clock, ContentId, Conversation, CustomerId, CustomerMessage,
+    Link, MessageState, Options, Person, PersonEvent, Protection, Received, RelayLink,
+    RestoreError,
 };
 use plico_protocol::time::Timestamp;
 use plico_relay::clock::Clock as _;
@@ -149,6 +150,24 @@ pub(crate) async fn next_asked(business: &mut Business) -> CustomerMessage {
         _ => None,
     };
     told(business, message).await
+}
+
+/// The next state of a message that a business sent.
+pub(crate) async fn became(business: &mut Business, sent: ContentId) -> MessageState {
+    let state = |event| match event {
+        BusinessEvent::Sent { id, state, .. } if id == sent => Some(state),
+        _ => None,
+    };
+    told(business, state).await
+}
+
+/// Waits until a customer allows notifications; gives which.
+pub(crate) async fn allowed_notifications(business: &mut Business) -> CustomerId {
+    let standing = |event| match event {
+        BusinessEvent::Consent { free_until: None, customer, .. } => Some(customer),
+        _ => None,
+    };
+    told(business, standing).await
 }
 
 /// The words of a text.

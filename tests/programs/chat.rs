@@ -1,11 +1,12 @@
 //! `plico chat` in a terminal, against a relay and a business of the SDK.
 
-use plico_client::{Body, Business, BusinessEvent, Category, Link, Message};
+use plico_client::{Body, Business, Category, Link, Message, MessageState};
+use plico_protocol::refusal::Code;
 use tempfile::TempDir;
 
 use super::terminal::Terminal;
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::{Desk, next_asked, told, words};
+use crate::harness::sdk::{Desk, allowed_notifications, became, next_asked, words};
 
 struct Scene {
     home: TempDir,
@@ -107,11 +108,10 @@ async fn every_command_does_what_help_says_and_says_so() {
     terminal.shows("The business will call you Anna B.");
     let name = next_asked(&mut scene.bank).await.content.body;
     assert!(matches!(&name, Body::ProfileName(name) if name == "Anna B"), "{name:?}");
-    terminal.enter("/notify");
-    terminal.shows("The business may send up to 50 notifications in 30 days.");
-    let consent = |event| matches!(event, BusinessEvent::Consent { free_until: None, .. });
-    told(&mut scene.bank, |event| consent(event).then_some(())).await;
-    terminal.enter("/revoke");
+    terminal.enter("/allow");
+    terminal.shows("The business may send service, utility, asked or not");
+    assert_eq!(allowed_notifications(&mut scene.bank).await, asked.customer);
+    terminal.enter("/block");
     terminal.shows("The business may write no more. Writing again allows it.");
     terminal.enter("/goodbye");
     terminal.shows("You said goodbye. The business cannot write any more.");
@@ -143,5 +143,59 @@ async fn hostile_words_stay_in_their_place() {
     let screen = terminal.shows("the very end");
     assert!(screen.lines().next().unwrap().contains("The bank · bank.example"), "{screen}");
     terminal.press("\u{3}");
+    assert_eq!(terminal.ended(), (true, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consent_is_shown_given_narrowed_and_taken_back() {
+    let mut scene = Scene::new().await;
+    let mut terminal = scene.chat();
+    terminal.resize(60, 100);
+    terminal.enter("/window");
+    terminal.shows("The business may send nothing until you write.");
+    terminal.enter("/report");
+    terminal.shows("There is no message to report.");
+    terminal.enter("/help allow");
+    terminal.shows("at most 20 notifications in 60 days");
+
+    terminal.enter("hello");
+    let asked = next_asked(&mut scene.bank).await;
+    scene.bank.send(asked.customer, "welcome", Category::Service).await.unwrap();
+    terminal.shows("welcome");
+    terminal.enter("/window");
+    let screen = terminal.shows("Answers: service, utility, at most 50 messages, until 2");
+    assert!(screen.contains("Window: free answers until "), "{screen}");
+
+    terminal.enter("/allow utility 20 60d");
+    terminal.shows("The business may send utility, asked or not: at most 20 messages in 60 days.");
+    allowed_notifications(&mut scene.bank).await;
+    terminal.enter("/window");
+    terminal.shows("Notifications: utility, at most 20 messages, until 2");
+
+    terminal.enter("/report silent");
+    terminal.shows("the report does not count.");
+    terminal.enter("/mute");
+    terminal.shows("The business may answer what you write, and send nothing else.");
+    terminal.enter("/window now");
+    terminal.shows("/window does not take that");
+
+    terminal.enter("/block spam");
+    terminal.shows("You report its last message. The business may write no more.");
+    terminal.until("a second answer of the relay", |screen| {
+        times(screen, "the report does not count.") == 2
+    });
+    terminal.enter("/window");
+    terminal.until("nothing allowed", |screen| {
+        times(screen, "The business may send nothing until you write.") == 2
+    });
+    let refused = loop {
+        let id = scene.bank.send(asked.customer, "more", Category::Service).await.unwrap();
+        match became(&mut scene.bank, id).await {
+            MessageState::Accepted => (),
+            other => break other,
+        }
+    };
+    assert_eq!(refused, MessageState::Refused(Code::Revoked));
+    terminal.enter("/quit");
     assert_eq!(terminal.ended(), (true, true));
 }

@@ -242,7 +242,10 @@ impl News {
             PersonEvent::BusinessRestored { conversation, .. } => {
                 Self::BusinessRestored { with: Peer(conversation.0) }
             }
-            PersonEvent::KeyChanged { .. } | PersonEvent::Trouble { .. } => Self::Trouble,
+            // Nobody reports here.
+            PersonEvent::Reported { .. }
+            | PersonEvent::KeyChanged { .. }
+            | PersonEvent::Trouble { .. } => Self::Trouble,
             PersonEvent::Connection { .. } => return None,
         };
         Some((event.id()?, news))

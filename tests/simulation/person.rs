@@ -112,7 +112,7 @@ impl PersonHost {
             72..80 => {
                 self.wish(chat, Wish::Standing(max), chat.allow_notifications(terms)).await?;
             }
-            80..90 => self.wish(chat, Wish::Revoke, chat.revoke()).await?,
+            80..90 => self.wish(chat, Wish::Revoke, chat.block()).await?,
             90..94 => {
                 self.wish(chat, Wish::Goodbye, chat.goodbye()).await?;
                 *chat = person.conversation(&self.link).await?;

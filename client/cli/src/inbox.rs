@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Status};
 use crate::place::Place;
-use crate::wording::{SESSION_LOST, body, business, restored, state_name};
+use crate::wording::{SESSION_LOST, body, business, outcome_name, restored, state_name};
 use crate::{Options, json, say};
 
 /// Prints what came since it was last asked, each message once.
@@ -74,6 +74,10 @@ impl Inbox {
             }
             PersonEvent::Sent { id, state, .. } => {
                 say(format_args!("* message {} is {}", json::hex(*id), state_name(*state)));
+            }
+            PersonEvent::Reported { id, outcome, .. } => {
+                let outcome = outcome_name(*outcome);
+                say(format_args!("* report of {}: {outcome}", json::hex(*id)));
             }
             PersonEvent::Trouble { trouble, .. } => say(format_args!("* {trouble}")),
             PersonEvent::KeyChanged { .. } => {

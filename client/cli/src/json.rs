@@ -6,7 +6,7 @@ use plico_client::{
 use plico_protocol::time::Minute;
 use serde_json::{Value, json};
 
-use crate::wording::{check_name, state_name};
+use crate::wording::{check_name, outcome_name, state_name};
 
 /// The schema as help and the manual show it.
 pub(crate) const SCHEMA: &str = "\
@@ -18,6 +18,7 @@ JSON, one object on each line; `event` says which, times are milliseconds since 
   state         conversation, id, state: stored, sent, delivered, unreadable, expired,
                 refused or failed; refused also has code and text
   window        conversation, until_ms
+  reported      conversation, id, outcome: counted, already, answer or refused
   key_changed   conversation, business or null
   session_lost  conversation
   restored      conversation, since_ms, repeated
@@ -32,6 +33,15 @@ pub(crate) fn event(event: &PersonEvent) -> Option<Value> {
         }
         PersonEvent::Window { conversation, until, .. } => {
             json!({"event": "window", "conversation": conversation.0, "until_ms": ms(*until)})
+        }
+        PersonEvent::Reported { conversation, id, outcome, .. } => {
+            let outcome = outcome_name(*outcome);
+            json!({
+                "event": "reported",
+                "conversation": conversation.0,
+                "id": hex(*id),
+                "outcome": outcome,
+            })
         }
         PersonEvent::KeyChanged { conversation, offered, .. } => {
             let business = offered.as_ref().map(business);

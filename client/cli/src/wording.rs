@@ -2,7 +2,7 @@
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
-use plico_client::{Body, ConnectError, MessageState, Profile};
+use plico_client::{Body, ConnectError, MessageState, Profile, ReportOutcome};
 use plico_protocol::certificate::DomainCheck;
 use plico_protocol::time::{Minute, Timestamp};
 
@@ -63,6 +63,16 @@ pub(crate) fn check_words(check: DomainCheck) -> &'static str {
         DomainCheck::Dns => "domain checked by DNS",
         DomainCheck::Website => "domain checked by its website",
         DomainCheck::Document => "checked by documents",
+    }
+}
+
+/// What a report did, as scripts read it.
+pub(crate) fn outcome_name(outcome: ReportOutcome) -> &'static str {
+    match outcome {
+        ReportOutcome::Counted => "counted",
+        ReportOutcome::Already => "already",
+        ReportOutcome::Answer => "answer",
+        ReportOutcome::Refused => "refused",
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use plico_endpoint::id::ContentId;
+use plico_protocol::report::Reported;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
@@ -40,6 +41,8 @@ pub(crate) enum News {
     State { id: ContentId, state: MessageState },
     /// The window ends at this minute.
     Window { until: Minute },
+    /// What a person's report did; none if the relay did not take it.
+    Reported { id: ContentId, reported: Option<Reported> },
     /// The business has another account key; the person must agree.
     KeyChanged,
     /// Messages no longer open.
@@ -158,6 +161,11 @@ impl Wire for Stored {
                 out.u8(3);
                 until.write(out);
             }
+            News::Reported { id, reported } => {
+                out.u8(9);
+                id.write(out);
+                out.optional(reported.as_ref());
+            }
             News::KeyChanged => out.u8(4),
             News::SessionLost => out.u8(5),
             News::Restored { since, repeated } => {
@@ -182,6 +190,10 @@ impl Wire for Stored {
             },
             2 => News::State { id: Wire::read(reader)?, state: Wire::read(reader)? },
             3 => News::Window { until: Wire::read(reader)? },
+            9 => News::Reported {
+                id: Wire::read(reader)?,
+                reported: reader.optional("has_reported")?,
+            },
             4 => News::KeyChanged,
             5 => News::SessionLost,
             6 => News::Trouble { code: reader.u16()?, text: reader.text("text", TEXT_BYTES_MAX)? },

@@ -448,7 +448,9 @@ fn show(event: EventId, stored: Stored) -> Option<Event> {
         News::Trouble { code, text: _ } => {
             Event::Trouble { event, trouble: Trouble::from_number(code)? }
         }
-        News::KeyChanged | News::SessionLost | News::Restored { .. } => return None,
+        News::Reported { .. } | News::KeyChanged | News::SessionLost | News::Restored { .. } => {
+            return None;
+        }
     })
 }
 

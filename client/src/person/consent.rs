@@ -131,6 +131,10 @@ impl PersonCore {
         });
         let wished: Vec<(u64, Wish)> = wished.collect();
         for (peer, wish) in wished {
+            if let Wish::Report { .. } = wish {
+                self.carry_report(peer, wish, lines)?;
+                continue;
+            }
             let Some(talk) = self.talks.get(&peer) else { continue };
             // Without a mailbox there is nothing to change; later tickets have the new terms.
             if !talk.record.opened {
@@ -172,6 +176,9 @@ impl PersonCore {
         wish: Wish,
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
+        if let Wish::Report { id, .. } = wish {
+            return self.report_answered(peer, id, frame);
+        }
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         let asked = talk.asked.take();
         match (frame, asked) {
@@ -203,7 +210,7 @@ impl PersonCore {
     }
 
     /// Takes a wish off the list; a new ticket goes to the business in a message of its own.
-    fn wish_done(
+    pub(super) fn wish_done(
         &mut self,
         peer: u64,
         ticket: Option<(Ticket, TicketOpening)>,

@@ -11,8 +11,11 @@ use plico_protocol::link::Link;
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
+use super::allowed::Allowed;
+use super::consent::forget_tickets;
 use super::event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
 use super::record::{Record, Standing, WISHES_MAX, Wish};
+use super::report::ReportOutcome;
 use super::talk::{Relay, Talk};
 use super::{ConversationId, Said, SendError};
 use crate::agent::Core;
@@ -35,7 +38,8 @@ pub(super) enum Command {
     Business { peer: u64, answer: oneshot::Sender<Result<Profile, LookUpError>> },
     Send { peer: u64, message: Box<Message>, answer: SendAnswer<ContentId> },
     MarkRead { peer: u64, id: ContentId, answer: SendAnswer<()> },
-    Wish { peer: u64, wish: Wish, answer: SendAnswer<()> },
+    Wish { peer: u64, wishes: Vec<Wish>, answer: SendAnswer<()> },
+    Allowed { peer: u64, answer: oneshot::Sender<Option<Allowed>> },
     Agree { peer: u64, answer: oneshot::Sender<()> },
     State { id: ContentId, answer: oneshot::Sender<Option<MessageState>> },
     History { peer: u64, before: Option<u64>, most: usize, answer: oneshot::Sender<Vec<Said>> },
@@ -169,33 +173,51 @@ impl PersonCore {
         Ok(ConversationId(number))
     }
 
-    fn wish(&mut self, peer: u64, wish: Wish) -> Result<Result<(), SendError>, StateError> {
+    /// Takes all of them or none.
+    fn wish(&mut self, peer: u64, wishes: Vec<Wish>) -> Result<Result<(), SendError>, StateError> {
         let now = self.now();
+        for wish in &wishes {
+            if let Wish::Report { id, .. } = wish
+                && !self.is_reportable(peer, *id)?
+            {
+                return Ok(Err(SendError::NotReportable));
+            }
+        }
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Err(SendError::Ended)) };
         if talk.record.standing == Standing::Left {
             return Ok(Err(SendError::Ended));
         }
-        if WISHES_MAX <= talk.record.wishes.len() {
+        if WISHES_MAX < talk.record.wishes.len() + wishes.len() {
             return Ok(Err(SendError::TooMany));
         }
-        if let Wish::Change(terms) | Wish::Standing(terms) = wish
-            && let Err(error) = terms.check(now)
-        {
-            return Ok(Err(error.into()));
+        for wish in &wishes {
+            if let Wish::Change(terms) | Wish::Standing(terms) = wish
+                && let Err(error) = terms.check(now)
+            {
+                return Ok(Err(error.into()));
+            }
         }
-        if let Wish::Change(terms) = wish {
-            talk.record.terms = terms;
+        for wish in &wishes {
+            match wish {
+                Wish::Change(terms) => talk.record.terms = *terms,
+                Wish::Close => talk.record.standing = Standing::Left,
+                Wish::Revoke => {
+                    (talk.record.reply, talk.record.notifications) = (None, None);
+                    talk.ticket = None;
+                }
+                _ => (),
+            }
         }
-        if wish == Wish::Close {
-            talk.record.standing = Standing::Left;
-        }
-        talk.record.wishes.push(wish);
-        // What the business sends from now on is dropped, whenever the relay hears of it.
-        if wish == Wish::Revoke {
-            (talk.record.reply, talk.ticket) = (None, None);
-            self.state.write(|rows| super::consent::forget_tickets(rows, peer))?;
-        }
-        self.store(peer).map(Ok)
+        talk.record.wishes.extend(&wishes);
+        let record = &talk.record;
+        self.state.write::<_, StateError>(|rows| {
+            // What the business sends from now on is dropped, whenever the relay hears of it.
+            if wishes.contains(&Wish::Revoke) {
+                forget_tickets(rows, peer)?;
+            }
+            put_record(rows, peer, record)
+        })?;
+        Ok(Ok(()))
     }
 
     /// Gives waiting applications their event.
@@ -314,8 +336,12 @@ impl Core for PersonCore {
             Command::MarkRead { peer, id, answer } => {
                 let _ = answer.send(self.mark_read(peer, id)?);
             }
-            Command::Wish { peer, wish, answer } => {
-                let _ = answer.send(self.wish(peer, wish)?);
+            Command::Wish { peer, wishes, answer } => {
+                let _ = answer.send(self.wish(peer, wishes)?);
+            }
+            Command::Allowed { peer, answer } => {
+                let talk = self.talks.get(&peer);
+                let _ = answer.send(talk.map(|talk| Allowed::of(&talk.record)));
             }
             Command::Agree { peer, answer } => {
                 self.agree(peer)?;
@@ -438,6 +464,10 @@ fn show(
             let offered = talk.record.offered.as_ref();
             let offered = offered.map(|known| Profile::of(known.certificate.body()));
             Event::KeyChanged { event, conversation, offered }
+        }
+        News::Reported { id, reported } => {
+            let outcome = ReportOutcome::of(reported);
+            Event::Reported { event, conversation, id, outcome }
         }
         News::SessionLost => Event::SessionLost { event, conversation },
         News::Restored { since, repeated } => {

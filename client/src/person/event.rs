@@ -8,6 +8,7 @@ use plico_protocol::ticket::Category;
 use plico_protocol::time::{Hour, Minute, Timestamp};
 
 use super::ConversationId;
+use super::report::ReportOutcome;
 use crate::about::About;
 use crate::agent::Stopped;
 use crate::agent::journal::EventId;
@@ -39,6 +40,17 @@ pub enum Event {
         conversation: ConversationId,
         /// The first minute after the window.
         until: Minute,
+    },
+    /// The relay took a report, or did not.
+    Reported {
+        /// Names this event.
+        event: EventId,
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Of which message.
+        id: ContentId,
+        /// What it did.
+        outcome: ReportOutcome,
     },
     /// The business has another account key than the one trusted. Nothing is sent until
     /// [`Conversation::agree_to_new_key`](super::Conversation::agree_to_new_key).
@@ -190,6 +202,7 @@ impl Event {
             Self::Message(message) => Some(message.event),
             Self::Sent { event, .. }
             | Self::Window { event, .. }
+            | Self::Reported { event, .. }
             | Self::KeyChanged { event, .. }
             | Self::SessionLost { event, .. }
             | Self::BusinessRestored { event, .. }

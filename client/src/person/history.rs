@@ -5,8 +5,8 @@ use plico_protocol::limits::RETENTION_HOURS;
 use plico_protocol::time::Timestamp;
 
 use super::core::PersonCore;
-use super::receiving::forget_franking;
 use super::record::Minted;
+use super::report::forget_franking;
 use crate::agent::history::{self, Direction, Kept, PAGE_MAX};
 use crate::agent::inbound::Inbound;
 use crate::state::{StateError, Table};

@@ -5,6 +5,7 @@
 //! [`consent`] (mailboxes and tickets), [`renewal`] (tickets a relay ended), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
 //! begun again), [`restored`] (messages repeated).
 
+mod allowed;
 mod consent;
 mod core;
 mod event;
@@ -13,14 +14,17 @@ mod lost;
 mod receiving;
 mod record;
 mod renewal;
+mod report;
 mod restored;
 mod sending;
 mod talk;
 mod trust;
 
+pub use allowed::{Allowed, Grant};
 pub use event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
 pub use history::Said;
 pub use record::ConsentTerms;
+pub use report::{Evidence, ReportOutcome};
 
 use std::path::Path;
 
@@ -70,6 +74,9 @@ pub enum SendError {
     /// The person said goodbye.
     #[error("you said goodbye in this conversation; begin another with the business's link")]
     Ended,
+    /// Nothing under this id came through this conversation in the last 30 days.
+    #[error("no such message came here in the last 30 days, so it cannot be reported")]
+    NotReportable,
     /// More changes of consent are waiting for the relay than are kept.
     #[error("too many changes of consent wait for the relay; try again once it was reached")]
     TooMany,
@@ -277,34 +284,6 @@ impl Conversation {
         self.agent.ask(|answer| Command::History { peer, before, most, answer }).await
     }
 
-    /// Ends every ticket the business holds and deletes what it sent and this device did not
-    /// fetch. Writing again gives it a new one.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`].
-    pub async fn revoke(&self) -> Result<(), SendError> {
-        self.wish(Wish::Revoke).await
-    }
-
-    /// Replaces the terms of what the business may send, now and in later messages.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`].
-    pub async fn change_terms(&self, terms: ConsentTerms) -> Result<(), SendError> {
-        self.wish(Wish::Change(terms)).await
-    }
-
-    /// Allows notifications beside the conversation: a standing consent, which opens no window.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`].
-    pub async fn allow_notifications(&self, terms: ConsentTerms) -> Result<(), SendError> {
-        self.wish(Wish::Standing(terms)).await
-    }
-
     /// Trusts the key that [`Event::KeyChanged`] told of: ends the old tickets and begins a new
     /// session on the same mailbox. Without such an event it does nothing.
     ///
@@ -323,12 +302,7 @@ impl Conversation {
     /// [`SendError`].
     pub async fn goodbye(&self) -> Result<(), SendError> {
         self.send(Message::from(Body::Goodbye)).await?;
-        self.wish(Wish::Close).await
-    }
-
-    async fn wish(&self, wish: Wish) -> Result<(), SendError> {
-        let peer = self.id.0;
-        self.agent.ask(|answer| Command::Wish { peer, wish, answer }).await?
+        self.wish(vec![Wish::Close]).await
     }
 }
 

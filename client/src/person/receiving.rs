@@ -5,14 +5,13 @@ use plico_endpoint::session::{OpenError, Opened, PersonSession};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::Delivery;
 use plico_protocol::id::{AccountKey, Commitment};
-use plico_protocol::limits::RETENTION_HOURS;
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::Hour;
-use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::core::{PersonCore, put_record};
 use super::lost::{Begun, Replaced};
 use super::record::{Claim, Minted, Started};
+use super::report::Franking;
 use crate::agent::history::{self, Direction, Kept};
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
@@ -98,15 +97,17 @@ impl PersonCore {
             if !Inbound::is_new(rows, content.id, now.hour())? {
                 return Ok(());
             }
-            let id = Name::Hidden(content.id.as_bytes());
-            rows.put(Table::Franking, id, &Franking::of(&opened, origin, now.hour()))?;
             let category = Some(origin.origin.category);
             let bytes = bytes::Bytes::copy_from_slice(opened.content());
-            if history::is_kept(&content.body) {
-                let direction = Direction::Received { category };
-                let kept = Kept { at: now, content: bytes.clone(), direction };
-                history::keep(rows, peer, &kept)?;
-            }
+            let place = match history::is_kept(&content.body) {
+                true => {
+                    let direction = Direction::Received { category };
+                    let kept = Kept { at: now, content: bytes.clone(), direction };
+                    Some(history::keep(rows, peer, &kept)?)
+                }
+                false => None,
+            };
+            Franking::of(&opened, origin, (peer, place), now.hour()).put(rows, content.id)?;
             let news = News::Message { content: bytes, category };
             journal::push(rows, &Stored { peer, at: now, news })
         })?;
@@ -205,53 +206,4 @@ impl Stepped {
             }
         }
     }
-}
-
-/// What a report needs beside the content: the key that opens its commitment, and what the relay
-/// stamped.
-struct Franking {
-    at: Hour,
-    franking_key: [u8; 32],
-    commitment: Commitment,
-    class: u8,
-    origin: StampedOrigin,
-}
-
-impl Franking {
-    fn of(opened: &Opened, origin: StampedOrigin, at: Hour) -> Self {
-        Self {
-            at,
-            franking_key: *opened.franking_key().expose_secret(),
-            commitment: *opened.commitment(),
-            class: opened.class().byte(),
-            origin,
-        }
-    }
-}
-
-impl Wire for Franking {
-    fn write(&self, out: &mut Writer) {
-        let Self { at, franking_key, commitment, class, origin } = self;
-        at.write(out);
-        out.bytes(franking_key);
-        commitment.write(out);
-        out.u8(*class);
-        origin.write(out);
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
-            at: Wire::read(reader)?,
-            franking_key: reader.array()?,
-            commitment: Wire::read(reader)?,
-            class: reader.u8()?,
-            origin: Wire::read(reader)?,
-        })
-    }
-}
-
-/// Deletes what is 30 days old: no report is taken any more, and nothing older is delivered.
-pub(super) fn forget_franking(rows: &Rows<'_>, now: Hour) -> Result<(), StateError> {
-    let old = now.minus(RETENTION_HOURS);
-    rows.delete_where::<Franking>(Table::Franking, |franking| franking.at < old)
 }

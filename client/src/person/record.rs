@@ -1,5 +1,6 @@
 //! A conversation as it is stored.
 
+use plico_endpoint::id::ContentId;
 use plico_endpoint::primitives::dh::IdentitySecret;
 use plico_protocol::certificate::{Certificate, VerifiedCertificate};
 use plico_protocol::id::{AccountKey, Address, AuthorityKey, TicketCommitment, TicketOpening};
@@ -10,6 +11,7 @@ use plico_protocol::ticket::{BadTerms, Categories, Category, Terms, Ticket};
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use super::report::Evidence;
 use crate::random;
 
 /// What a person allows a business.
@@ -79,13 +81,18 @@ pub(super) enum Started {
     Yes,
 }
 
-/// A change of consent that the relay has not confirmed.
+/// A change of consent, or a report, that the relay has not confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Revoke,
     Change(ConsentTerms),
     Standing(ConsentTerms),
     Close,
+    /// Tells the operator of a message.
+    Report {
+        id: ContentId,
+        evidence: Evidence,
+    },
     /// What the last ticket stated once more, because the relay ended it.
     Renew,
     /// The same for [`Record::notifications`].
@@ -335,6 +342,11 @@ impl Wire for Wish {
                 terms.write(out);
             }
             Self::Close => out.u8(4),
+            Self::Report { id, evidence } => {
+                out.u8(7);
+                id.write(out);
+                evidence.write(out);
+            }
             Self::Renew => out.u8(5),
             Self::RenewNotifications => out.u8(6),
         }
@@ -346,6 +358,7 @@ impl Wire for Wish {
             2 => Self::Change(Wire::read(reader)?),
             3 => Self::Standing(Wire::read(reader)?),
             4 => Self::Close,
+            7 => Self::Report { id: Wire::read(reader)?, evidence: Wire::read(reader)? },
             5 => Self::Renew,
             6 => Self::RenewNotifications,
             _ => return Err(DecodeError::BadValue { field: "wish" }),

@@ -48,6 +48,18 @@ pub enum ReportOutcome {
     Refused,
 }
 
+impl ReportOutcome {
+    /// None is a refusal.
+    pub(super) fn of(reported: Option<Reported>) -> Self {
+        match reported {
+            Some(Reported::Counted) => Self::Counted,
+            Some(Reported::Already) => Self::Already,
+            Some(Reported::InWindow) => Self::Answer,
+            None => Self::Refused,
+        }
+    }
+}
+
 impl PersonCore {
     /// Whether a message can be reported: it came through this conversation in the last 30 days.
     pub(super) fn is_reportable(&mut self, peer: u64, id: ContentId) -> Result<bool, StateError> {
@@ -72,7 +84,7 @@ impl PersonCore {
         };
         let report = self.state.read(|rows| {
             let Some(franking) = Franking::get(rows, id)? else { return Ok(None) };
-            franking.report(rows, address, evidence)
+            franking.report(rows, address, evidence).map(Some)
         })?;
         match report {
             Some(report) => {
@@ -81,7 +93,7 @@ impl PersonCore {
                 Ok(())
             }
             // It grew 30 days old while the relay could not be reached.
-            None => self.report_done(peer, id, ReportOutcome::Refused),
+            None => self.report_done(peer, id, None),
         }
     }
 
@@ -91,28 +103,26 @@ impl PersonCore {
         id: ContentId,
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
-        let outcome = match frame {
-            RelayFrame::Reported(Reported::Counted) => ReportOutcome::Counted,
-            RelayFrame::Reported(Reported::Already) => ReportOutcome::Already,
-            RelayFrame::Reported(Reported::InWindow) => ReportOutcome::Answer,
+        let reported = match frame {
+            RelayFrame::Reported(reported) => Some(*reported),
             RelayFrame::Refused(refusal)
                 if matches!(refusal.code, Code::Busy | Code::ShuttingDown | Code::RateLimited) =>
             {
                 return self.refused(peer, refusal);
             }
-            _ => ReportOutcome::Refused,
+            _ => None,
         };
-        self.report_done(peer, id, outcome)
+        self.report_done(peer, id, reported)
     }
 
     fn report_done(
         &mut self,
         peer: u64,
         id: ContentId,
-        outcome: ReportOutcome,
+        reported: Option<Reported>,
     ) -> Result<(), StateError> {
         self.wish_done(peer, None)?;
-        self.tell(peer, News::Reported { id, outcome })
+        self.tell(peer, News::Reported { id, reported })
     }
 }
 
@@ -161,7 +171,7 @@ impl Franking {
         rows: &Rows<'_>,
         address: Address,
         evidence: Evidence,
-    ) -> Result<Option<Report>, StateError> {
+    ) -> Result<Report, StateError> {
         let place = self.place.filter(|_| evidence == Evidence::Content);
         let kept = match place {
             Some(place) => rows.get::<Kept>(Table::History, Name::Within(self.peer, place))?,
@@ -171,9 +181,9 @@ impl Franking {
             pad(&kept.content, self.class.bytes().saturating_sub(MAILBOX_OVERHEAD_BYTES)).ok()
         });
         let Self { franking_key, commitment, class, origin, .. } = self;
-        let disclosure = padded
-            .map(|padded| Disclosure { padded: Bytes::from_owner(padded), franking_key });
-        Ok(Some(Report { address, commitment, class, origin, disclosure }))
+        let disclosure =
+            padded.map(|padded| Disclosure { padded: Bytes::from_owner(padded), franking_key });
+        Ok(Report { address, commitment, class, origin, disclosure })
     }
 }
 
@@ -228,23 +238,67 @@ impl Wire for Evidence {
     }
 }
 
-impl Wire for ReportOutcome {
-    fn write(&self, out: &mut Writer) {
-        out.u8(match self {
-            Self::Counted => 1,
-            Self::Already => 2,
-            Self::Answer => 3,
-            Self::Refused => 4,
-        });
+#[cfg(test)]
+mod tests {
+    use plico_protocol::commitment::commit;
+    use plico_protocol::id::{AccountKey, TicketId};
+    use plico_protocol::signature::MailboxSecret;
+    use plico_protocol::stamp::{Origin, Reason};
+    use plico_protocol::ticket::{Category, address_tag};
+    use plico_protocol::time::Timestamp;
+
+    use super::*;
+    use crate::agent::history::{self, Direction};
+    use crate::state::{Owner, Protection, State};
+
+    const PEER: u64 = 1;
+
+    fn key(seed: u8) -> MacKey {
+        MacKey::new([seed; 32])
     }
 
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            1 => Ok(Self::Counted),
-            2 => Ok(Self::Already),
-            3 => Ok(Self::Answer),
-            4 => Ok(Self::Refused),
-            _ => Err(DecodeError::BadValue { field: "outcome" }),
-        }
+    /// A message of this content to mailbox 3, stamped under key 1, tagged under key 2.
+    fn franking(content: &[u8], place: Option<u64>) -> Franking {
+        let class = SizeClass::Small;
+        let padded = pad(content, class.bytes() - MAILBOX_OVERHEAD_BYTES).unwrap();
+        let commitment = commit(&key(4), 1, class, &padded);
+        let origin = Origin {
+            account: AccountKey::new([5; 32]),
+            tag: address_tag(&key(2), &MailboxSecret::from_seed(&[3; 32]).public()),
+            ticket: TicketId::new([6; 16]),
+            hour: Hour(7),
+            category: Category::Utility,
+            reason: Reason::OutsideWindow,
+        };
+        let origin = origin.stamp(&key(1), &commitment, class);
+        Franking { at: Hour(7), peer: PEER, place, franking_key: key(4), commitment, class, origin }
+    }
+
+    /// `place` is given where the content was kept.
+    fn check(place: impl FnOnce(u64) -> Option<u64>, evidence: Evidence, disclosed: bool) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let protection = Protection::key_file(folder.path().join("key"));
+        let mut state =
+            State::create(&folder.path().join("state"), &protection, Owner::Person).unwrap();
+        let address = MailboxSecret::from_seed(&[3; 32]).public();
+        let id = ContentId::new([7; 16]);
+        let report = state.write::<_, StateError>(|rows| {
+            let direction = Direction::Received { category: Some(Category::Utility) };
+            let content = Bytes::from_static(b"buy now");
+            let kept = history::keep(rows, PEER, &Kept { at: Timestamp(0), content, direction })?;
+            franking(b"buy now", place(kept)).put(rows, id)?;
+            Franking::get(rows, id)?.unwrap().report(rows, address, evidence)
+        });
+        let report = report.unwrap();
+        assert_eq!(report.disclosure.is_some(), disclosed);
+        assert!(report.prove(Some(&key(1)), &key(2)).is_ok());
+    }
+
+    #[test]
+    fn content_that_is_kept_is_disclosed_if_the_person_wishes_and_proves_itself() {
+        check(Some, Evidence::Content, true);
+        check(Some, Evidence::Nothing, false);
+        check(|kept| Some(kept + 1), Evidence::Content, false);
+        check(|_| None, Evidence::Content, false);
     }
 }

@@ -168,7 +168,12 @@ impl MessageKey {
     }
 }
 
-fn pad(content: &[u8], padded_bytes: usize) -> Result<Zeroizing<Vec<u8>>, SealError> {
+/// Content as it is sealed and as a report discloses it: followed by 0x80 and zeros.
+///
+/// # Errors
+///
+/// [`SealError::ContentTooLong`].
+pub fn pad(content: &[u8], padded_bytes: usize) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let (bytes, max) = (content.len(), padded_bytes.saturating_sub(1));
     if max < bytes || padded_bytes == 0 {
         return Err(SealError::ContentTooLong { bytes, max });

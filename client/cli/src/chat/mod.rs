@@ -1,8 +1,9 @@
 //! `plico chat`: a conversation, full screen on a terminal and line by line elsewhere.
 //!
-//! Reading order: [`order`] (what a typed line means), [`transcript`] (what is shown of the
+//! Reading order: [`order`] (what a typed line means), [`consent`] (what a business may send), [`transcript`] (what is shown of the
 //! conversation), [`session`] (the SDK's side), then the two faces, [`plain`] and [`screen`].
 
+mod consent;
 mod order;
 mod plain;
 mod screen;

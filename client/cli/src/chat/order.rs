@@ -1,5 +1,9 @@
 //! What a line that a person typed means.
 
+use plico_client::{ConsentTerms, Evidence};
+
+use super::consent;
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -13,13 +17,22 @@ pub(super) enum Order {
     Name(String),
     /// Trust the business's new key.
     Agree,
-    /// End every consent.
-    Revoke,
-    /// Allow notifications for 30 days.
-    Notify,
+    /// Allow this and nothing else, asked or not.
+    Allow(ConsentTerms),
+    /// Allow answers alone.
+    Mute,
+    /// End every consent; report the last message first.
+    Block {
+        spam: bool,
+    },
+    /// Report the last message.
+    Report(Evidence),
+    /// Show what is allowed, and until when answers are free.
+    Window,
     /// Say goodbye and close the mailbox.
     Goodbye,
-    Help,
+    /// What commands there are, or what one of them does.
+    Help(&'static str),
     Quit,
     /// Nothing was typed.
     Nothing,
@@ -57,22 +70,38 @@ fn command(text: &str) -> Order {
         ("name", "") => Order::Wrong("/name needs a name".to_owned()),
         ("name", _) => Order::Name(rest),
         ("agree", _) => Order::Agree,
-        ("revoke", _) => Order::Revoke,
-        ("notify", _) => Order::Notify,
+        ("allow", text) => match consent::terms(text) {
+            Ok(terms) => Order::Allow(terms),
+            Err(why) => Order::Wrong(why),
+        },
+        ("mute", "") => Order::Mute,
+        ("block", "") => Order::Block { spam: false },
+        ("block", "spam") => Order::Block { spam: true },
+        ("report", "") => Order::Report(Evidence::Content),
+        ("report", "silent") => Order::Report(Evidence::Nothing),
+        ("window", "") => Order::Window,
         ("goodbye", _) => Order::Goodbye,
-        ("help" | "?", _) => Order::Help,
+        ("help" | "?", command) => {
+            Order::Help(consent::help(command.trim_start_matches('/')).unwrap_or(HELP))
+        }
         ("quit" | "q" | "exit", _) => Order::Quit,
+        (name, _) if consent::help(name).is_some() => {
+            Order::Wrong(format!("/{name} does not take that; /help {name} shows how"))
+        }
         _ => Order::Wrong(format!("/{name} is no command; /help lists them")),
     }
 }
 
 /// What `/help` shows.
-pub(super) const HELP: &str = "\
+const HELP: &str = "\
 1, 2, …      answers an open question; so does /answer 1
 /react 👍    reacts to the last message; /react alone takes it back
 /name NAME   tells the business how to call you
-/notify      allows notifications, up to 50 in 30 days
-/revoke      blocks: ends what the business may send; writing again allows it
+/window      until when answers are free, and what the business may send
+/allow       what it may send, asked or not; /help allow shows how to choose
+/mute        answers only, no notifications
+/block       nothing more; /block spam reports the last message too
+/report      reports the last message to the relay's operator
 /goodbye     ends the conversation for good
 /agree       trusts the business's new key, after it changed
 //text       says text that begins with a slash
@@ -94,6 +123,16 @@ mod tests {
         check("//etc", None, Order::Say("/etc".into()));
         check("/react 👍", None, Order::React("👍".into()));
         check("/name Anna B", None, Order::Name("Anna B".into()));
+        check("/allow", None, Order::Allow(ConsentTerms::default()));
+        check("/mute", None, Order::Mute);
+        check("/block", None, Order::Block { spam: false });
+        check("/block spam", None, Order::Block { spam: true });
+        check("/report", None, Order::Report(Evidence::Content));
+        check("/report silent", None, Order::Report(Evidence::Nothing));
+        check("/window", None, Order::Window);
+        check("/help", None, Order::Help(HELP));
+        check("/help block", None, Order::Help(consent::help("block").unwrap()));
+        assert!(matches!(read("/mute me", None), Order::Wrong(why) if why.contains("/help mute")));
         check("/quit", None, Order::Quit);
         check("", None, Order::Nothing);
         assert!(matches!(read("/name", None), Order::Wrong(_)));

@@ -1,13 +1,14 @@
 //! The SDK's side of a chat: events into the transcript, orders out.
 
 use plico_client::{
-    Clock, ConnectionState, ConsentTerms, Conversation, LookUpError, Message, MessageState, Person,
-    PersonEvent, Profile, SendError, Stopped, SystemClock,
+    Clock, ConnectionState, Conversation, LookUpError, Message, MessageState, Person, PersonEvent,
+    Profile, SendError, Stopped, SystemClock,
 };
 use plico_protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
-use super::order::{HELP, Order, read};
+use super::consent;
+use super::order::{Order, read};
 use super::transcript::{By, Connection, Transcript};
 use crate::failure::{Failure, sentence};
 use crate::text::clean_line;
@@ -85,19 +86,31 @@ impl Session {
                 self.profiles = look_up(self.chat.clone());
                 return Ok(self.note("You trust the business's newest key."));
             }
-            Order::Revoke => {
-                let done = self.chat.revoke().await;
-                self.noted(done, "The business may write no more. Writing again allows it.")
+            Order::Allow(terms) => {
+                let done = self.chat.allow(terms).await;
+                self.noted(done, consent::allowed_now(&terms))
             }
-            Order::Notify => {
-                let done = self.chat.allow_notifications(ConsentTerms::default()).await;
-                self.noted(done, "The business may send up to 50 notifications in 30 days.")
+            Order::Mute => {
+                let done = self.chat.mute().await;
+                self.noted(done, "The business may answer what you write, and send nothing else.")
+            }
+            Order::Block { spam } => self.block(spam).await,
+            Order::Report(evidence) => match self.transcript.last_received() {
+                Some(id) => {
+                    let done = self.chat.report(id, evidence).await;
+                    self.noted(done, "Your report goes to the relay's operator.")
+                }
+                None => return Ok(self.note("There is no message to report.")),
+            },
+            Order::Window => {
+                let allowed = self.chat.allowed().await?;
+                return Ok(self.note(consent::shown(&allowed, now())));
             }
             Order::Goodbye => {
                 let done = self.chat.goodbye().await;
                 self.noted(done, "You said goodbye. The business cannot write any more.")
             }
-            Order::Help => return Ok(self.note(HELP)),
+            Order::Help(text) => return Ok(self.note(text)),
             Order::Wrong(why) => return Ok(self.note(sentence(&clean_line(&why)))),
             Order::Nothing => Ok(()),
             Order::Quit => return Ok(Next::Quit),
@@ -115,6 +128,19 @@ impl Session {
             Ok(()) | Err(Stopped::Closed) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn block(&mut self, spam: bool) -> Result<(), SendError> {
+        let last = self.transcript.last_received().filter(|_| spam);
+        let done = match last {
+            Some(id) => self.chat.block_as_spam(id).await,
+            None => self.chat.block().await,
+        };
+        let reported = if last.is_some() { "You report its last message. " } else { "" };
+        let said = "The business may write no more. Writing again allows it.";
+        self.noted(done, format!("{reported}{said}"))?;
+        self.transcript.window = None;
+        Ok(())
     }
 
     async fn answer(&mut self, number: usize) -> Result<Next, Failure> {
@@ -187,6 +213,11 @@ impl Session {
                 self.transcript.window = Some(until);
             }
             PersonEvent::Window { .. } => (),
+            PersonEvent::Reported { conversation, outcome, .. } => {
+                if conversation == self.chat.id() {
+                    self.note(consent::reported(outcome));
+                }
+            }
             PersonEvent::KeyChanged { conversation, offered, .. } => {
                 if conversation == self.chat.id() {
                     self.key_changed(offered.as_ref());
