@@ -17,6 +17,8 @@ use crate::harness::world::Bank;
 /// Key and data directories that outlive the process.
 pub(crate) struct Home {
     directory: TempDir,
+    /// Whose mounts the programs see, if not this one's.
+    inside: Option<u32>,
 }
 
 /// A running process. Killed on drop.
@@ -29,7 +31,12 @@ pub(crate) struct RelayProcess {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap(), inside: None }
+    }
+
+    /// A directory in which programs see the mounts of another process.
+    pub(crate) fn inside(directory: TempDir, process: u32) -> Self {
+        Self { directory, inside: Some(process) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -111,7 +118,17 @@ impl Home {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plico-relay-under-test"));
+        let program = env!("CARGO_BIN_EXE_plico-relay-under-test");
+        let mut command = match self.inside {
+            None => Command::new(program),
+            Some(process) => {
+                let mut command = Command::new("nsenter");
+                command.args(["--mount", "--target", &process.to_string()]);
+                // The directory is another one there, so it is entered there.
+                command.args(["sh", "-c", r#"cd "$0" && exec "$@""#]).arg(self.path()).arg(program);
+                command
+            }
+        };
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         command
     }
