@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use plico_endpoint::id::ContentId;
 use plico_protocol::frame::{RelayFrame, Submission, SubmissionState};
 use plico_protocol::id::SubmitId;
-use plico_protocol::limits::{SUBMISSION_MEMORY_HOURS, SUBMIT_ID_STALE_HOURS};
+use plico_protocol::limits::SUBMISSION_MEMORY_HOURS;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::Timestamp;
 
 use super::history;
 use super::journal::{self, News, Stored};
@@ -42,8 +42,6 @@ struct Attempts {
     asked: bool,
     /// The answer to one was lost: it may have been accepted.
     unanswered: bool,
-    /// One was refused for now: the next may be too, while the relay takes what follows.
-    put_off: bool,
     /// The refusal of a later one. It stands only if the relay does not remember the id.
     doubt: Option<(SubmitId, Refusal)>,
 }
@@ -66,7 +64,7 @@ pub(crate) enum Settled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Waiting,
-    Sealed { first: bool, named: Hour },
+    Sealed { first: bool },
     Accepted { submit: SubmitId, checks: u32 },
 }
 
@@ -127,10 +125,7 @@ impl Outbox {
         let Outgoing { peer, id, not_before, .. } = *outgoing;
         let (step, at) = match &outgoing.stage {
             Stage::Waiting => (Step::Waiting, not_before),
-            Stage::Sealed { first, .. } => {
-                let named = outgoing.submission().map_or(now.hour(), |sealed| sealed.id.hour());
-                (Step::Sealed { first: *first, named }, now)
-            }
+            Stage::Sealed { first, .. } => (Step::Sealed { first: *first }, now),
             Stage::Accepted { submit } => {
                 (Step::Accepted { submit: *submit, checks: 0 }, after(now, CHECK_MS_MIN))
             }
@@ -158,7 +153,7 @@ impl Outbox {
 
     /// Whether a peer's first message of a session is not accepted yet.
     pub(crate) fn first_in_progress(&self, peer: u64) -> bool {
-        let first = |entry: &Entry| matches!(entry.step, Step::Sealed { first: true, .. });
+        let first = |entry: &Entry| matches!(entry.step, Step::Sealed { first: true });
         self.entries.values().any(|entry| entry.peer == peer && first(entry))
     }
 
@@ -168,25 +163,19 @@ impl Outbox {
         self.entries.values().any(|entry| entry.peer == peer && !accepted(entry))
     }
 
-    /// What to submit, in order: (number, peer). What the relay may refuse for now holds back what
-    /// follows it to the same peer, which the relay might take, and the peer then see first.
+    /// What to submit, in order: (number, peer), one message of each peer. Only its answer tells
+    /// whether the relay refuses one for now, and by then it may have taken the next, if that is
+    /// shorter or there is room again: the peer would see that one first.
     pub(crate) fn to_submit(&self, now: Timestamp) -> Vec<(u64, u64)> {
-        let mut held = HashSet::new();
-        let mut due = Vec::new();
-        for (number, entry) in &self.entries {
-            let Step::Sealed { named, .. } = entry.step else { continue };
-            if held.contains(&entry.peer) {
-                continue;
-            }
-            let waits = entry.attempts.doubt.is_some() || now < entry.at;
-            if waits || entry.attempts.put_off || named < now.hour().minus(FRESH_HOURS) {
-                held.insert(entry.peer);
-            }
-            if !waits {
-                due.push((*number, entry.peer));
-            }
-        }
-        due
+        let mut peers = HashSet::new();
+        let sealed = |entry: &Entry| matches!(entry.step, Step::Sealed { .. });
+        let due = |entry: &Entry| entry.attempts.doubt.is_none() && entry.at <= now;
+        let entries = self.entries.iter().filter(|(_, entry)| sealed(entry));
+        entries
+            .filter(|(_, entry)| peers.insert(entry.peer))
+            .filter(|(_, entry)| due(entry))
+            .map(|(number, entry)| (*number, entry.peer))
+            .collect()
     }
 
     /// Notes that a message is being submitted.
@@ -226,12 +215,6 @@ impl Outbox {
     pub(crate) fn later(&mut self, number: u64, now: Timestamp, ms: u64) {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.at = after(now, ms);
-        }
-    }
-
-    fn put_off(&mut self, number: u64) {
-        if let Some(entry) = self.entries.get_mut(&number) {
-            entry.attempts.put_off = true;
         }
     }
 
@@ -306,14 +289,12 @@ impl Outbox {
         }
         match verdict {
             Verdict::Again { ms } => {
-                self.put_off(number);
                 let from = self.pace(refusal, now, ms);
                 self.later(number, from, ms);
                 Ok(Settled::Nothing)
             }
             Verdict::NewId => {
                 self.rename(state, number, now)?;
-                self.put_off(number);
                 Ok(Settled::Nothing)
             }
             Verdict::OtherTicket => Ok(Settled::TicketEnded),
@@ -472,8 +453,6 @@ const CHECK_MS_MAX: u64 = 3_600_000;
 /// After a refused question.
 const CHECK_REFUSED_MS: u64 = 30_000;
 const CHECKS_DOUBLING: u32 = 12;
-/// Half of what a relay takes a `submit_id` for fresh: clocks differ.
-const FRESH_HOURS: u32 = SUBMIT_ID_STALE_HOURS / 2;
 
 #[cfg(test)]
 mod tests;
