@@ -174,13 +174,13 @@ impl BusinessHost {
         if !self.world.is_wild() {
             return;
         }
-        if self.chance.per_mille(150) {
+        if self.chance.per_mille(250) {
             self.backups += 1;
             Business::backup(self.world.path(NAME), self.backup()).await.unwrap();
             // It was made by a thread; whatever else happens at this moment has happened then.
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.world.note(Fact::BackedUp);
-        } else if 0 < self.backups && self.chance.per_mille(100) {
+        } else if 0 < self.backups && self.chance.per_mille(250) {
             for file in ["", "-wal", "-shm"] {
                 let _ = std::fs::remove_file(self.world.path(&format!("{NAME}{file}")));
             }

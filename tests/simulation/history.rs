@@ -201,14 +201,20 @@ impl History {
 }
 
 impl Words {
-    /// The text to send.
+    /// The text to send. Some fill a larger envelope than most.
     pub(crate) fn text(self) -> String {
-        format!("words {}", self.0)
+        let more = match self.0 % 16 {
+            5 => 4_000,
+            13 => 20_000,
+            _ => 0,
+        };
+        format!("words {} {}", self.0, ".".repeat(more))
     }
 
     fn of(body: &Body) -> Option<Self> {
         let Body::Text(text) = body else { return None };
-        Some(Self(text.strip_prefix("words ")?.parse().ok()?))
+        let (number, _) = text.strip_prefix("words ")?.split_once(' ')?;
+        Some(Self(number.parse().ok()?))
     }
 }
 
