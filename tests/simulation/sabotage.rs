@@ -18,7 +18,6 @@ use crate::simulation::checker::{Violation, check};
 use crate::simulation::life::WriterProbe;
 use crate::simulation::medium::Mounted;
 use crate::simulation::run::{Plan, run};
-use crate::simulation::seeds::asked_for;
 
 /// What a relay does not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +30,6 @@ pub(crate) enum Sabotage {
     CommitFirst,
     /// Store how many messages a mailbox took since the last mint.
     UseCount,
-}
-
-impl Sabotage {
-    const ALL: [Self; 4] = [Self::Sync, Self::DuplicateCheck, Self::CommitFirst, Self::UseCount];
 }
 
 /// The disk and the probe of one life of a sabotaged relay.
@@ -181,7 +176,7 @@ fn violations(seed: u64, sabotage: Option<Sabotage>) -> Vec<Violation> {
     check(&history).into_iter().map(|found| found.violation).collect()
 }
 
-/// 16 of seeds 0 to 19 catch it. What is lost decides which promise is broken, so any will do.
+/// On 2026-11-21 16 of seeds 0 to 19 caught it. What is lost decides which promise is broken, so any will do.
 #[test]
 fn a_relay_that_does_not_sync_is_caught() {
     check_caught(Sabotage::Sync, |_| true);
@@ -205,17 +200,6 @@ fn a_relay_that_answers_before_it_commits_is_caught() {
 fn a_relay_that_forgets_how_often_a_ticket_was_used_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::TicketOverdrawn { .. });
     check_caught(Sabotage::UseCount, shows);
-}
-
-#[test]
-#[ignore = "takes minutes, and only counts the seeds that catch each"]
-fn count_the_seeds_that_catch_each_sabotage() {
-    let seeds = asked_for().unwrap_or(0..SEEDS_TRIED);
-    for sabotage in Sabotage::ALL {
-        let catches = |seed: &u64| !violations(*seed, Some(sabotage)).is_empty();
-        let caught: Vec<u64> = seeds.clone().filter(catches).collect();
-        println!("{sabotage:?}: {} of {seeds:?}: {caught:?}", caught.len());
-    }
 }
 
 /// Where the count begins in the row of a queue: used u32, unanswered u32, last u64, acknowledged
