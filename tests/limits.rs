@@ -6,6 +6,7 @@ use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::Ticket;
 use plico_relay::config::Config;
+use plico_relay::policy::rate_card::SAMPLE;
 
 use crate::harness::raw::Raw;
 use crate::harness::relay::TestRelay;
@@ -20,12 +21,12 @@ async fn relay_with(change: impl FnOnce(&mut Config)) -> (TestRelay, Bank) {
 }
 
 /// A ticket of a customer of the bank, whose mailbox is opened for it.
-async fn ticket_of(relay: &TestRelay, customer: &Customer, bank: &Bank) -> Ticket {
+async fn ticket_of(relay: &TestRelay, customer: &Customer, bank: &Bank, window: bool) -> Ticket {
     let person = Raw::person(relay.address(), &[&customer.mailbox]).await;
     let address = customer.address();
     assert_eq!(person.ask(&ClientFrame::Open { address }).await, RelayFrame::Opened);
     let terms = customer.terms(bank);
-    match person.ask(&ClientFrame::Mint { address, terms, window: true }).await {
+    match person.ask(&ClientFrame::Mint { address, terms, window }).await {
         RelayFrame::Minted(ticket) => *ticket,
         other => panic!("{other:?}"),
     }
@@ -75,12 +76,41 @@ async fn an_account_over_its_allowance_is_refused_and_another_served() {
     relay.certify(&other, "other").await;
     let customers = [Customer::new(7), Customer::new(8)];
     for ((bank, customer), first) in [&bank, &other].into_iter().zip(&customers).zip([1, 3]) {
-        let ticket = ticket_of(&relay, customer, bank).await;
+        let ticket = ticket_of(&relay, customer, bank, true).await;
         let business = Raw::business(relay.address(), &bank.account, &bank.inbox).await;
         assert!(accepted(&business.ask(&answer(customer, ticket, first)).await));
         let refused = business.ask(&answer(customer, ticket, first + 1)).await;
         check_limited(&refused, "account_submissions: at most 1 a minute: ");
     }
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_business_reaches_as_many_people_unasked_in_a_day_as_its_tier_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let card = directory.path().join("card.toml");
+    let changed = |line: &str| match line.split(' ').next() {
+        Some("tiers") => "tiers = [1, 2]\n".to_owned(),
+        // Whoever pays is another matter.
+        Some("service") => "service = 0\n".to_owned(),
+        _ => format!("{line}\n"),
+    };
+    std::fs::write(&card, SAMPLE.lines().map(changed).collect::<String>()).unwrap();
+    let card = card.to_string_lossy().into_owned();
+    let (relay, bank) = relay_with(|config| config.rate_card = card).await;
+    let (one, two) = (Customer::new(7), Customer::new(8));
+    let business = Raw::business(relay.address(), &bank.account, &bank.inbox).await;
+    let send = async |customer: &Customer, n: u32, window: bool| {
+        let ticket = ticket_of(&relay, customer, &bank, window).await;
+        business.ask(&answer(customer, ticket, n)).await
+    };
+    assert!(accepted(&send(&one, 1, false).await));
+    assert!(accepted(&send(&one, 2, false).await), "one that was reached is no further one");
+    let refused = send(&two, 3, false).await;
+    let RelayFrame::Refused(refusal) = &refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.rule(), Some("reach"));
+    assert!(refusal.text.contains("at most 1 mailboxes a day"), "{}", refusal.text);
+    assert!(accepted(&send(&two, 4, true).await), "who asked may be answered");
     relay.stop().await;
 }
 

@@ -6,6 +6,7 @@ use crate::limits::{
     PRICE_MILLIONTHS_MAX, RATE_CARD_COUNTRIES_MAX, RATE_CARD_TARIFFS_MAX, RATE_CARD_TIERS_MAX,
     SUBSCRIPTION_DAYS_MAX, TARIFF_NAME_BYTES_MAX, WINDOW_DAYS_PER_MONTH_MAX, WINDOW_HOURS_MAX,
 };
+use crate::reputation::Tier;
 use crate::ticket::{Categories, Category, Zone};
 use crate::time::Minute;
 use crate::wire::{DecodeError, Reader, Wire, Writer};
@@ -128,6 +129,13 @@ impl RateCard {
     /// Whether messages of this category are free while a window is open.
     pub fn is_free_in_window(&self, category: Category) -> bool {
         self.0.free_in_window.is_some_and(|free| free.contains(category))
+    }
+
+    /// Distinct mailboxes that an account of a tier may reach outside windows in a UTC day.
+    pub fn reach(&self, tier: Tier) -> u32 {
+        let tiers = &self.0.tiers;
+        let limit = tiers.get(usize::from(tier.0)).or(tiers.last());
+        limit.copied().unwrap_or_default()
     }
 
     /// The price of a message into a zone; the dearest of all tariffs for a zone in none of them,

@@ -8,6 +8,7 @@ use crate::limits::{
     PRICE_MILLIONTHS_MAX, RATE_CARD_BYTES_MAX, RATE_CARD_TARIFFS_MAX, RATE_CARD_TIERS_MAX,
     TARIFF_NAME_BYTES_MAX,
 };
+use crate::reputation::Tier;
 use crate::signature::{AuthoritySecret, LedgerSecret};
 use crate::ticket::{Categories, Epoch};
 use crate::wire::{DecodeError, Wire};
@@ -156,6 +157,13 @@ fn a_card_holds_from_its_first_minute_until_its_end() {
     let card = fields().check().unwrap();
     assert!(!card.holds_at(Minute(NOW.0 - 1)));
     assert!(card.holds_at(NOW));
+}
+
+#[test]
+fn a_tier_beyond_the_cards_list_is_its_last() {
+    let card = fields().check().unwrap();
+    let reach = [0, 1, 2, 3, 255].map(|tier| card.reach(Tier(tier)));
+    assert_eq!(reach, [250, 2_000, TIER_UNLIMITED, TIER_UNLIMITED, TIER_UNLIMITED]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod admission;
 pub mod consent;
 pub mod limit;
 pub mod rate_card;
+pub mod reach;
 pub mod reputation;
 pub mod throttle;
 pub mod zones;

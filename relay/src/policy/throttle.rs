@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plico_protocol::id::{AccountKey, Address};
 use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::time::Timestamp;
 
 use super::admission::network;
 use super::limit::{Allowances, Rate, Wait};
+use super::reach::Reach;
 use crate::config::Config;
 
 macro_rules! rules {
@@ -59,6 +61,8 @@ rules! {
     LargeWhileOffline = "large_while_offline", "submissions over 8 KiB to an inbox that nobody is subscribed to";
     /// What an account submits.
     AccountSubmissions = "account_submissions", "submissions of an account";
+    /// Whom an account writes to unasked.
+    Reach = "reach", "distinct mailboxes an account writes to outside their windows in a UTC day";
     /// What a mailbox gets.
     MailboxMessages = "mailbox_messages", "messages to a mailbox";
 }
@@ -80,6 +84,7 @@ impl Rule {
             Self::InboxQuota => "the rate card's `inbox_free_per_day`".to_owned(),
             Self::LargeWhileOffline => "none".to_owned(),
             Self::AccountSubmissions => minutely(limits.submissions_per_minute_per_account),
+            Self::Reach => "the rate card's `tiers`".to_owned(),
             Self::MailboxMessages => {
                 let count = minutely(limits.messages_per_minute_per_mailbox);
                 format!("{count}, {MAILBOX_BURST} at once")
@@ -130,6 +135,7 @@ pub struct Throttle {
     limits: ThrottleLimits,
     key: RandomState,
     tables: Vec<Mutex<Allowances>>,
+    reach: Mutex<Reach>,
     present: Arc<Mutex<HashMap<Prefix, u32>>>,
 }
 
@@ -148,7 +154,13 @@ impl Throttle {
     pub fn new(limits: ThrottleLimits) -> Self {
         let table = |rule: &Rule| Mutex::new(Allowances::new(keys(*rule)));
         let tables = Rule::ALL.iter().map(table).collect();
-        Self { limits, key: RandomState::new(), tables, present: Arc::default() }
+        Self {
+            limits,
+            key: RandomState::new(),
+            tables,
+            reach: Mutex::default(),
+            present: Arc::default(),
+        }
     }
 
     /// The network of an address: its /24 or /48.
@@ -240,6 +252,25 @@ impl Throttle {
         })
     }
 
+    /// One more message of an account to a mailbox outside its window, for an account whose tier
+    /// reaches `limit` of them in a day.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`].
+    pub fn reach(
+        &self,
+        account: &AccountKey,
+        mailbox: &Address,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        lock(&self.reach).take(account, mailbox, limit, now).map_err(|wait| {
+            let limit = format!("{limit} mailboxes a day");
+            Limited { rule: Rule::Reach, limit, retry_after_ms: wait.ms }
+        })
+    }
+
     fn minutely(&self, rule: Rule, key: impl Hash, count: u32, now_us: u64) -> Result<(), Limited> {
         let limit = || format!("{count} a minute");
         self.take(rule, key, Rate::per_minute(count), now_us).map_err(|wait| Limited {
@@ -322,8 +353,8 @@ fn keys(rule: Rule) -> usize {
         | Rule::Submissions
         | Rule::InboxQuota
         | Rule::AccountSubmissions => 1 << 14,
-        // No allowance.
-        Rule::LargeWhileOffline => 0,
+        // No allowance by time.
+        Rule::LargeWhileOffline | Rule::Reach => 0,
     }
 }
 

@@ -38,6 +38,7 @@ impl Service {
                 self.throttle.account(&account, now_us)?;
                 let ticket = self.check_consent(&to, &account, &consent)?;
                 self.throttle.mailbox(&to, now_us)?;
+                self.check_reach(&to, &account, &ticket)?;
                 let Consent { category, price_max, .. } = consent;
                 let pricing = self.pricing(price_max);
                 Ok(Request::SubmitToMailbox {
@@ -79,6 +80,20 @@ impl Service {
         self.throttle.to_inbox(prefix, &inbox, quota, self.elapsed_us())?;
         let account = certified.certificate.body().keys.account;
         Ok(Request::SubmitToInbox { id, digest, inbox, account, envelope })
+    }
+
+    /// How many people an account writes to unasked in a day is a matter of its tier.
+    fn check_reach(
+        &self,
+        to: &Address,
+        account: &AccountKey,
+        ticket: &CheckedTicket,
+    ) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let card = self.rules.rate_cards.at(now.minute());
+        let Some(card) = card.filter(|_| !ticket.in_window(now.minute())) else { return Ok(()) };
+        let tier = self.view.standing(account, now)?.reputation.tier;
+        Ok(self.throttle.reach(account, to, card.reach(tier), now)?)
     }
 
     fn check_consent(
