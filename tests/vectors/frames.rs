@@ -63,7 +63,7 @@ fn client_fields(frame: &ClientFrame) -> Value {
         }
         ClientFrame::ChangeTerms { address, terms } => terms_fields(address, terms),
         ClientFrame::PublishPrekeys(publication) => json!({"publication": bytes(&**publication)}),
-        ClientFrame::PrekeyStatus => json!({}),
+        ClientFrame::PrekeyStatus | ClientFrame::AskStanding => json!({}),
         ClientFrame::PublishProfile(profile) => json!({"profile": sized(profile)}),
         ClientFrame::Acknowledge { channel, up_to, unreadable } => {
             let unreadable: Vec<u64> = unreadable.iter().map(|sequence| sequence.0).collect();
@@ -121,6 +121,7 @@ fn relay_fields(frame: &RelayFrame) -> Value {
         }),
         RelayFrame::Prekeys(bundle) => json!({"bundle": bytes(&**bundle)}),
         RelayFrame::State(state) => json!({"state": state.byte()}),
+        RelayFrame::Standing(standing) => json!({"standing": bytes(standing)}),
         RelayFrame::Minted(ticket) => json!({"ticket": bytes(&**ticket)}),
         RelayFrame::Stock(stock) => json!({
             "signedId": stock.signed.0,
