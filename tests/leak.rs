@@ -34,7 +34,9 @@ async fn disk_logs_and_metrics_hold_no_content_no_mailbox_and_no_ip() {
     let businesses = Desk::at(IpAddr::V4(BUSINESS_IP));
     let request = businesses.create_business("bank").await;
     let certificate = home.certify_request(&request, "bank");
-    let relay = home.start_set(&format!("log_level = \"trace\"\nmetrics_listen = \"{METRICS}\"\n"));
+    let relay = home.start_set(&format!(
+        "log_level = \"trace\"\nmetrics_listen = \"{METRICS}\"\ncredit = \"1000.00\"\n"
+    ));
 
     let bank = businesses.business("bank").await;
     bank.install_certificate(&std::fs::read_to_string(certificate).unwrap()).await.unwrap();

@@ -149,6 +149,7 @@ pub use plico_endpoint::content::{BadContent, Body, Content};
 pub use plico_endpoint::id::ContentId;
 pub use plico_protocol::certificate::{CertificateBody, DomainCheck};
 pub use plico_protocol::link::{Link, RelayLink};
+pub use plico_protocol::pricing::Millionths;
 pub use plico_protocol::profile::{BadLogo, Logo, Status};
 pub use plico_protocol::reputation::{AccountStanding, Inputs, Reputation, Tier};
 pub use plico_protocol::ticket::{Categories, Category};

@@ -11,6 +11,7 @@ use plico_protocol::certificate::{Serial, VerifiedCertificate};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Channel, RelayFrame, Sequence};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::ledger::Amount;
 use plico_protocol::limits::PROFILE_BYTES_MAX;
 use plico_protocol::mac::sha256;
 use plico_protocol::prekey::Publication;
@@ -155,6 +156,13 @@ pub enum Request {
         /// Whose.
         account: AccountKey,
     },
+    /// A business paid (operator). Answered `Entries` with the one that says so.
+    Pay {
+        /// Which business.
+        account: AccountKey,
+        /// How much.
+        amount: Amount,
+    },
     /// Makes a certificate known (operator). Answered `Certified`.
     Certify {
         /// Signed by this relay's authority.
@@ -170,8 +178,10 @@ pub enum Request {
 /// What a message may cost.
 #[derive(Clone, Debug)]
 pub struct Pricing {
-    /// The rate card that holds; none where nothing costs anything.
+    /// The rate card that holds.
     pub card: Option<Arc<RateCard>>,
+    /// Whether there is a certified key to sign a receipt with.
+    pub certified: bool,
     /// The most that its sender pays.
     pub price_max: Millionths,
 }

@@ -1,7 +1,9 @@
 //! What the operator's own files say: what messages cost, and which address lies where.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use plico_protocol::pricing::RateCard;
 use plico_protocol::time::Minute;
 
 use crate::config::Config;
@@ -12,6 +14,8 @@ use crate::policy::zones::{BadZones, Zones};
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) rate_cards: RateCards,
+    /// The same, to hand out.
+    shared: Vec<Arc<RateCard>>,
     pub(crate) zones: Zones,
 }
 
@@ -47,6 +51,11 @@ pub enum RulesError {
 }
 
 impl Rules {
+    /// The card that holds in a minute.
+    pub(crate) fn card_at(&self, minute: Minute) -> Option<Arc<RateCard>> {
+        self.shared.iter().find(|card| card.holds_at(minute)).cloned()
+    }
+
     /// Reads what the settings name; what they do not name is as built in.
     pub(crate) fn open(config: &Config, now: Minute) -> Result<Self, RulesError> {
         let card = read("rate_card", &config.rate_card)?;
@@ -57,7 +66,8 @@ impl Rules {
         })?;
         let zones = Zones::parse(&read("zones", &config.zones)?.unwrap_or_default())
             .map_err(|error| RulesError::Zones { path: config.zones.clone().into(), error })?;
-        Ok(Self { rate_cards, zones })
+        let shared = rate_cards.all().iter().cloned().map(Arc::new).collect();
+        Ok(Self { rate_cards, shared, zones })
     }
 }
 

@@ -112,7 +112,7 @@ impl Home {
 
     fn serve(&self, listen: SocketAddr) -> Command {
         let config = self.path().join("relay.toml");
-        std::fs::write(&config, "log_level = \"trace\"\n").unwrap();
+        std::fs::write(&config, "log_level = \"trace\"\ncredit = \"1000.00\"\n").unwrap();
         let listen = listen.to_string();
         self.command(&["serve", "--config", config.to_str().unwrap(), "--listen", &listen])
     }

@@ -8,6 +8,7 @@ use plico_protocol::certificate::{
     CertificateBody, CertificateRequest, DomainCheck, Handle, Serial, VerifiedCertificate,
 };
 use plico_protocol::limits::CERTIFICATE_HOURS_MAX;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::Categories;
 use plico_protocol::time::{Hour, Timestamp};
@@ -66,6 +67,7 @@ impl TestRelay {
             listen: own_address(),
             data_dir: home.path().join("data"),
             keys_dir: home.path().join("keys"),
+            credit: Millionths(u64::MAX / 2),
             ..Config::default()
         };
         change(&mut config);

@@ -10,6 +10,7 @@ use plico_client::{
     Link, MessageState, Options, Person, PersonEvent, Protection, Received, RelayLink,
     RestoreError,
 };
+use plico_protocol::pricing::Millionths;
 use plico_protocol::time::Timestamp;
 use plico_relay::clock::Clock as _;
 use tempfile::TempDir;
@@ -29,12 +30,13 @@ impl Desk {
     /// Clients of a relay inside the program, on its clock.
     pub(crate) fn of(relay: &TestRelay) -> Self {
         let options = Options::default().clock(SharedClock(relay.clock.clone()));
+        let options = options.price_max(Millionths::UNIT);
         Self { folder: tempfile::tempdir().unwrap(), options }
     }
 
     /// Clients on the real clock that send from an address of the test's choice.
     pub(crate) fn at(address: IpAddr) -> Self {
-        let options = Options::default().bind(address);
+        let options = Options::default().bind(address).price_max(Millionths::UNIT);
         Self { folder: tempfile::tempdir().unwrap(), options }
     }
 

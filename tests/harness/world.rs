@@ -95,7 +95,7 @@ impl Customer {
             ticket,
             opening: self.opening,
             category: Category::Service,
-            price_max: Millionths::ZERO,
+            price_max: Millionths::UNIT,
         }
     }
 }

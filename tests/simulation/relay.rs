@@ -9,6 +9,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use plico_protocol::certificate::CertificateRequest;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::ticket::Categories;
 use plico_relay::config::Config;
 use plico_relay::keys::Keys;
@@ -44,6 +45,7 @@ impl RelayHost {
             listen: host.at(4433),
             data_dir: world.path("relay-data"),
             keys_dir: world.path("relay-keys"),
+            credit: Millionths(u64::MAX / 2),
             ..Config::default()
         };
         make_tls_key(&config.keys_dir);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use plico_client::{Options, Protection};
+use plico_protocol::pricing::Millionths;
 use plico_protocol::time::Timestamp;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -94,7 +95,8 @@ impl World {
     ) -> Options {
         let probe = AgentProbe { life: life.clone(), watch: self.recorder.seals(end) };
         let cable = Cable::new(&self.net, host, life, chance);
-        Options::default().clock(self.clock.clone()).probe(probe).network(cable)
+        let options = Options::default().clock(self.clock.clone()).price_max(Millionths::UNIT);
+        options.probe(probe).network(cable)
     }
 
     pub(crate) fn is_wild(&self) -> bool {

@@ -8,6 +8,7 @@ use plico_protocol::certificate::{Certificate, CertificateBody, CertificateReque
 use plico_protocol::frame::{Channel, RelayFrame};
 use plico_protocol::link::{Link, Pin, RelayLink};
 use plico_protocol::prekey::PrekeyId;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
@@ -129,6 +130,8 @@ pub(super) enum Job {
 pub(super) struct BusinessCore {
     pub(super) state: State,
     pub(super) clock: Arc<dyn Clock>,
+    /// The most that one message may cost.
+    pub(super) price_max: Millionths,
     pub(super) identity: Identity,
     pub(super) outbox: Outbox,
     pub(super) inbound: Inbound,
@@ -172,7 +175,7 @@ pub(super) struct Proven {
 
 impl BusinessCore {
     pub(super) fn load(state: State, options: Options) -> Result<Self, StateError> {
-        let Options { clock, probe, .. } = options;
+        let Options { clock, probe, price_max, .. } = options;
         let mut state = state.watched_by(probe);
         let now = clock.now();
         let missing = StateError::Corrupt { table: Table::Identity.label() };
@@ -188,6 +191,7 @@ impl BusinessCore {
         Ok(Self {
             state,
             clock,
+            price_max,
             identity,
             outbox,
             inbound: Inbound::default(),

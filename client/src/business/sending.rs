@@ -8,7 +8,6 @@ use plico_endpoint::session::{BusinessSession, SealError};
 use plico_protocol::envelope::EnvelopeBytes;
 use plico_protocol::frame::{ClientFrame, Consent, RelayFrame, Submission};
 use plico_protocol::limits::RETENTION_HOURS;
-use plico_protocol::pricing::Millionths;
 use plico_protocol::profile::Restored;
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
@@ -151,7 +150,7 @@ impl BusinessCore {
             }
             return self.wait(number, &outgoing, MessageState::Refused(Code::TicketForged));
         };
-        let price_max = Millionths::ZERO;
+        let price_max = self.price_max;
         let consent = Consent { ticket, opening, category, price_max };
         if outgoing.session == Some(customer.session) {
             return self.wait(number, &outgoing, MessageState::Unreadable);

@@ -4,6 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use plico_protocol::pricing::Millionths;
+
 use super::network::Network;
 use crate::clock::{Clock, SystemClock};
 use crate::probe::{NoProbe, Probe};
@@ -16,6 +18,7 @@ pub struct Options {
     pub(crate) bind: Option<IpAddr>,
     pub(crate) allow_classical: bool,
     pub(crate) network: Option<Arc<dyn Network>>,
+    pub(crate) price_max: Millionths,
 }
 
 impl Default for Options {
@@ -26,6 +29,7 @@ impl Default for Options {
             bind: None,
             allow_classical: false,
             network: None,
+            price_max: Millionths::ZERO,
         }
     }
 }
@@ -55,6 +59,13 @@ impl Options {
         Self { bind: Some(address), ..self }
     }
 
+    /// A business's: the most that one message may cost, in the relay's currency. Without it only what
+    /// is free goes out, and the rest is refused `over_price_limit`.
+    #[must_use]
+    pub fn price_max(self, price_max: Millionths) -> Self {
+        Self { price_max, ..self }
+    }
+
     /// Accepts relays whose key exchange a quantum computer would break. What an observer records
     /// of such a connection may be read later: which mailboxes it proved, not content.
     #[must_use]
@@ -78,7 +89,7 @@ impl Options {
 
 impl core::fmt::Debug for Options {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { clock: _, probe: _, bind: _, allow_classical, network: _ } = self;
-        write!(f, "Options(allow_classical: {allow_classical})")
+        let Self { clock: _, probe: _, bind: _, allow_classical, network: _, price_max } = self;
+        write!(f, "Options(allow_classical: {allow_classical}, price_max: {price_max})")
     }
 }

@@ -2,9 +2,12 @@
 //! in the wire protocol's layout, one request and one answer per connection.
 
 use plico_protocol::certificate::{Certificate, Handle, Serial};
+use plico_protocol::ledger::{Amount, Entry};
 use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+use super::ledger::{LINES_MAX, LedgerLine};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,15 @@ pub enum Command {
     Standing(Handle),
     /// Ends a business's suspension. Answered [`Answer::Standing`].
     Restore(Handle),
+    /// What a business was charged, by day. Answered [`Answer::Ledger`].
+    Ledger(Handle),
+    /// A business paid. Answered [`Answer::Paid`].
+    Pay {
+        /// Who.
+        handle: Handle,
+        /// How much.
+        amount: Amount,
+    },
     /// Has a fresh key sign tickets, and ends the others' tickets if so asked. Answered
     /// [`Answer::Rotated`].
     RotateTickets {
@@ -57,6 +69,10 @@ pub enum Answer {
     Status(String),
     /// To [`Command::Standing`], and to [`Command::Restore`] as it stands then.
     Standing(AccountStanding),
+    /// To [`Command::Ledger`]: totals, in the order of days.
+    Ledger(Vec<LedgerLine>),
+    /// To [`Command::Pay`]: the entry that says so.
+    Paid(Entry),
     /// To [`Command::RotateTickets`]: the keys that verify now.
     Rotated(TicketKeys),
 }
@@ -85,6 +101,15 @@ impl Wire for Command {
                 out.u8(17);
                 handle.write(out);
             }
+            Self::Ledger(handle) => {
+                out.u8(20);
+                handle.write(out);
+            }
+            Self::Pay { handle, amount } => {
+                out.u8(21);
+                handle.write(out);
+                amount.write(out);
+            }
             Self::RotateTickets { end_all } => {
                 out.u8(8);
                 out.u8(u8::from(*end_all));
@@ -103,6 +128,8 @@ impl Wire for Command {
             7 => Ok(Self::Status),
             16 => Handle::read(reader).map(Self::Standing),
             17 => Handle::read(reader).map(Self::Restore),
+            20 => Handle::read(reader).map(Self::Ledger),
+            21 => Ok(Self::Pay { handle: Wire::read(reader)?, amount: Wire::read(reader)? }),
             8 => Ok(Self::RotateTickets { end_all: reader.flag("end_all")? }),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
@@ -142,6 +169,15 @@ impl Wire for Answer {
                 out.u8(6);
                 out.sized(text.as_bytes());
             }
+            Self::Ledger(lines) => {
+                out.u8(20);
+                out.count(lines.len());
+                lines.iter().for_each(|line| line.write(out));
+            }
+            Self::Paid(entry) => {
+                out.u8(21);
+                entry.write(out);
+            }
             Self::Rotated(TicketKeys { oldest, newest }) => {
                 out.u8(7);
                 out.u8(oldest.0);
@@ -168,6 +204,12 @@ impl Wire for Answer {
             5 => Ok(Self::Reloaded),
             6 => reader.text("status", STATUS_BYTES_MAX).map(Self::Status),
             16 => AccountStanding::read(reader).map(Self::Standing),
+            20 => {
+                let count = reader.count("ledger", LINES_MAX)?;
+                let lines = (0..count).map(|_| LedgerLine::read(reader));
+                lines.collect::<Result<_, _>>().map(Self::Ledger)
+            }
+            21 => Entry::read(reader).map(Self::Paid),
             7 => Ok(Self::Rotated(TicketKeys {
                 oldest: TicketKeyId(reader.u8()?),
                 newest: TicketKeyId(reader.u8()?),

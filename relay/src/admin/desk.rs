@@ -7,13 +7,14 @@ use getrandom::rand_core::UnwrapErr;
 use plico_protocol::certificate::{Certificate, CertificateBody, Handle, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::Amount;
 use plico_protocol::link::RelayLink;
 use plico_protocol::reputation::AccountStanding;
 use quinn::Endpoint;
 use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
-use super::display_name;
+use super::{display_name, ledger};
 use crate::backup;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -22,6 +23,7 @@ use crate::keys::Keys;
 use crate::listener;
 use crate::metrics::Sampler;
 use crate::request::Request;
+use crate::rows::View;
 use crate::store::Store;
 use crate::writer::{Event, Wake, Writer};
 
@@ -66,6 +68,8 @@ impl Desk {
             Command::List => Ok(self.list()),
             Command::Standing(handle) => self.standing(&handle).await.map(Answer::Standing),
             Command::Restore(handle) => self.restore(&handle).await.map(Answer::Standing),
+            Command::Ledger(handle) => self.ledger(&handle).await,
+            Command::Pay { handle, amount } => self.pay(&handle, amount).await,
             Command::Install(certificate) => match self.check(certificate) {
                 Ok(certificate) => self.call(Request::Certify { certificate }).await,
                 Err(why) => Err(why),
@@ -146,6 +150,27 @@ impl Desk {
     /// What a backup reads, for a caller that has the data directory to itself.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.store
+    }
+
+    /// Read beside the relay's work: a ledger may be long.
+    async fn ledger(&self, handle: &Handle) -> Result<Answer, String> {
+        let account = self.account(handle)?;
+        let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
+        let lines = tokio::task::spawn_blocking(move || ledger::lines(&view, &account)).await;
+        let lines = lines.map_err(|error| error.to_string())?;
+        lines.map(Answer::Ledger).map_err(|error| error.to_string())
+    }
+
+    async fn pay(&self, handle: &Handle, amount: Amount) -> Result<Answer, String> {
+        let account = self.account(handle)?;
+        match self.0.writer.call(Request::Pay { account, amount }).await {
+            Ok(RelayFrame::Entries(entries)) => match entries.as_slice() {
+                [entry] => Ok(Answer::Paid(*entry)),
+                _ => Err("the relay gave an unexpected answer".to_owned()),
+            },
+            Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
+            Err(refusal) => Err(refusal.text),
+        }
     }
 
     fn describe(&self) -> Answer {

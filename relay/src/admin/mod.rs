@@ -9,6 +9,7 @@ mod desk;
 pub mod display_name;
 pub mod domain;
 pub mod issue;
+pub mod ledger;
 pub mod socket;
 
 pub use desk::Desk;

@@ -9,11 +9,12 @@ use plico_protocol::certificate::{
 };
 use plico_protocol::id::AuthorityKey;
 use plico_protocol::link::{Link, Pin, RelayLink};
+use plico_protocol::pricing::Millionths;
 use plico_protocol::ticket::{Categories, Category};
 use plico_protocol::time::Hour;
 
 use super::registrar::Registrar;
-use super::{Failure, Place, facts, list, say, standing};
+use super::{Failure, Place, facts, ledger, list, say, standing};
 use crate::admin::command::{Answer, Command};
 use crate::admin::issue::{Findings, issue};
 use crate::config::Config;
@@ -48,6 +49,16 @@ pub(super) enum BusinessCommand {
     Standing(standing::Whose),
     /// Ends a suspension; its counts begin anew.
     Restore(standing::Whose),
+    /// Notes what a business paid: it may be charged so much more.
+    Pay {
+        /// Its handle.
+        business: String,
+        /// How much, in the rate card's currency, such as 100.00.
+        #[arg(value_parser = Millionths::from_decimal)]
+        amount: Millionths,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Takes a certificate back, at once and for good.
     Revoke {
         /// Its serial number, as `list` shows it.
@@ -120,6 +131,9 @@ pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Fai
         BusinessCommand::Verify(verify) => verify.run(options),
         BusinessCommand::Install { certificate, place } => {
             install(&certificate, &place.settings()?, options)
+        }
+        BusinessCommand::Pay { business, amount, place } => {
+            ledger::pay(&business, amount, &place.settings()?, options)
         }
         BusinessCommand::List { json, place } => list::run(json, &place.settings()?, options),
         BusinessCommand::Standing(whose) => standing::show(&whose, options),

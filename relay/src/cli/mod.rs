@@ -8,6 +8,7 @@ mod backup;
 mod business;
 mod facts;
 mod keys;
+mod ledger;
 mod list;
 mod rate_card;
 mod registrar;
@@ -61,6 +62,20 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: Option<keys::KeysCommand>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Shows what businesses were charged, by day, category and zone (UTC).
+    Ledger {
+        /// One business only, by its handle.
+        #[arg(long, value_name = "HANDLE")]
+        business: Option<String>,
+        /// As comma-separated values, for spreadsheets.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+        /// As a JSON array, for scripts.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -166,6 +181,15 @@ pub fn main_with(options: Options) -> ExitCode {
         Command::Business(command) => business::run(command, &options),
         Command::RateCard(command) => rate_card::run(command, options.clock.now().minute()),
         Command::Keys { command, place } => keys::run(command, &place, &options),
+        Command::Ledger { business, csv, json, place } => {
+            let form = match (csv, json) {
+                (true, _) => ledger::Form::Csv,
+                (_, true) => ledger::Form::Json,
+                _ => ledger::Form::Table,
+            };
+            let shown = |config| ledger::run(business.as_deref(), form, &config, &options);
+            place.settings().and_then(shown)
+        }
         Command::Reload { place } => place.settings().and_then(|config| reload(&config)),
         Command::Status { json, place } => {
             place.settings().and_then(|config| status::run(&config, json))

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, btree_map};
 
 use getrandom::rand_core::CryptoRng;
+use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
     Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, Message, Rate,
 };
-use plico_protocol::pricing::{Charge, Currency, Millionths, Price, Standing, price};
+use plico_protocol::pricing::{Charge, Currency, Millionths, NoPrice, Price, Standing, price};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{Category, CheckedTicket};
 use plico_protocol::time::{Day, Hour, Timestamp};
@@ -47,7 +48,8 @@ impl Draft<'_> {
         category: Category,
         pricing: &Pricing,
     ) -> Result<Option<Entry>, Denied> {
-        let Pricing { card: Some(card), price_max } = pricing else { return Ok(None) };
+        let Pricing { card, certified, price_max } = pricing;
+        let card = card.as_ref().ok_or_else(|| Refusal::from(NoPrice::CardNotValid))?;
         let mut account = self.facts.account(submitted.account)?;
         let available = account.available(self.facts.limits.credit);
         let standing = Standing { suspended: false, available };
@@ -55,10 +57,11 @@ impl Draft<'_> {
         let priced = price(ticket.fields(), category, card, &standing, *price_max, minute);
         let priced = priced.map_err(Refusal::from)?;
         let Price::Charge(charge) = priced.price() else { return Ok(None) };
-        if account.currency.is_some_and(|currency| currency != charge.currency) {
-            let why = "the account is kept in another currency than the rate card";
+        if !certified {
+            let why = "the relay's ledger key is not certified, so nothing can be charged";
             return Err(Refusal::because(Code::NotPriced, why).into());
         }
+        check_currency(&account, charge.currency)?;
         let reason = match ticket.fields().free_until {
             Some(end) if minute < end => EntryReason::InWindow,
             Some(_) => EntryReason::OutsideWindow,
@@ -68,6 +71,27 @@ impl Draft<'_> {
         let entry = self.append(&mut account, line).map_err(full)?;
         self.put(*self.facts.rows.account(submitted.account).as_bytes(), &account);
         Ok(Some(entry))
+    }
+
+    /// Notes what a business paid.
+    pub(super) fn pay(
+        &mut self,
+        account: &AccountKey,
+        amount: Amount,
+    ) -> Result<RelayFrame, Denied> {
+        let mut row = self.facts.account(account)?;
+        check_currency(&row, amount.currency)?;
+        let line = Line {
+            hour: self.now.hour(),
+            kind: EntryKind::Payment,
+            reason: EntryReason::Itself,
+            message: None,
+            generation: Generation::default(),
+            amount,
+        };
+        let entry = self.append(&mut row, line).map_err(full)?;
+        self.put(*self.facts.rows.account(account).as_bytes(), &row);
+        Ok(RelayFrame::Entries(vec![entry]))
     }
 
     /// Leaves word of what became of a charged envelope.
@@ -156,6 +180,14 @@ impl Draft<'_> {
         self.decision.appended.push((account.account, entry));
         Ok(entry)
     }
+}
+
+fn check_currency(account: &AccountRow, currency: Currency) -> Result<(), Denied> {
+    if account.currency.is_some_and(|kept| kept != currency) {
+        let why = "the account is kept in another currency than the rate card";
+        return Err(Refusal::because(Code::NotPriced, why).into());
+    }
+    Ok(())
 }
 
 fn accept(submitted: &Submitted<'_>, charge: &Charge, hour: Hour, reason: EntryReason) -> Line {

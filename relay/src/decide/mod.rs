@@ -191,6 +191,7 @@ impl Draft<'_> {
             Request::Report { report } => self.report(report),
             Request::Standing { account } => self.standing(account),
             Request::Restore { account } => self.restore(account),
+            Request::Pay { account, amount } => self.pay(account, *amount),
             Request::Certify { certificate } => self.certify(certificate),
             Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),
         }

@@ -21,8 +21,8 @@ use crate::request::Digest;
 use crate::rows::Rows;
 use crate::store::{Entry, Reader};
 use crate::writer::fixture::{
-    FREE, OPENING, START, Seeded, acknowledge, authority, bank, bank_account, certificate, close,
-    code, envelope, keys, minted, other_account, person, revoke, terms,
+    OPENING, START, Seeded, acknowledge, authority, bank, bank_account, certificate, close, code,
+    envelope, free, keys, minted, other_account, person, revoke, terms,
 };
 
 /// Holds nothing.
@@ -110,7 +110,7 @@ impl Desk<'_> {
         let ticket = ticket.check(key, ring.tag(), &used).unwrap();
         let digest = Digest::of(frame);
         let envelope = envelope(1);
-        let pricing = FREE;
+        let pricing = free();
         self.call(Request::SubmitToMailbox {
             id,
             digest,

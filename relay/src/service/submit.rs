@@ -55,9 +55,10 @@ impl Service {
         }
     }
 
-    /// Without a rate card nothing costs anything.
     fn pricing(&self, price_max: Millionths) -> Pricing {
-        Pricing { card: None, price_max }
+        let now = self.clock.now();
+        let certified = self.keys.ledger_key(now).is_some();
+        Pricing { card: self.rules.card_at(now.minute()), certified, price_max }
     }
 
     fn to_inbox(

@@ -188,7 +188,7 @@ impl World {
             account: bank().account,
             ticket: self.checked(ticket, &address),
             category: Category::Service,
-            pricing: FREE,
+            pricing: free(),
             envelope: envelope(n),
         }
     }
@@ -313,8 +313,11 @@ pub(crate) const UTILITY: Millionths = Millionths(50_000);
 
 /// Service is free in the window; a utility message costs [`UTILITY`].
 pub(crate) fn card() -> Arc<RateCard> {
-    let prices =
-        Prices { service: Some(Millionths(30_000)), utility: Some(UTILITY), ..Prices::default() };
+    let service = Some(Millionths(30_000));
+    card_of(Prices { service, utility: Some(UTILITY), ..Prices::default() })
+}
+
+fn card_of(prices: Prices) -> Arc<RateCard> {
     let countries = vec![Zone::new(*b"FR").unwrap()];
     let fields = CardFields {
         issued: START.minute(),
@@ -333,5 +336,10 @@ pub(crate) fn card() -> Arc<RateCard> {
 }
 
 /// Nothing costs anything.
-pub(crate) const FREE: Pricing = Pricing { card: None, price_max: Millionths::ZERO };
+pub(crate) fn free() -> Pricing {
+    let zero = Some(Millionths::ZERO);
+    let prices = Prices { service: zero, utility: zero, authentication: zero, marketing: zero };
+    Pricing { card: Some(card_of(prices)), certified: true, price_max: Millionths::ZERO }
+}
+
 pub(crate) const OPENING: TicketOpening = TicketOpening::new([8; 32]);

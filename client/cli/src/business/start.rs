@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use plico_client::{Business, Owner, RelayLink};
+use plico_client::{Business, Millionths, Owner, RelayLink};
 
 use super::desk::{Answer, Request, carry_out, no_relay};
 use super::link::relay_link;
@@ -35,6 +35,10 @@ pub(crate) struct Start {
     /// The program is told what became of messages and of consents, too, and handles that as well.
     #[arg(long, requires = "pipe")]
     states: bool,
+    /// The most that one message may cost, in the relay's currency, such as 0.09. Without it only what
+    /// is free goes out.
+    #[arg(long, value_name = "AMOUNT", value_parser = Millionths::from_decimal)]
+    price_max: Option<Millionths>,
     /// Prints one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -48,7 +52,8 @@ impl Start {
         let relay = self.relay.as_deref().map(relay_link).transpose()?;
         let answering = self.answering()?;
         let printer = Printer::new(self.json);
-        let business = Arc::new(open(&self.place, options).await?);
+        let client = options.client.clone().price_max(self.price_max.unwrap_or_default());
+        let business = Arc::new(open(&self.place, &Options { client }).await?);
         let worked = match known_relay(&business, relay).await {
             Ok(relay) => {
                 announce(&business, &answering, printer).await?;

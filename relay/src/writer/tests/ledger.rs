@@ -1,19 +1,20 @@
 //! What messages cost: reserved, settled or released once, and never joined to a mailbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod history;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use plico_protocol::frame::{Acceptance, RelayFrame, Sequence};
-use plico_protocol::id::{Address, SubmitId};
 use plico_protocol::ledger::{
-    Entry, EntryKind, EntryReason, EntrySequence, Generation, Proof, Receipt, VerifiedHead,
+    Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, Proof, Receipt, VerifiedHead,
 };
-use plico_protocol::pricing::Millionths;
+use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::{Category, Ticket};
-use plico_protocol::time::Hour;
-use proptest::prelude::*;
+use plico_protocol::wire::Wire;
 
+use crate::admin::ledger::{LedgerLine, lines};
 use crate::decide::SWEPT_KEY;
 use crate::ledger::Signer;
 use crate::request::{Pricing, Request};
@@ -53,7 +54,7 @@ impl Shop {
         let mut request = self.world.to_mailbox(self.next, person(1), &self.ticket);
         if let Request::SubmitToMailbox { category, pricing, .. } = &mut request {
             *category = Category::Utility;
-            *pricing = Pricing { card: Some(card()), price_max };
+            *pricing = Pricing { card: Some(card()), certified: true, price_max };
         }
         request
     }
@@ -207,6 +208,40 @@ fn credit_and_price_limit_hold_at_the_limit_and_not_one_past_it() {
 }
 
 #[test]
+fn what_was_paid_may_be_spent_and_shows_by_day() {
+    let mut shop = Shop::new();
+    for _ in 0..10 {
+        shop.send();
+    }
+    let account = bank().account;
+    let amount = Amount { millionths: UTILITY, ..shop.entries()[0].amount };
+    shop.world.call(Request::Pay { account, amount }).unwrap();
+    let eleventh = shop.priced(UTILITY);
+    receipt(shop.world.call(eleventh));
+    let twelfth = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(twelfth)), Code::NoCredit);
+    let dollars = Amount { currency: Currency::new(*b"USD").unwrap(), ..amount };
+    let other = Request::Pay { account, amount: dollars };
+    assert_eq!(code(shop.world.call(other)), Code::NotPriced);
+    let lines = lines(&shop.world.view(), &account).unwrap();
+    let today = shop.world.now().day();
+    let shown: Vec<_> = lines.iter().map(|l| (l.day, l.key.kind, l.total.count)).collect();
+    assert_eq!(shown, [(today, EntryKind::Accept, 11), (today, EntryKind::Payment, 1)]);
+    assert_eq!(LedgerLine::decode(lines[0].encode()), Ok(lines[0]));
+}
+
+#[test]
+fn nothing_is_charged_that_cannot_be_signed() {
+    let mut shop = Shop::new();
+    let mut request = shop.priced(UTILITY);
+    if let Request::SubmitToMailbox { pricing, .. } = &mut request {
+        pricing.certified = false;
+    }
+    assert_eq!(code(shop.world.call(request)), Code::NotPriced);
+    assert!(shop.entries().is_empty());
+}
+
+#[test]
 fn each_head_continues_the_one_before() {
     let mut shop = Shop::new();
     let (mut last, _) = shop.head(0);
@@ -295,189 +330,4 @@ fn no_settlement_shares_a_commit_with_a_mailbox_and_no_end_with_an_account() {
     for tables in of(Table::Accounts) {
         assert!(touches_mailbox.iter().all(|table| !tables.contains(table)), "{tables:?}");
     }
-}
-
-/// One thing that happens in a random history.
-#[derive(Clone, Debug)]
-enum Step {
-    Send(u8),
-    Repeat,
-    Acknowledge(u8, bool),
-    Offer,
-    Revoke,
-    Pass(u32),
-    Settle,
-    /// The process is killed; what is committed is there again.
-    Crash,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (1..4u8).prop_map(Step::Send),
-        1 => Just(Step::Repeat),
-        4 => (0..4u8, any::<bool>()).prop_map(|(count, unreadable)| Step::Acknowledge(count, unreadable)),
-        2 => Just(Step::Offer),
-        1 => Just(Step::Revoke),
-        3 => prop_oneof![0..30u32, 700..740u32].prop_map(Step::Pass),
-        2 => Just(Step::Settle),
-        1 => Just(Step::Crash),
-    ]
-}
-
-/// A message of the model.
-struct Sent {
-    sequence: Sequence,
-    offered: bool,
-    /// Not swept yet.
-    there: bool,
-    expires: Hour,
-}
-
-/// What should become of each accepted charge.
-#[derive(Default)]
-struct Model {
-    accepted: BTreeMap<SubmitId, Sent>,
-    opened: BTreeSet<SubmitId>,
-    unreadable: BTreeSet<SubmitId>,
-    last: Option<Request>,
-    sequence: u64,
-    acknowledged: u64,
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_charge_ends_once_and_as_what_became_of_its_envelope(
-        steps in proptest::collection::vec(step(), 1..40),
-    ) {
-        let disk = Disk::default();
-        let mut shop = Shop::over(Arc::new(Memory::open(&disk).unwrap()));
-        let mut model = Model::default();
-        for step in steps {
-            shop = run(&disk, shop, &mut model, step);
-            let bound: u64 = open_and_owed(&shop.entries());
-            prop_assert!(bound <= CREDIT.0, "a balance passed its limit");
-        }
-        // Everything ends: what waits expires, and the day after is settled.
-        shop.world.pass_hours(721);
-        shop.world.sweep();
-        shop.next_day();
-        let entries = shop.entries();
-        let mut ends: BTreeMap<SubmitId, Vec<EntryReason>> = BTreeMap::new();
-        for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Accept) {
-            ends.entry(entry.message.unwrap().submission).or_default().push(entry.reason);
-        }
-        prop_assert_eq!(entries.len(), 2 * model.accepted.len());
-        for (id, sent) in &model.accepted {
-            let expected = match (model.opened.contains(id), model.unreadable.contains(id)) {
-                (true, _) => EntryReason::Opened,
-                (_, true) => EntryReason::Unreadable,
-                _ if sent.offered => EntryReason::Offered,
-                _ => EntryReason::NotOffered,
-            };
-            prop_assert_eq!(&ends[id], &vec![expected]);
-        }
-    }
-}
-
-fn run(disk: &Disk, mut shop: Shop, model: &mut Model, step: Step) -> Shop {
-    let address: Address = person(1);
-    match step {
-        Step::Send(count) => sent(&mut shop, model, count),
-        Step::Repeat => {
-            if let Some(request) = model.last.clone() {
-                let before = shop.entries().len();
-                let _ = shop.world.call(request);
-                assert_eq!(shop.entries().len(), before);
-            }
-        }
-        Step::Acknowledge(count, unreadable) => acknowledged(&mut shop, model, count, unreadable),
-        Step::Offer => {
-            let up_to = Sequence(model.sequence);
-            shop.world.call(Request::Offer { address, up_to }).unwrap();
-            // What is past its hour and not swept was handed out before.
-            for sent in model.accepted.values_mut() {
-                sent.offered |= sent.there && model.acknowledged < sent.sequence.0;
-            }
-        }
-        Step::Revoke => {
-            shop.world.call(revoke(address)).unwrap();
-            model.acknowledged = model.sequence;
-            shop.ticket = shop.world.mint(address, 999, true);
-        }
-        Step::Pass(hours) => {
-            shop.world.pass_hours(hours);
-            shop.ticket = shop.world.mint(address, 999, true);
-        }
-        Step::Settle => {
-            shop.world.sweep();
-            let now = shop.world.now().hour();
-            model.accepted.values_mut().for_each(|sent| sent.there &= now < sent.expires);
-        }
-        Step::Crash => {
-            let Shop { world, ticket, next } = shop;
-            let (keys, now) = (world.keys.clone(), world.now());
-            drop(world);
-            let limits = Limits { credit: CREDIT, ..Limits::default() };
-            let store = Arc::new(Memory::open(disk).unwrap());
-            let world = World::seeded(store, keys, limits, now.0 + u64::from(next));
-            world.clock.set(now);
-            return Shop { world, ticket, next };
-        }
-    }
-    shop
-}
-
-fn sent(shop: &mut Shop, model: &mut Model, count: u8) {
-    for _ in 0..count {
-        let request = shop.priced(UTILITY);
-        let Request::SubmitToMailbox { id, .. } = &request else { unreachable!() };
-        let id = *id;
-        if shop.world.call(request.clone()).is_ok() {
-            model.sequence += 1;
-            let sent = Sent {
-                sequence: Sequence(model.sequence),
-                offered: false,
-                there: true,
-                expires: shop.world.now().hour().plus(720),
-            };
-            model.accepted.insert(id, sent);
-            model.last = Some(request);
-        }
-    }
-}
-
-fn acknowledged(shop: &mut Shop, model: &mut Model, count: u8, unreadable: bool) {
-    let address = person(1);
-    let up_to = (model.acknowledged + u64::from(count)).min(model.sequence);
-    let bad: &[u64] = if unreadable { &[up_to] } else { &[] };
-    let waiting = shop.world.view().envelopes_after(
-        &address,
-        Sequence(model.acknowledged),
-        999,
-        1 << 24,
-        shop.world.now(),
-    );
-    let waiting: BTreeSet<_> = waiting.unwrap().iter().map(|e| e.sequence).collect();
-    if model.acknowledged < up_to && shop.world.call(acknowledge(address, up_to, bad)).is_ok() {
-        for (id, Sent { sequence, .. }) in &model.accepted {
-            if waiting.contains(sequence) && sequence.0 <= up_to {
-                match unreadable && sequence.0 == up_to {
-                    true => model.unreadable.insert(*id),
-                    false => model.opened.insert(*id),
-                };
-            }
-        }
-        model.acknowledged = up_to;
-    }
-}
-
-/// What is reserved and what is owed.
-fn open_and_owed(entries: &[Entry]) -> u64 {
-    let sum = |kind| {
-        let of_kind = entries.iter().filter(move |entry| entry.kind == kind);
-        of_kind.map(|entry| entry.amount.millionths.0).sum::<u64>()
-    };
-    sum(EntryKind::Accept) - sum(EntryKind::Release)
 }

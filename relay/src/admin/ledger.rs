@@ -1,0 +1,73 @@
+//! What a business owes, for its operator: totals by day, and payments.
+
+use std::collections::BTreeMap;
+
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::{Amount, EntrySequence, Total, TotalKey};
+use plico_protocol::time::Day;
+use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
+
+use crate::rows::{View, ViewError};
+
+/// What of one kind a day had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// The UTC day the entries are dated.
+    pub day: Day,
+    /// What they are.
+    pub key: TotalKey,
+    /// How many, and how much.
+    pub total: Total,
+}
+
+/// The totals of an account by day, in the order of days; the last ones if there are too many. Reads
+/// the whole ledger.
+///
+/// # Errors
+///
+/// [`ViewError`].
+pub(crate) fn lines(view: &View, account: &AccountKey) -> Result<Vec<LedgerLine>, ViewError> {
+    let mut totals: BTreeMap<(Day, TotalKey), Total> = BTreeMap::new();
+    let mut from = EntrySequence(0);
+    loop {
+        let page = view.ledger_entries(account, from, PAGE_ENTRIES)?;
+        for entry in &page {
+            let total = totals.entry((entry.hour.day(), TotalKey::of(entry))).or_default();
+            total.count = total.count.saturating_add(1);
+            let sum = total.sum.checked_add(entry.amount.millionths);
+            total.sum = sum.unwrap_or(total.sum);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE_ENTRIES => from = EntrySequence(last.sequence.0 + 1),
+            _ => break,
+        }
+    }
+    let skipped = totals.len().saturating_sub(LINES_MAX);
+    let line = |((day, key), total)| LedgerLine { day, key, total };
+    Ok(totals.into_iter().skip(skipped).map(line).collect())
+}
+
+impl Wire for LedgerLine {
+    fn write(&self, out: &mut Writer) {
+        let Self { day, key: TotalKey { kind, rate, currency }, total } = self;
+        out.u32(day.0);
+        kind.write(out);
+        out.optional(rate.as_ref());
+        Amount { millionths: total.sum, currency: *currency }.write(out);
+        out.u64(total.count);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let day = Day(reader.u32()?);
+        let kind = Wire::read(reader)?;
+        let rate = reader.optional("has_rate")?;
+        let Amount { millionths: sum, currency } = Wire::read(reader)?;
+        let total = Total { count: reader.u64()?, sum };
+        Ok(Self { day, key: TotalKey { kind, rate, currency }, total })
+    }
+}
+
+/// Entries read at once.
+const PAGE_ENTRIES: usize = 1_000;
+/// Lines of one answer, 29 bytes each: four years of ten kinds a day.
+pub const LINES_MAX: usize = 15_000;

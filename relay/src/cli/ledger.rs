@@ -1,0 +1,124 @@
+//! `plico-relay ledger`: what businesses were charged, by day, category and zone; and payments.
+
+use plico_protocol::certificate::Handle;
+use plico_protocol::ledger::{Amount, Entry};
+use plico_protocol::pricing::Millionths;
+use plico_protocol::time::Hour;
+use serde_json::{Value, json};
+
+use super::business::unexpected;
+use super::list::aligned;
+use super::registrar::Registrar;
+use super::{Failure, say};
+use crate::admin::command::{Answer, Command};
+use crate::admin::ledger::LedgerLine;
+use crate::clock::rfc3339_hour;
+use crate::config::Config;
+use crate::opening::Options;
+use crate::rules::Rules;
+
+/// How the lines are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Table,
+    Csv,
+    Json,
+}
+
+/// Prints the ledger of one business, or of each that has a certificate.
+pub(super) fn run(
+    business: Option<&str>,
+    form: Form,
+    config: &Config,
+    options: &Options,
+) -> Result<(), Failure> {
+    let registrar = Registrar::find(config, options)?;
+    let handles = match business {
+        Some(handle) => vec![parsed(handle)?],
+        None => every_handle(&registrar)?,
+    };
+    let mut rows = Vec::new();
+    for handle in handles {
+        let Answer::Ledger(lines) = registrar.call(Command::Ledger(handle.clone()))? else {
+            return Err(unexpected());
+        };
+        rows.extend(lines.iter().map(|line| cells(&handle, line)));
+    }
+    match form {
+        Form::Table => aligned(&with_heading(rows)).into_iter().for_each(say),
+        // No cell has a comma or a quote: handles, dates, words of ours and numbers.
+        Form::Csv => with_heading(rows).iter().for_each(|cells| say(cells.join(","))),
+        Form::Json => say(Value::from(rows.iter().map(object).collect::<Vec<_>>())),
+    }
+    Ok(())
+}
+
+/// Notes a payment.
+pub(super) fn pay(
+    business: &str,
+    amount: Millionths,
+    config: &Config,
+    options: &Options,
+) -> Result<(), Failure> {
+    let rules = Rules::open(config, options.clock.now().minute());
+    let rules = rules.map_err(|error| Failure::Usage(error.to_string()))?;
+    let currency = rules.rate_cards.currency().ok_or_else(unexpected)?;
+    let amount = Amount { millionths: amount, currency };
+    let handle = parsed(business)?;
+    let registrar = Registrar::find(config, options)?;
+    let Answer::Paid(entry) = registrar.call(Command::Pay { handle, amount })? else {
+        return Err(unexpected());
+    };
+    let Entry { sequence, amount, .. } = entry;
+    say(format_args!("paid  {} {}, line {}", amount.millionths, amount.currency, sequence.0));
+    Ok(())
+}
+
+fn parsed(handle: &str) -> Result<Handle, Failure> {
+    Handle::new(handle).map_err(|error| Failure::Usage(format!("`{handle}`: {error}")))
+}
+
+fn every_handle(registrar: &Registrar<'_>) -> Result<Vec<Handle>, Failure> {
+    let Answer::Listed(certificates) = registrar.call(Command::List)? else {
+        return Err(unexpected());
+    };
+    let claims = certificates.iter().filter_map(|(certificate, _)| certificate.claims().ok());
+    let mut handles: Vec<Handle> = claims.map(|claims| claims.handle).collect();
+    handles.sort();
+    handles.dedup();
+    Ok(handles)
+}
+
+fn cells(handle: &Handle, line: &LedgerLine) -> [String; 8] {
+    let LedgerLine { day, key, total } = line;
+    let date = rfc3339_hour(Hour(day.0.saturating_mul(24)));
+    let zone = |rate: plico_protocol::ledger::Rate| {
+        rate.zone.as_bytes().iter().map(|letter| char::from(*letter)).collect()
+    };
+    [
+        handle.to_string(),
+        date.split('T').next().unwrap_or_default().to_owned(),
+        key.kind.name().to_owned(),
+        key.rate.map(|rate| rate.category.name().to_owned()).unwrap_or_default(),
+        key.rate.map(zone).unwrap_or_default(),
+        total.count.to_string(),
+        total.sum.to_string(),
+        key.currency.to_string(),
+    ]
+}
+
+fn with_heading(rows: Vec<[String; 8]>) -> Vec<[String; 8]> {
+    [HEADING.map(str::to_owned)].into_iter().chain(rows).collect()
+}
+
+fn object(cells: &[String; 8]) -> Value {
+    let [business, day, kind, category, zone, count, amount, currency] = cells;
+    let count: u64 = count.parse().unwrap_or_default();
+    json!({
+        "business": business, "day": day, "kind": kind, "category": category, "zone": zone,
+        "count": count, "amount": amount, "currency": currency,
+    })
+}
+
+const HEADING: [&str; 8] =
+    ["business", "day", "kind", "category", "zone", "count", "amount", "currency"];
