@@ -52,8 +52,11 @@ fn failure(seed: u64, outcome: &Outcome) -> Option<String> {
         return None;
     }
     let said = format!("{}\n{}", panicked.as_deref().unwrap_or_default(), report(history, &found));
+    let whole = format!("{}/simulation-{seed}.txt", env!("CARGO_TARGET_TMPDIR"));
+    let most = history.entries.len();
+    std::fs::write(&whole, history.tail(most, most)).unwrap();
     Some(format!(
-        "seed {seed}: {said}again by:\n  \
+        "seed {seed}: {said}the whole history is in {whole}; again by:\n  \
          {VARIABLE}={seed} cargo test --locked -p plico-tests -- simulation::every_seed\n"
     ))
 }
