@@ -305,6 +305,26 @@ async fn goodbye_closes_the_mailbox() {
 }
 
 #[tokio::test]
+async fn what_was_said_and_changed_before_a_goodbye_goes_before_it() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    introduce(&chat, &mut bank).await;
+    let relay = relay.suspend().await;
+    chat.send("one thing more").await.unwrap();
+    chat.change_terms(ConsentTerms { messages_max: 2, ..ConsentTerms::default() }).await.unwrap();
+    chat.goodbye().await.unwrap();
+    let relay = relay.resume().await;
+    assert_eq!(words(&next_asked(&mut bank).await.content.body), "one thing more");
+    assert!(matches!(next_asked(&mut bank).await.content.body, Body::Goodbye));
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
 async fn two_customers_have_nothing_in_common() {
     let relay = TestRelay::start().await;
     let desk = Desk::of(&relay);

@@ -145,6 +145,12 @@ impl Record {
         ticket.fields().ok()?.free_until
     }
 
+    /// Whether a change of consent goes to the relay before the next message. The last one, which
+    /// closes the mailbox, waits for the messages instead.
+    pub(super) fn is_changing(&self) -> bool {
+        self.wishes.first().is_some_and(|wish| *wish != Wish::Close)
+    }
+
     /// A conversation with keys of its own: two businesses cannot compare notes.
     pub(super) fn new(link: Link) -> Self {
         Self {

@@ -160,10 +160,12 @@ impl PersonCore {
             self.outbox.finish(&mut self.state, number, MessageState::Expired, now)?;
             return Ok(true);
         }
-        let leaving = record.standing == Standing::Left;
-        let may_write = record.standing == Standing::Active || leaving;
-        let changing = !record.wishes.is_empty() && !leaving;
-        if !may_write || changing || now < talk.retry_at || self.outbox.first_in_progress(peer) {
+        let may_write = record.standing != Standing::KeyChanged;
+        if !may_write
+            || record.is_changing()
+            || now < talk.retry_at
+            || self.outbox.first_in_progress(peer)
+        {
             return Ok(false);
         }
         if !self.is_known(peer) {
