@@ -16,6 +16,7 @@ mod conversation;
 mod crash;
 mod full_disk;
 mod leak;
+mod ledger;
 mod limits;
 mod lost;
 mod operator;

@@ -131,9 +131,9 @@ pub use agent::history::Direction;
 pub use agent::journal::EventId;
 pub use agent::outgoing::MessageState;
 pub use business::{
-    AnswerError, Business, BusinessConnectError, CreateError, Customer, CustomerId,
-    CustomerMessage, Event as BusinessEvent, InstallError, LinkError, ProfileDraft, ProfileError,
-    SendError as BusinessSendError, Trouble as BusinessTrouble,
+    AnswerError, Business, BusinessConnectError, CheckedStatement, CreateError, Customer,
+    CustomerId, CustomerMessage, Event as BusinessEvent, InstallError, LinkError, ProfileDraft,
+    ProfileError, SendError as BusinessSendError, Trouble as BusinessTrouble,
 };
 pub use clock::{Clock, SystemClock};
 pub use connection::{ConnectError, Network, Options};
@@ -148,6 +148,7 @@ pub use state::{BackupError, OpenError, Owner, Protection, RestoreError, StateEr
 pub use plico_endpoint::content::{BadContent, Body, Content};
 pub use plico_endpoint::id::ContentId;
 pub use plico_protocol::certificate::{CertificateBody, DomainCheck};
+pub use plico_protocol::ledger;
 pub use plico_protocol::link::{Link, RelayLink};
 pub use plico_protocol::pricing::Millionths;
 pub use plico_protocol::profile::{BadLogo, Logo, Status};

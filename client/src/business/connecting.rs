@@ -117,7 +117,10 @@ impl BusinessCore {
             RelayFrame::Certified { authority, certificate, profile } => {
                 let genuine = self.identity.relay.as_ref().map(|relay| relay.authority);
                 if Some(Pin::of_authority(&authority)) == genuine {
-                    self.believe(&authority, certificate).map(|()| profile)
+                    self.believe(&authority, certificate).map(|()| {
+                        self.ledger.authority = Some(authority);
+                        profile
+                    })
                 } else {
                     Err(Trouble::WrongAuthority)
                 }

@@ -6,6 +6,7 @@ use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{Certificate, CertificateBody, CertificateRequest};
 use plico_protocol::frame::{Channel, RelayFrame};
+use plico_protocol::ledger::Period;
 use plico_protocol::link::{Link, Pin, RelayLink};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::pricing::Millionths;
@@ -14,6 +15,7 @@ use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{CustomerMessage, Event, Trouble};
+use super::ledger::{AskingStatement, OwnLedger};
 use super::profile::{OwnProfile, ProfileDraft, ProfileError};
 use super::record::{CustomerRecord, Identity};
 use super::restored::Restore;
@@ -90,6 +92,10 @@ pub(super) enum Command {
     Customers {
         answer: oneshot::Sender<Vec<Customer>>,
     },
+    Statement {
+        period: Period,
+        answer: AskingStatement,
+    },
     Standing {
         answer: AskingStanding,
     },
@@ -114,6 +120,8 @@ pub(super) enum Job {
     Stock,
     Publish,
     Standing,
+    Head,
+    ReadLedger,
     /// The profile issued in this minute.
     PublishProfile {
         issued: Minute,
@@ -159,6 +167,7 @@ pub(super) struct BusinessCore {
     pub(super) void: PrekeyId,
     pub(super) trouble: Option<Trouble>,
     pub(super) connecting: Vec<Connecting>,
+    pub(super) ledger: OwnLedger,
     pub(super) asking_standing: Vec<AskingStanding>,
     /// Who waits until a message left this machine.
     pub(super) waiting: Vec<(ContentId, oneshot::Sender<Option<MessageState>>)>,
@@ -184,6 +193,7 @@ impl BusinessCore {
         let identity = identity.ok_or(missing)?;
         let profile = OwnProfile::load(&mut state, &identity.account.public())?;
         let outbox = Outbox::load(&mut state, now)?;
+        let ledger = OwnLedger::load(&mut state)?;
         let restore = state.write::<_, StateError>(|rows| {
             Inbound::forget(rows, now.hour())?;
             Restore::of(rows)
@@ -213,6 +223,7 @@ impl BusinessCore {
             void: PrekeyId(0),
             trouble: None,
             connecting: Vec::new(),
+            ledger,
             asking_standing: Vec::new(),
             waiting: Vec::new(),
             told_up: None,
@@ -273,6 +284,8 @@ impl BusinessCore {
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
             Job::Standing => self.standing_came(&frame),
+            Job::Head => self.head_came(frame)?,
+            Job::ReadLedger => self.entries_came(frame),
             Job::PublishProfile { issued } => self.profile_answered(issued, &frame)?,
             Job::Submit { message } => self.submitted(message, &frame)?,
             Job::Status { message } => self.status_came(message, &frame)?,
@@ -345,6 +358,7 @@ impl Core for BusinessCore {
             Command::Customers { answer } => {
                 let _ = answer.send(self.customers()?);
             }
+            Command::Statement { period, answer } => self.ledger.asking.push((period, answer)),
             Command::Standing { answer } => self.asking_standing.push(answer),
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {
@@ -417,6 +431,7 @@ impl Core for BusinessCore {
         self.tend_prekeys(lines);
         self.publish(lines)?;
         self.tend_profile(lines)?;
+        self.tend_ledger(lines);
         self.seal_waiting(lines)?;
         self.submit_sealed(lines)?;
         self.tell_waiting();

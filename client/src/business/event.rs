@@ -101,6 +101,11 @@ pub enum Trouble {
         "this state is an older copy: the relay was given newer keys by this business since; restore it, as from a backup, to another path and open that"
     )]
     OlderCopy,
+    /// The relay's ledger is not the one it signed before, or a receipt does not hold.
+    #[error(
+        "the relay's ledger is not the one it signed before; keep this state, it is the evidence, and ask the operator"
+    )]
+    Ledger,
     /// The relay refused.
     #[error("the relay refused: {}", .0.text())]
     Refused(Code),
@@ -130,6 +135,7 @@ impl Trouble {
             Self::CertificateNotValid => OWN + 3,
             Self::TakenOver => OWN + 4,
             Self::OlderCopy => OWN + 5,
+            Self::Ledger => OWN + 6,
             Self::CertificateEnds { hours } => {
                 ENDS.saturating_add(u16::try_from(hours).unwrap_or(u16::MAX))
             }
@@ -142,7 +148,7 @@ impl Trouble {
         }
         let own = [Self::WrongAuthority, Self::OtherKeys, Self::BadCertificate]
             .into_iter()
-            .chain([Self::CertificateNotValid, Self::TakenOver, Self::OlderCopy]);
+            .chain([Self::CertificateNotValid, Self::TakenOver, Self::OlderCopy, Self::Ledger]);
         match number < OWN {
             true => Some(Self::Refused(Code::from_number(number))),
             false => own.into_iter().find(|trouble| trouble.number() == number),

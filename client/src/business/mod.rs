@@ -7,6 +7,7 @@
 mod connecting;
 mod core;
 mod event;
+mod ledger;
 mod prekeys;
 mod profile;
 mod receiving;
@@ -16,6 +17,7 @@ mod sending;
 mod standing;
 
 pub use event::{CustomerMessage, Event, Trouble};
+pub use ledger::CheckedStatement;
 pub use profile::{ProfileDraft, ProfileError};
 
 use std::path::Path;

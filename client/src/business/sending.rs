@@ -250,6 +250,12 @@ impl BusinessCore {
 
     pub(super) fn submitted(&mut self, message: u64, frame: &RelayFrame) -> Result<(), StateError> {
         let now = self.now();
+        if let RelayFrame::Accepted(acceptance) = frame {
+            let sealed = self.state.read(|rows| Outbox::get(rows, message))?;
+            if let Some(submission) = sealed.and_then(|outgoing| outgoing.submission()) {
+                self.keep_receipt(&submission, acceptance)?;
+            }
+        }
         let settled = self.outbox.submitted(&mut self.state, message, frame, now)?;
         self.settled(message, settled)
     }

@@ -42,6 +42,10 @@ pub(crate) enum Table {
     Restored = 18,
     /// The hour in which a business last ran; one row.
     Written = 19,
+    /// The relay's ledger keys and the last head a business saw; one row.
+    Ledger = 20,
+    /// A business's receipts, by the entry's number.
+    Receipt = 21,
 }
 
 /// How a row is named.
@@ -83,6 +87,8 @@ impl Table {
             Self::Profile => "profile",
             Self::Restored => "restored",
             Self::Written => "written",
+            Self::Ledger => "ledger",
+            Self::Receipt => "receipt",
         }
     }
 }
