@@ -41,8 +41,15 @@ async fn a_statement_agrees_with_the_receipts_of_what_was_sent() {
     bank.close().await.unwrap();
     let (bank, _) = desk.connected(desk.business("bank").await, &relay.link()).await;
     assert_eq!(settled(&bank, &relay).await, [accept, opened]);
-    bank.close().await.unwrap();
+    // A statement that was kept is checked without the relay, and a changed one refused.
+    let mut kept = bank.statement(so_far(&relay)).await.unwrap().statement;
     relay.stop().await;
+    let agrees = bank.check_statement(kept.clone()).await.unwrap();
+    assert_eq!(agrees.verified.map(|_| ()), Ok(()));
+    kept.entries.pop();
+    let omitted = bank.check_statement(kept).await.unwrap();
+    assert_eq!(omitted.verified.unwrap_err(), Disagreement::Omitted(EntrySequence(1)));
+    bank.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -111,6 +111,13 @@ pub mod limits {
     };
 }
 
+/// What a business is charged: entries, receipts, statements. SPEC.md §14.
+pub mod ledger {
+    pub use plico_protocol::ledger::*;
+    pub use plico_protocol::time::Hour;
+    pub use plico_protocol::wire::Wire;
+}
+
 mod about;
 mod clock;
 mod message;
@@ -148,7 +155,6 @@ pub use state::{BackupError, OpenError, Owner, Protection, RestoreError, StateEr
 pub use plico_endpoint::content::{BadContent, Body, Content};
 pub use plico_endpoint::id::ContentId;
 pub use plico_protocol::certificate::{CertificateBody, DomainCheck};
-pub use plico_protocol::ledger;
 pub use plico_protocol::link::{Link, RelayLink};
 pub use plico_protocol::pricing::Millionths;
 pub use plico_protocol::profile::{BadLogo, Logo, Status};

@@ -60,6 +60,35 @@ async fn message(serving: &Serving, text: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_is_charged_shown_and_stated() {
+    let world = World::new();
+    let (shop, home) = (&world.shop, &world._home);
+    let serving = shop.serve(&["--price-max", "0.09"]).await;
+    let (mut person, chat) = world.person().await;
+    chat.send("hello").await.unwrap();
+    message(&serving, "hello").await;
+    for (text, category) in [("In the window.", "service"), ("Gate B12.", "utility")] {
+        shop.run(&["send", "1", text, "--category", category, "--wait"]);
+        assert_eq!(answer(&mut person).await, text);
+    }
+    home.run(&["business", "pay", "bank", "100.00"]);
+    let ledger = home.run(&["ledger", "--csv"]);
+    let lines: Vec<Vec<&str>> = ledger.lines().map(|line| line.split(',').collect()).collect();
+    let [heading, accept, payment] = lines.as_slice() else { panic!("{ledger}") };
+    assert_eq!(heading[2..], ["kind", "category", "zone", "count", "amount", "currency"]);
+    assert_eq!(accept[2..], ["accept", "utility", "ZZ", "1", "0.09", "EUR"]);
+    assert_eq!(payment[2..], ["payment", "", "", "1", "100.00", "EUR"]);
+    let month = &accept[1][..7];
+    let stated = shop.run(&["statement", "--month", month, "--out", "stated"]);
+    assert!(stated.contains("0.09") && stated.contains("agrees with every receipt"), "{stated}");
+    assert_eq!(shop.run(&["verify", "stated"]), stated);
+    let mut cut = std::fs::read(shop.path("stated")).unwrap();
+    cut.pop();
+    std::fs::write(shop.path("cut"), cut).unwrap();
+    assert!(shop.fail(&["verify", "cut"], 2).contains("is no statement"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_afternoon() {
     let world = World::new();
     let shop = &world.shop;

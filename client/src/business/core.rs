@@ -6,7 +6,7 @@ use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{Certificate, CertificateBody, CertificateRequest};
 use plico_protocol::frame::{Channel, RelayFrame};
-use plico_protocol::ledger::Period;
+use plico_protocol::ledger::{Period, Statement};
 use plico_protocol::link::{Link, Pin, RelayLink};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::pricing::Millionths;
@@ -15,7 +15,7 @@ use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{CustomerMessage, Event, Trouble};
-use super::ledger::{AskingStatement, OwnLedger};
+use super::ledger::{AskingStatement, CheckedStatement, OwnLedger};
 use super::profile::{OwnProfile, ProfileDraft, ProfileError};
 use super::record::{CustomerRecord, Identity};
 use super::restored::Restore;
@@ -95,6 +95,10 @@ pub(super) enum Command {
     Statement {
         period: Period,
         answer: AskingStatement,
+    },
+    CheckStatement {
+        statement: Box<Statement>,
+        answer: oneshot::Sender<Box<CheckedStatement>>,
     },
     Standing {
         answer: AskingStanding,
@@ -359,6 +363,9 @@ impl Core for BusinessCore {
                 let _ = answer.send(self.customers()?);
             }
             Command::Statement { period, answer } => self.ledger.asking.push((period, answer)),
+            Command::CheckStatement { statement, answer } => {
+                let _ = answer.send(Box::new(self.check_statement(*statement)?));
+            }
             Command::Standing { answer } => self.asking_standing.push(answer),
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::core::{BusinessCore, Command, Job};
 use super::event::Trouble;
 use super::{Business, BusinessConnectError};
+use crate::agent::Stopped;
 use crate::agent::lines::Lines;
 use crate::connection::ConnectError;
 use crate::state::{Name, StateError, Table};
@@ -69,6 +70,20 @@ impl Business {
         period: Period,
     ) -> Result<Box<CheckedStatement>, BusinessConnectError> {
         self.agent.ask(|answer| Command::Statement { period, answer }).await?
+    }
+
+    /// Checks a statement that was kept, or came from the operator, with what is kept here. A head
+    /// that is later than the statement's is left out: nothing here joins the two.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn check_statement(
+        &self,
+        statement: Statement,
+    ) -> Result<Box<CheckedStatement>, Stopped> {
+        let statement = Box::new(statement);
+        self.agent.ask(|answer| Command::CheckStatement { statement, answer }).await
     }
 }
 
@@ -213,15 +228,7 @@ impl BusinessCore {
             (self.ledger.whole, self.ledger.head_due) = (false, Timestamp(0));
             return Ok(());
         }
-        let account = self.identity.account.public();
-        let (keys, _) = self.ledger.known(&account);
-        let rows = self.state.read(|rows| rows.ordered::<KeptRow>(Table::Receipt))?;
-        let signed = |kept: &Kept| keys.iter().any(|k| kept.receipt.verify(&account, k).is_ok());
-        if !rows.iter().all(|(_, KeptRow(kept))| signed(kept)) {
-            self.trouble(Trouble::Ledger)?;
-        }
-        let receipts = rows.into_iter().map(|(at, KeptRow(kept))| (EntrySequence(at), kept));
-        let books = Books { account, keys, receipts: receipts.collect(), head: last };
+        let books = self.books(last)?;
         let mut entries = core::mem::take(&mut self.ledger.entries);
         entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         self.ledger.whole = false;
@@ -238,6 +245,30 @@ impl BusinessCore {
             let _ = answer.send(checked.map(Box::new).map_err(refused));
         }
         Ok(())
+    }
+
+    /// Everything kept here that a statement is checked with.
+    fn books(&mut self, head: Option<VerifiedHead>) -> Result<Books, StateError> {
+        let account = self.identity.account.public();
+        let (keys, _) = self.ledger.known(&account);
+        let rows = self.state.read(|rows| rows.ordered::<KeptRow>(Table::Receipt))?;
+        let signed = |kept: &Kept| keys.iter().any(|k| kept.receipt.verify(&account, k).is_ok());
+        if !rows.iter().all(|(_, KeptRow(kept))| signed(kept)) {
+            self.trouble(Trouble::Ledger)?;
+        }
+        let receipts = rows.into_iter().map(|(at, KeptRow(kept))| (EntrySequence(at), kept));
+        Ok(Books { account, keys, receipts: receipts.collect(), head })
+    }
+
+    pub(super) fn check_statement(
+        &mut self,
+        statement: Statement,
+    ) -> Result<CheckedStatement, StateError> {
+        let (_, last) = self.ledger.known(&self.identity.account.public());
+        let size = statement.head.claims().size;
+        let books = self.books(last.filter(|last| last.body().size <= size))?;
+        let verified = verify(&statement, &books);
+        Ok(CheckedStatement { statement, verified })
     }
 
     /// Remembers beside each receipt what ended its charge: nothing may end it again.

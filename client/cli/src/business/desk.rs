@@ -1,8 +1,10 @@
 //! What can be asked of a business, whether this process has its state open or a running `serve`
 //! has: one list of requests, carried out in one place.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use plico_client::ledger::{Hour, Period};
 use plico_client::{
     Business, BusinessConnectError, BusinessSendError, CertificateBody, Customer, CustomerId,
     InstallError, LinkError, Message, MessageState,
@@ -13,6 +15,7 @@ use super::kind::Kind;
 use super::link::relay_link;
 use super::profile;
 use super::standing;
+use super::statement;
 use super::told::{hex, minute_time, state_name};
 use crate::failure::{Failure, Status};
 
@@ -33,6 +36,10 @@ pub(super) enum Request {
     Customers,
     /// How the business stands with its relay.
     Standing,
+    /// What the relay charges from an hour on to before another, kept in this file.
+    Statement { from: u32, to: u32, out: Option<PathBuf> },
+    /// Checks the statement in this file.
+    Verify { file: PathBuf },
     /// What the business says of itself, after this change.
     Profile { change: Option<profile::Change> },
     /// Sends a message, and waits so long for the relay to take it.
@@ -53,6 +60,7 @@ pub(super) enum Answer {
     Customers(Vec<CustomerRow>),
     Profile(profile::Shown),
     Standing(standing::Shown),
+    Statement(statement::Shown),
     Sent(Sent),
 }
 
@@ -148,6 +156,11 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
             let standing = business.standing().await.map_err(not_connected)?;
             Ok(Answer::Standing(standing::Shown::of(&standing)))
         }
+        Request::Statement { from, to, out } => {
+            let period = Period { from: Hour(from), to: Hour(to) };
+            statement::carry_out(business, period, out.as_deref()).await.map(Answer::Statement)
+        }
+        Request::Verify { file } => statement::check(business, &file).await.map(Answer::Statement),
         Request::Customers => {
             let customers = business.customers().await?;
             Ok(Answer::Customers(customers.iter().map(CustomerRow::of).collect()))
@@ -204,7 +217,7 @@ fn send_failure(error: BusinessSendError) -> Failure {
 }
 
 /// Why the business cannot be reached, though the relay is known now.
-fn not_connected(error: BusinessConnectError) -> Failure {
+pub(super) fn not_connected(error: BusinessConnectError) -> Failure {
     let failure = match error {
         BusinessConnectError::Stopped(error) => return error.into(),
         BusinessConnectError::Connect(error) => error.into(),

@@ -21,6 +21,7 @@ mod shown;
 mod socket;
 mod standing;
 mod start;
+mod statement;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,10 @@ pub(crate) enum BusinessCommand {
     Profile(profile::Profile),
     /// Shows whether you may send, and what people's reports you are judged by.
     Standing(standing::Show),
+    /// What the relay charges for a month, checked line by line against this business's receipts.
+    Statement(statement::Month),
+    /// Checks a statement that was kept, without the relay.
+    Verify(statement::Check),
     /// Copies the state, also while `serve` runs.
     Backup(backup::Backup),
     /// Makes a state from a backup, where the one it was made of is lost.
@@ -87,6 +92,8 @@ pub(crate) async fn run(command: BusinessCommand, options: &Options) -> Result<(
         BusinessCommand::Link(share) => share.run(options).await,
         BusinessCommand::Profile(profile) => profile.run(options).await,
         BusinessCommand::Standing(show) => show.run(options).await,
+        BusinessCommand::Statement(month) => month.run(options).await,
+        BusinessCommand::Verify(check) => check.run(options).await,
         BusinessCommand::Backup(backup) => backup.run().await,
         BusinessCommand::Restore(restore) => restore.run(options).await,
         BusinessCommand::Rules(RulesCommand::Check { file }) => {

@@ -1,0 +1,203 @@
+//! `statement` and `verify`: what the relay charges for a month, checked line by line against the
+//! receipts and heads that this business kept.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::civil::Date;
+use plico_client::ledger::{EntryKind, Hour, Period, Statement, Total, TotalKey, Wire};
+use plico_client::{Business, CheckedStatement};
+use serde::{Deserialize, Serialize};
+
+use super::desk::{Answer, Request, no_relay, not_connected};
+use super::socket::other_release;
+use super::{ask, write};
+use crate::Options;
+use crate::failure::{Failure, Status, sentence};
+use crate::place::Place;
+use crate::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Month {
+    /// The month, in UTC: 2026-11.
+    #[arg(long, value_name = "YYYY-MM", value_parser = period)]
+    month: Period,
+    /// Where to keep the statement, for `verify`.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// A statement that was kept.
+    file: PathBuf,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A statement, as words and JSON have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The first line that does not agree; none if all do.
+    disagreement: Option<String>,
+    totals: Vec<Line>,
+}
+
+/// One line of totals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    kind: String,
+    category: Option<String>,
+    zone: Option<String>,
+    count: u64,
+    amount: String,
+    currency: String,
+}
+
+impl Month {
+    pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
+        let Period { from, to } = self.month;
+        let out = self.out.map(|out| absolute(&out)).transpose()?;
+        let request = Request::Statement { from: from.0, to: to.0, out };
+        let Answer::Statement(shown) = ask(&self.place, request, options).await? else {
+            return Err(other_release());
+        };
+        shown.tell(self.json)
+    }
+}
+
+impl Check {
+    pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
+        let request = Request::Verify { file: absolute(&self.file)? };
+        let Answer::Statement(shown) = ask(&self.place, request, options).await? else {
+            return Err(other_release());
+        };
+        shown.tell(self.json)
+    }
+}
+
+impl Shown {
+    /// Keeps the statement, if that was asked for, and shows it.
+    fn keep(checked: &CheckedStatement, out: Option<&Path>) -> Result<Self, Failure> {
+        let CheckedStatement { statement, verified } = checked;
+        out.map(|out| write(out, &statement.encode())).transpose()?;
+        Ok(Self {
+            disagreement: verified.as_ref().err().map(|why| sentence(&why.to_string())),
+            totals: statement.totals.iter().map(Line::of).collect(),
+        })
+    }
+
+    fn tell(self, json: bool) -> Result<(), Failure> {
+        match json {
+            true => say(&serde_json::to_string(&self).map_err(|_| other_release())?),
+            false => self.lines().iter().for_each(say),
+        }
+        match self.disagreement {
+            None => Ok(()),
+            Some(why) => Err(Failure::new(
+                Status::NotTrusted,
+                "The statement does not agree with what this business kept.",
+                why,
+                "Send it to the relay's operator with the line; keep this state, it is the evidence.",
+            )),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let row = |line: &Line| {
+            let Line { kind, category, zone, count, amount, currency } = line;
+            let category = category.as_deref().unwrap_or_default();
+            let zone = zone.as_deref().unwrap_or_default();
+            format!("{kind:<12} {category:<14} {zone:<4} {count:>8} {amount:>14} {currency}")
+        };
+        let mut lines: Vec<String> = self.totals.iter().map(row).collect();
+        if self.disagreement.is_none() {
+            lines.push("agrees with every receipt and head that was kept here".to_owned());
+        }
+        lines
+    }
+}
+
+impl Line {
+    fn of((key, total): (&TotalKey, &Total)) -> Self {
+        let letters = |zone: [u8; 2]| zone.iter().map(|letter| char::from(*letter)).collect();
+        Self {
+            kind: EntryKind::name(key.kind).to_owned(),
+            category: key.rate.map(|rate| rate.category.name().to_owned()),
+            zone: key.rate.map(|rate| letters(*rate.zone.as_bytes())),
+            count: total.count,
+            amount: total.sum.to_string(),
+            currency: key.currency.to_string(),
+        }
+    }
+}
+
+/// Has a period stated, and keeps the statement if that was asked for.
+pub(super) async fn carry_out(
+    business: &Business,
+    period: Period,
+    out: Option<&Path>,
+) -> Result<Shown, Failure> {
+    business.link(None).await.map_err(|_| no_relay())?;
+    let checked = business.statement(period).await.map_err(not_connected)?;
+    Shown::keep(&checked, out)
+}
+
+/// Checks a statement that was kept.
+pub(super) async fn check(business: &Business, file: &Path) -> Result<Shown, Failure> {
+    let checked = business.check_statement(read_statement(file)?).await?;
+    Shown::keep(&checked, None)
+}
+
+fn read_statement(file: &Path) -> Result<Statement, Failure> {
+    let unread = |error| Failure::file(format!("{} cannot be read.", file.display()), &error);
+    let bytes = std::fs::read(file).map_err(unread)?;
+    Statement::decode(bytes).map_err(|error| {
+        let what = format!("{} is no statement.", file.display());
+        let next = "Name a file that `plico business statement --out` wrote.";
+        Failure::new(Status::Usage, what, sentence(&error.to_string()), next)
+    })
+}
+
+/// A path that means the same to a `serve` that runs elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::file(format!("{} cannot be named.", path.display()), &error))
+}
+
+/// The hours of a month in UTC.
+fn period(month: &str) -> Result<Period, String> {
+    let wrong = |_| "a month is written like 2026-11".to_owned();
+    let first: Date = format!("{month}-01").parse().map_err(wrong)?;
+    let next = first.first_of_month().checked_add(jiff::Span::new().months(1)).map_err(wrong)?;
+    let hour = |date: Date| {
+        let days = date.since(jiff::civil::date(1970, 1, 1)).ok()?.get_days();
+        u32::try_from(days).ok()?.checked_mul(24).map(Hour)
+    };
+    let hours = hour(first).zip(hour(next));
+    hours.map(|(from, to)| Period { from, to }).ok_or("a month after 1970".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_its_hours() {
+        let november = period("2026-11").unwrap();
+        assert_eq!(november.to.0 - november.from.0, 30 * 24);
+        assert_eq!(november.from.0 % 24, 0);
+        assert_eq!(period("1970-01").unwrap().from.0, 0);
+        for wrong in ["2026", "2026-13", "11-2026", "1969-12"] {
+            assert!(period(wrong).is_err(), "{wrong}");
+        }
+    }
+}
