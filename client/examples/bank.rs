@@ -13,9 +13,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use plico_client::ledger::{Hour, Period};
 use plico_client::{
     Body, Business, BusinessEvent, Categories, Category, Content, CustomerId, Message,
-    MessageState, Person, PersonEvent, Protection,
+    MessageState, Millionths, Person, PersonEvent, Protection,
 };
 use plico_protocol::certificate::{CertificateRequest, DomainCheck, Serial};
 use plico_protocol::time::Timestamp;
@@ -45,7 +46,9 @@ async fn show() -> Outcome<()> {
     let request =
         Business::create(place.join("bank"), bank_key.clone(), "banque-exemple", BANK, DOMAIN);
     let certificate = certify(place, &relay, &request.await?).await?;
-    let mut bank = Business::open(place.join("bank"), bank_key).await?;
+    // What is not free may cost nine cents; the operator lets the bank owe a euro.
+    let options = plico_client::Options::default().price_max(Millionths(90_000));
+    let mut bank = Business::open_with(options, place.join("bank"), bank_key).await?;
     bank.install_certificate(&certificate).await?;
     bank.connect(relay.link()).await?;
     let link = bank.link(Some("card 4242")).await?;
@@ -96,6 +99,9 @@ async fn show() -> Outcome<()> {
     delivered(&mut customer, thanks).await?;
     seen.nothing_waits().await?;
     board.row("the bank has it: delivered", "", "all fetched, all deleted");
+    let (charged, agrees) = charged(&bank).await?;
+    expect(agrees, "the relay charges what the bank has no receipt for")?;
+    board.row("", "its receipts agree with the ledger", &format!("charges the bank {charged}"));
     board.end();
 
     customer.close().await?;
@@ -154,6 +160,15 @@ async fn heard(bank: &mut Business) -> Outcome<(CustomerId, Content)> {
     }
 }
 
+/// What the relay charges so far, and whether it agrees with the bank's receipts.
+async fn charged(bank: &Business) -> Outcome<(String, bool)> {
+    let always = Period { from: Hour(0), to: Hour(u32::MAX) };
+    let checked = bank.statement(always).await?;
+    let lines = checked.statement.totals.iter();
+    let sums = lines.map(|(key, total)| format!("{} {}", total.sum, key.currency));
+    Ok((sums.collect::<Vec<_>>().join(", "), checked.verified.is_ok()))
+}
+
 fn text(content: &Content) -> String {
     match &content.body {
         Body::Text(text) => text.clone(),
@@ -183,6 +198,7 @@ async fn start_relay(place: &Path, port: u16, seen: &Seen) -> Outcome<Relay> {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         keys_dir: place.join("relay-keys"),
         data_dir: data_dir.clone(),
+        credit: Millionths::UNIT,
         ..Config::default()
     };
     std::fs::create_dir_all(&data_dir)?;

@@ -65,7 +65,7 @@ impl Status {
             Self::BadLink => "this is no Plico link, or it lacks what trust is founded on",
             Self::Unreachable => "the relay cannot be reached",
             Self::NotTrusted => {
-                "relay or business is not the link's, or its certificate is not valid"
+                "relay or business is not the link's, its certificate is not valid, or a statement does not agree"
             }
             Self::Refused => "the relay refused",
             Self::DiskFull => "this device's disk is full",

@@ -9,7 +9,7 @@
 //! | key | used for | a thief gets | renewed | lost or replaced: what breaks |
 //! |---|---|---|---|---|
 //! | row | names of rows | with the data: checks a guess "is this address, account or submit_id here?" | never (every row would have to be renamed) | the data directory is unreadable; the relay refuses to start on it |
-//! | seal | values at rest | with the data: counters, expiry hours, submission outcomes, senders of stored envelopes | never (sealed rows live up to 30 days; a new data directory gets a new key) | as above |
+//! | seal | values at rest | with the data: counters, expiry hours, submission outcomes, senders of stored envelopes, accounts' ledgers | never (ledgers live as long as the relay; a new data directory gets a new key) | as above |
 //! | tag | the mailbox inside a ticket | links tickets of an address he knows | never | every ticket answers `ticket_other_mailbox` until people mint again |
 //! | ticket, by id | minting and checking tickets | forges tickets for a mailbox whose epoch he knows, until that key retires | every 30 days, kept 400 days after its last signature; by hand `plico-relay keys rotate-tickets`, after a theft with `--end-all` | tickets it signed answer `ticket_forged`; devices are told and mint again |
 //! | ledger | heads of accounts' ledgers, rate cards | signs other books and prices to businesses; those who keep receipts notice | by the operator, by taking its line out of `relay.keys`; its certificate 100 days before its end | what it signed stays valid; the next key must be certified before anything is charged |
