@@ -182,9 +182,12 @@ impl Check<'_> {
     /// An accept must be the one that the business has a receipt for.
     fn receipted(&self, entry: &Entry, message: &Message) -> Result<(), Disagreement> {
         let line = entry.sequence;
-        let kept = self.books.receipts.get(&line).filter(|kept| !self.is_lost(kept));
-        let Some(kept) = kept else { return Err(Disagreement::Added(line)) };
+        let kept = self.books.receipts.get(&line).ok_or(Disagreement::Added(line))?;
         let agreed = &kept.receipt.entry;
+        if self.is_lost(kept) {
+            // The restore may have kept it; else this is another message's line.
+            return if entry == agreed { Ok(()) } else { Err(Disagreement::Added(line)) };
+        }
         if agreed.message.map(|of| of.submission) != Some(message.submission) {
             return Err(Disagreement::NotInTree(line));
         }

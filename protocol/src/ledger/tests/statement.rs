@@ -286,6 +286,13 @@ fn what_a_restore_took_away_is_not_disputed() {
     let mut statement = world.statement();
     statement.head = *world.head(7).head();
     assert_eq!(check(&statement, &world.books), Ok(()));
+    // Before anything was charged again, its heads say so alone.
+    let unsaid = world.entries.pop().unwrap();
+    let mut statement = world.statement();
+    statement.head = *world.head(7).head();
+    assert_eq!(check(&statement, &world.books), Ok(()));
+    world.entries.push(unsaid);
+    let mut statement = world.statement();
     // Without a restore to account for it, the receipt of line 6 is missed.
     statement.head = *world.head(0).head();
     assert_eq!(check(&statement, &world.books), Err(Disagreement::Omitted(line(6))));
