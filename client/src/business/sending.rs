@@ -148,12 +148,13 @@ impl BusinessCore {
             if outgoing.quiet {
                 return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
             }
-            return self.wait(number, &outgoing, MessageState::Refused(Code::TicketForged));
+            let last = MessageState::Refused(Code::TicketForged);
+            return self.wait(number, &outgoing, last, WAIT_MS);
         };
         let price_max = self.price_max;
         let consent = Consent { ticket, opening, category, price_max };
         if outgoing.session == Some(customer.session) {
-            return self.wait(number, &outgoing, MessageState::Unreadable);
+            return self.wait(number, &outgoing, MessageState::Unreadable, WAIT_MS);
         }
         let name = customer.session;
         let name = Name::Hidden(name.as_bytes());
@@ -173,9 +174,8 @@ impl BusinessCore {
         let envelope = match session.seal_to_mailbox(&content, &mut random::system()) {
             Ok(envelope) => envelope,
             Err(SealError::ChainFull) => {
-                // The person must be heard first.
-                self.outbox.later(number, now, LATER_MS);
-                return Ok(());
+                // The person must be heard first; one who left is not heard again.
+                return self.wait(number, &outgoing, MessageState::Expired, LATER_MS);
             }
             Err(error) => {
                 tracing::warn!(%error, "a message cannot be sealed");
@@ -203,23 +203,24 @@ impl BusinessCore {
         Ok(())
     }
 
-    /// Lets a message wait for the customer's device: one that did not open on the session there is,
-    /// for another session, which a device begins at most once a day; one without a ticket, because
-    /// the relay ended it, for another ticket. A device does either only while it is in use. After 30
-    /// days, as long as the relay would have kept the message, the application hears of it.
+    /// Lets a message wait for the customer's device, and looks again after so many milliseconds: one
+    /// that did not open on the session there is, for another session, which a device begins at most
+    /// once a day; one without a ticket, because the relay ended it, for another ticket; one on a
+    /// chain that is full, for a word. A device does each only while it is in use. After 30 days, as
+    /// long as the relay would have kept the message, the application hears of it.
     fn wait(
         &mut self,
         number: u64,
         outgoing: &Outgoing,
         last: MessageState,
+        ms: u64,
     ) -> Result<(), StateError> {
         let now = self.now();
         let composed = Content::decode(&outgoing.content).ok().map(|content| content.composed);
         if composed.is_none_or(|at| at.hour().plus(RETENTION_HOURS) <= now.hour()) {
             return self.outbox.finish(&mut self.state, number, last, now);
         }
-        // What it waits for comes in a message, which resumes it.
-        self.outbox.later(number, now, WAIT_MS);
+        self.outbox.later(number, now, ms);
         Ok(())
     }
 
@@ -330,4 +331,5 @@ fn expired(outgoing: &Outgoing, now: Timestamp) -> bool {
 }
 
 const LATER_MS: u64 = 60_000;
+/// Where what a message waits for resumes it.
 const WAIT_MS: u64 = 3_600_000;

@@ -4,7 +4,7 @@ use plico_endpoint::content::{Body, Content, Reply};
 use plico_endpoint::handshake::RecipientKeys;
 use plico_endpoint::prekeys::publication;
 use plico_endpoint::primitives::dh::IdentitySecret;
-use plico_endpoint::session::PersonSession;
+use plico_endpoint::session::{BusinessSession, PersonSession};
 use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::PrekeyStock;
 use plico_protocol::id::{Address, AddressTag, TicketCommitment, TicketId, TicketOpening};
@@ -198,6 +198,44 @@ fn what_cannot_be_sealed_ends_and_holds_nothing_up() {
     place.core.seal(number).unwrap();
     assert_eq!(place.core.outbox.state_of(outgoing.id), Some(MessageState::Failed));
     assert!(place.core.outbox.waiting(now).is_empty());
+}
+
+#[test]
+fn what_waits_for_a_person_to_be_heard_ends_after_30_days() {
+    let mut place = Place::new();
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    place.core.take(&envelope).unwrap();
+    let session = place.customer(1).session;
+    let name = Name::Hidden(session.as_bytes());
+    let fill_chain = |rows: &crate::state::Rows<'_>| {
+        let mut record = rows.get::<SessionRecord>(Table::Session, name)?.unwrap();
+        let mut session = BusinessSession::from_bytes(&record.bytes).unwrap();
+        session.skip_sending(u32::MAX, &mut random::system()).unwrap();
+        record.bytes = bytes::Bytes::from_owner(session.to_bytes());
+        rows.put(Table::Session, name, &record)
+    };
+    place.core.state.write::<_, StateError>(fill_chain).unwrap();
+    let now = place.core.now();
+    for (id, composed, state) in
+        [(1, now, MessageState::Queued), (2, Timestamp(0), MessageState::Expired)]
+    {
+        let content = Message::from("hello").into_content(composed).encode().unwrap().into();
+        let id = ContentId::new([id; 16]);
+        let outgoing = Outgoing {
+            peer: 1,
+            id,
+            not_before: now,
+            kind: Category::Service.byte(),
+            content,
+            place: None,
+            quiet: false,
+            session: None,
+            stage: Stage::Waiting,
+        };
+        let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
+        place.core.seal(number).unwrap();
+        assert_eq!(place.core.outbox.state_of(id), Some(state));
+    }
 }
 
 #[test]
