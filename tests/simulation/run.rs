@@ -108,6 +108,9 @@ async fn tell(world: World, hosts: Vec<(End, Arc<Host>)>, medium: Arc<Medium>) {
         world.clock.jump(Duration::from_secs(25 * 3_600));
         quiet(&world).await;
     }
+    // What waits for someone who never comes back is given up.
+    world.clock.jump(Duration::from_secs(31 * 24 * 3_600));
+    quiet(&world).await;
     world.begin(Times::Over);
 }
 

@@ -86,8 +86,7 @@ impl Judge {
     /// Whether the business acknowledged a message and lost its state before it showed it, and the
     /// device repeats it no more: it is too old, or its person took every ticket back.
     fn is_lost_for_good(&self, said: &Message, delivered: &Submission) -> bool {
-        let restored = self.messages.restored();
-        let is_lost = restored.is_some_and(|restored| delivered.ended <= restored);
+        let is_lost = self.messages.restored_since(delivered.ended);
         let is_old = delivered.ended.hour().plus(RETENTION_HOURS) <= self.now.hour();
         let is_unwanted = said.talk.is_some_and(|talk| self.consents.has_taken_back(talk, ..));
         said.end != End::Business && is_lost && (is_old || is_unwanted)
@@ -96,7 +95,7 @@ impl Judge {
     /// Whether a message may have failed to open: the business lost its state, or deleted the keys
     /// for which the first message of its session was sealed, or the person began a session since.
     fn is_unreadable_due(&self, said: &Message, id: ContentId, unreadable: &Submission) -> bool {
-        if self.messages.restored().is_some_and(|restored| restored <= unreadable.ended) {
+        if self.messages.restored_before(unreadable.ended) {
             return true;
         }
         let Some(sealed) = self.messages.seals(said.end, id).last().map(|seal| seal.at) else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plico_client::{ContentId, EventId, MessageState};
+use plico_protocol::limits::RETENTION_HOURS;
 use plico_protocol::refusal::Code;
 use plico_protocol::time::Timestamp;
 
@@ -19,8 +20,8 @@ pub(crate) struct Messages {
     told: BTreeMap<(End, ContentId), Vec<MessageState>>,
     /// Peers that a person said goodbye to.
     left: Vec<(End, Peer)>,
-    /// When the business lost its state last.
-    restored: Option<Timestamp>,
+    /// When the business lost its state and went on from a copy.
+    restored: Vec<Timestamp>,
 }
 
 /// What the business was told until it was copied.
@@ -32,6 +33,8 @@ pub(crate) struct Told(BTreeMap<(End, ContentId), Vec<MessageState>>);
 pub(crate) struct Message {
     pub(crate) end: End,
     pub(crate) to: Peer,
+    /// When it was said.
+    pub(crate) at: Timestamp,
     /// The person's conversation it belongs to, as far as it is known.
     pub(crate) talk: Option<Talk>,
     /// Rises from one message to the next.
@@ -106,7 +109,7 @@ impl Messages {
 
     /// The business goes on from a copy: what it said since may be gone, with what it was told.
     pub(crate) fn restore(&mut self, now: Timestamp, copied: usize, told: &Told) {
-        self.restored = Some(now);
+        self.restored.push(now);
         self.told.retain(|(end, _), _| *end != End::Business);
         self.told.extend(told.0.iter().map(|(of, states)| (*of, states.clone())));
         let said = self.said.values_mut();
@@ -119,9 +122,14 @@ impl Messages {
         }
     }
 
-    /// When the business lost its state last.
-    pub(crate) fn restored(&self) -> Option<Timestamp> {
-        self.restored
+    /// Whether the business lost its state once at this time or later.
+    pub(crate) fn restored_since(&self, then: Timestamp) -> bool {
+        self.restored.iter().any(|restored| then <= *restored)
+    }
+
+    /// Whether the business had lost its state once by this time.
+    pub(crate) fn restored_before(&self, then: Timestamp) -> bool {
+        self.restored.iter().any(|restored| *restored <= then)
     }
 
     /// Every submission made of content, oldest first.
@@ -166,7 +174,7 @@ impl Messages {
         let last = told.iter().copied().find(|state| is_final(*state));
         told.push(state);
         // What was delivered goes out again to a business that lost it, and may then be lost for good.
-        let is_repeat = self.restored.is_some() && last == Some(MessageState::Delivered);
+        let is_repeat = !self.restored.is_empty() && last == Some(MessageState::Delivered);
         if let Some(first) = last.filter(|_| !is_repeat) {
             return Err(Violation::ToldAfterTheEnd { end, id, first, then: state });
         }
@@ -178,7 +186,7 @@ impl Messages {
             MessageState::Accepted => true,
             MessageState::Delivered => has_shown(&taken, Fate::Delivered, now),
             MessageState::Unreadable => has_shown(&taken, Fate::Unreadable, now),
-            MessageState::Expired => self.is_expiry_due(now, (end, to), &taken),
+            MessageState::Expired => self.is_expiry_due(now, (end, to), id, &taken),
             MessageState::Refused(code) => self.is_refusal_due(relay, now, (end, id), code),
             MessageState::Queued | MessageState::Failed => false,
         };
@@ -186,15 +194,25 @@ impl Messages {
     }
 
     /// Whether a message may be told as expired: it is, or its outcome is so old that the relay
-    /// forgot it, or it never went out and its person closed the conversation.
-    fn is_expiry_due(&self, now: Timestamp, (end, to): (End, Peer), taken: &[Submission]) -> bool {
+    /// forgot it, or it never went out and its person closed the conversation, or it waited 30 days
+    /// because the numbers of its chain were passed over and the person was not heard again.
+    fn is_expiry_due(
+        &self,
+        now: Timestamp,
+        (end, to): (End, Peer),
+        id: ContentId,
+        taken: &[Submission],
+    ) -> bool {
         let expired = |known: &Submission| match known.fate {
             Fate::Expired | Fate::Ended => true,
             Fate::Queued => false,
             Fate::Delivered | Fate::Unreadable => known.forgotten() <= now.hour(),
         };
         let left = taken.is_empty() && self.left.contains(&(end, to));
-        left || taken.iter().any(expired)
+        let old = |said: &Message| said.at.hour().plus(RETENTION_HOURS) <= now.hour();
+        let said = self.said.values().find(|said| said.end == end && said.id == Some(id));
+        let waited = taken.is_empty() && end == End::Business && said.is_some_and(old);
+        left || (waited && !self.restored.is_empty()) || taken.iter().any(expired)
     }
 
     /// Whether a message may be told as refused: the writer refused it so, or its ticket is one that

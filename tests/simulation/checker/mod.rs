@@ -139,8 +139,8 @@ impl Judge {
             End::Person(person) => Some((person, to)),
             End::Business => self.readers.talk_of(to),
         };
-        let (place, progress, id) = (self.place, Progress::Unknown, None);
-        self.messages.asked(words, Message { end, to, talk, place, answering, progress, id });
+        let (at, place, progress, id) = (self.now, self.place, Progress::Unknown, None);
+        self.messages.asked(words, Message { end, to, at, talk, place, answering, progress, id });
         if answering.is_some() {
             self.events.ask(end);
         }
@@ -181,11 +181,10 @@ impl Judge {
     fn is_late(&mut self, words: Words) -> bool {
         let Some(said) = self.messages.said.get(&words) else { return false };
         let (end, Some(id)) = (said.end, said.id) else { return false };
-        let restored = self.messages.restored();
         let taken = self.messages.submissions(&mut self.relay, self.now, end, id);
         taken.iter().any(|known| match known.fate {
             Fate::Unreadable => true,
-            Fate::Delivered => restored.is_some_and(|restored| known.ended <= restored),
+            Fate::Delivered => self.messages.restored_since(known.ended),
             Fate::Queued | Fate::Expired | Fate::Ended => false,
         })
     }

@@ -69,6 +69,16 @@ fn what_the_business_said_after_the_copy_may_be_gone() {
 }
 
 #[test]
+fn what_a_restored_business_could_not_seal_is_given_up_after_30_days() {
+    let mut story = Story::of_anna();
+    story.delivered(&[(ANNA, 1)]).note(Fact::BackedUp).note(Fact::Restored).say(BANK, 2);
+    let expired = MessageState::Expired;
+    let early = Violation::FalselyTold { end: BANK, id: id(2), state: expired };
+    assert_eq!(check(story.clone().pass_hours(719).tell(BANK, 2, expired)), [early]);
+    assert_eq!(check(story.pass_hours(720).tell(BANK, 2, expired).note(Fact::Healed)), []);
+}
+
+#[test]
 fn what_the_business_was_told_after_the_copy_is_told_again() {
     let mut story = Story::of_anna();
     story.bank_says(2, ticket(1, 10, 1)).note(Fact::BackedUp).read_by_anna(2, 1).pass_hours(18);
@@ -89,6 +99,6 @@ fn what_was_sealed_for_the_lost_state_may_not_open() {
     let mut kept = story.clone();
     let unduly = Violation::UndulyUnreadable { id: id(2), words: Words(2) };
     assert_eq!(check(kept.acknowledge_unreadable(INBOX, 2).note(Fact::Healed)), [unduly]);
-    story.note(Fact::Restored).acknowledge_unreadable(INBOX, 2).note(Fact::Healed);
-    assert_eq!(check(&story), []);
+    story.note(Fact::Restored).acknowledge_unreadable(INBOX, 2).note(Fact::Restored);
+    assert_eq!(check(story.note(Fact::Healed)), []);
 }
