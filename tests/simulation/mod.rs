@@ -8,7 +8,8 @@
 //! which write, answer, change what they allow, revoke, say goodbye and begin anew. Everyone is
 //! closed or killed and comes back: an agent at any named point or any moment, the relay at any point
 //! of its commit path or in a sync, the business also from a copy of its state. Then nothing more is
-//! done to anybody, some days pass until nothing happens any more, and the history is judged.
+//! done to anybody, some days and a month pass until nothing happens any more, and the history is
+//! judged.
 //!
 //! A seed gives the same history at every run, but for keys and ids, which are random and of which no
 //! choice depends: each place draws from a [`chance`] of its own, quinn and the delays between
@@ -22,7 +23,7 @@
 //!
 //! Reading order: [`world`], [`run`], then who lives in it ([`life`], [`session`], [`relay`],
 //! [`business`], [`person`]), what befalls them ([`weather`], [`network`], [`medium`]), what is noted
-//! ([`history`], [`recorder`]) and how it is judged ([`checker`]).
+//! ([`history`], [`recorder`]) and how it is judged ([`checker`]; [`sabotage`] judges the judge).
 
 mod business;
 mod chance;
