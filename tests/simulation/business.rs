@@ -15,7 +15,7 @@ use crate::simulation::history::{End, Fact, News, Peer, Words};
 use crate::simulation::life::{Life, Place};
 use crate::simulation::network::Host;
 use crate::simulation::relay::RelayHost;
-use crate::simulation::session::{Ending, Next, Out};
+use crate::simulation::session::{Next, Out};
 use crate::simulation::world::{DOWN_MS, World};
 
 /// A business that answers, writes unasked, dies now and then and is sometimes restored from a copy.
@@ -89,14 +89,8 @@ impl BusinessHost {
                     done.map(|()| self.world.note(Fact::Next(End::Business)))
                 }
                 Next::Step => self.step(&business).await,
-                Next::Ends(Ending::Dead) => return Out::Killed,
-                Next::Ends(Ending::TimeIsUp) if self.chance.per_mille(500) => {
-                    life.kill();
-                    return Out::Killed;
-                }
                 Next::Ends(ending) => {
-                    let out = if ending == Ending::Over { Out::Over } else { Out::Closed };
-                    return life.close(business.close(), out).await;
+                    return life.end(ending, business.close(), &mut self.chance).await;
                 }
             };
             if let Err(stopped) = done {

@@ -9,7 +9,7 @@ use crate::simulation::chance::Chance;
 use crate::simulation::history::{End, Fact, News, Peer, Wish};
 use crate::simulation::life::{Life, Place};
 use crate::simulation::network::Host;
-use crate::simulation::session::{Ending, Next, Out};
+use crate::simulation::session::{Next, Out};
 use crate::simulation::world::{DOWN_MS, World};
 
 /// Someone who talks with the business, and whose device dies now and then.
@@ -75,14 +75,8 @@ impl PersonHost {
                     done.map(|()| self.world.note(Fact::Next(self.end())))
                 }
                 Next::Step => self.step(&person, &mut chat).await,
-                Next::Ends(Ending::Dead) => return Out::Killed,
-                Next::Ends(Ending::TimeIsUp) if self.chance.per_mille(500) => {
-                    life.kill();
-                    return Out::Killed;
-                }
                 Next::Ends(ending) => {
-                    let out = if ending == Ending::Over { Out::Over } else { Out::Closed };
-                    return life.close(person.close(), out).await;
+                    return life.end(ending, person.close(), &mut self.chance).await;
                 }
             };
             if let Err(stopped) = done {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plico_client::Stopped;
 
+use crate::simulation::chance::Chance;
 use crate::simulation::history::{End, Fact};
 use crate::simulation::life::Life;
 use crate::simulation::world::{Times, World};
@@ -68,15 +69,23 @@ impl Life {
         assert!(self.is_over(), "an agent stopped by itself: {stopped}");
     }
 
-    /// Closes an application in order, or notes that it was killed before it was closed.
-    pub(crate) async fn close(
+    /// Ends an application: it is killed, or closed in order if it is not killed before that is done.
+    pub(crate) async fn end(
         &self,
+        ending: Ending,
         closing: impl Future<Output = Result<(), Stopped>>,
-        out: Out,
+        chance: &mut Chance,
     ) -> Out {
+        if ending == Ending::TimeIsUp && chance.per_mille(500) {
+            self.kill();
+        }
+        if self.is_over() {
+            return Out::Killed;
+        }
         match closing.await {
             _ if self.is_over() => Out::Killed,
-            Ok(()) => out,
+            Ok(()) if ending == Ending::Over => Out::Over,
+            Ok(()) => Out::Closed,
             Err(stopped) => panic!("a state failed: {stopped}"),
         }
     }
