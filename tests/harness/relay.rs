@@ -257,12 +257,16 @@ pub(crate) async fn issue(
     verified
 }
 
+/// A port outside what systems lend to clients and other than a relay's default: one that a
+/// developer left running on every address must not fail the tests.
+const PORT: u16 = 24_433;
+
 /// A loopback address nobody else has, so that a relay finds its port free when it comes back.
 pub(crate) fn own_address() -> SocketAddr {
     static RELAYS: AtomicU32 = AtomicU32::new(1);
     let [_, _, high, low] = RELAYS.fetch_add(1, Ordering::SeqCst).to_be_bytes();
     let [.., process] = std::process::id().to_be_bytes();
-    SocketAddr::from(([127, process.max(1), high, low], 4433))
+    SocketAddr::from(([127, process.max(1), high, low], PORT))
 }
 
 impl Clock for TestClock {
