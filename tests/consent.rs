@@ -114,6 +114,10 @@ async fn a_report_proves_what_was_sent_unasked_and_lowers_the_standing() {
     let unknown = chat.report(asked.content.id, Evidence::Nothing).await;
     assert_eq!(unknown, Err(SendError::NotReportable), "of the person's own words");
     let inputs = shop.standing().await.unwrap().inputs;
+    assert_eq!((inputs.reports, inputs.deliveries), (1, 0), "the day is not over");
+    relay.clock.advance_hours(24);
+    relay.sweep().await;
+    let inputs = shop.standing().await.unwrap().inputs;
     assert_eq!((inputs.reports, inputs.deliveries), (1, 1));
     person.close().await.unwrap();
     shop.close().await.unwrap();

@@ -80,6 +80,11 @@ impl Hour {
 }
 
 impl Day {
+    /// Its first hour.
+    pub fn begin(self) -> Hour {
+        Hour(self.0.saturating_mul(24))
+    }
+
     /// The first hour of the day after this one.
     pub fn end(self) -> Hour {
         Hour(self.0.saturating_add(1).saturating_mul(24))

@@ -256,6 +256,9 @@ async fn twenty_people_who_report_suspend_a_business_until_its_operator_restores
     for to in 0..20 {
         scene.read(to, 1).await;
     }
+    assert!(!scene.standing().await.reputation.suspended, "nor on the day it was delivered");
+    scene.relay.clock.advance_hours(24);
+    scene.relay.sweep().await;
     let suspended = scene.standing().await;
     assert!(suspended.reputation.suspended);
     assert_eq!(scene.relay.standing("bank").await, suspended);
@@ -301,6 +304,8 @@ async fn what_a_business_sends_itself_in_a_window_moves_nothing() {
     // One that it pays for, and that a person opened, counts.
     scene.sent(0, 1, 1).await;
     scene.read(0, 1).await;
+    scene.relay.clock.advance_hours(24);
+    scene.relay.sweep().await;
     assert_eq!(scene.standing().await.inputs, Inputs { reports: 0, deliveries: 1 });
     scene.relay.stop().await;
 }

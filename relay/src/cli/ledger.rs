@@ -3,7 +3,6 @@
 use plico_protocol::certificate::Handle;
 use plico_protocol::ledger::{Amount, Entry};
 use plico_protocol::pricing::Millionths;
-use plico_protocol::time::Hour;
 use serde_json::{Value, json};
 
 use super::business::unexpected;
@@ -91,7 +90,7 @@ fn every_handle(registrar: &Registrar<'_>) -> Result<Vec<Handle>, Failure> {
 
 fn cells(handle: &Handle, line: &LedgerLine) -> [String; 8] {
     let LedgerLine { day, key, total } = line;
-    let date = rfc3339_hour(Hour(day.0.saturating_mul(24)));
+    let date = rfc3339_hour(day.begin());
     let zone = |rate: plico_protocol::ledger::Rate| {
         rate.zone.as_bytes().iter().map(|letter| char::from(*letter)).collect()
     };

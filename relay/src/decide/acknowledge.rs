@@ -1,12 +1,9 @@
 //! Letting go of what its recipient has stored.
 
-use std::collections::BTreeMap;
-
 use plico_protocol::frame::Sequence;
-use plico_protocol::id::{AccountKey, Address};
+use plico_protocol::id::Address;
 use plico_protocol::limits::UNACKNOWLEDGED_PER_CHANNEL_MAX;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::stamp::{Reason, StampedOrigin};
 
 use crate::decide::{Denied, Draft};
 use crate::rows::{Fate, OriginRow, QueueRow};
@@ -46,7 +43,6 @@ impl Draft<'_> {
             // So many are due for the sweeps that the end of what lives is not in sight.
             return Err(Refusal::new(Code::Busy).retry_after(SWEEP_RETRY_MS).into());
         }
-        let mut delivered: BTreeMap<AccountKey, u32> = BTreeMap::new();
         for (sequence, origin) in &waiting {
             let fate = match unreadable.binary_search(sequence) {
                 Ok(_) => Fate::Unreadable,
@@ -54,14 +50,6 @@ impl Draft<'_> {
             };
             self.end_envelope(&name, *sequence, origin, fate)?;
             queue.let_go(origin);
-            if let (Fate::Delivered, Some(StampedOrigin { origin, .. })) = (fate, &origin.origin)
-                && origin.reason == Reason::OutsideWindow
-            {
-                *delivered.entry(origin.account).or_default() += 1;
-            }
-        }
-        for (account, messages) in delivered {
-            self.count_delivered(&account, messages)?;
         }
         queue.acknowledged = up_to;
         self.put(*name.as_bytes(), &queue);

@@ -39,6 +39,7 @@ impl<'a> Batch<'a> {
     ///
     /// The refusal of a request whose account cannot be read.
     pub(crate) fn take(&mut self, decision: Decision) -> Result<(), Refusal> {
+        debug_assert!(decision.keeps_apart(), "the end of an envelope changes an account's rows");
         let Decision { changes, effects, appended, receipt: _ } = decision;
         for (account, _) in &appended {
             let opened = self.books.open(account, || self.facts.account(account));

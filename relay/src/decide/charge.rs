@@ -1,13 +1,6 @@
-//! What a message costs its account: reserved when it is accepted, and settled or released once its
-//! envelope has ended.
-//!
-//! The commit that ends an envelope writes a pending row and touches no account. Settlements enter the
-//! ledger once the day is over, in commits of their own and in the order of the rows' random names: so
-//! neither hours nor commits join an entry to a mailbox.
+//! What a message costs its account: reserved in the commit that accepts it. What becomes of it is
+//! [`super::settle`]'s.
 
-use std::collections::{BTreeMap, btree_map};
-
-use getrandom::rand_core::CryptoRng;
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
@@ -16,28 +9,12 @@ use plico_protocol::ledger::{
 use plico_protocol::pricing::{Charge, Currency, Millionths, NoPrice, Price, Standing, price};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{Category, CheckedTicket};
-use plico_protocol::time::{Day, Hour, Timestamp};
+use plico_protocol::time::Hour;
 
 use crate::decide::submit::Submitted;
-use crate::decide::sweep::{SWEPT_KEY, readable, swept};
-use crate::decide::{Decision, Denied, Draft, FactError, Facts};
-use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line, PendingRow};
+use crate::decide::{Denied, Draft};
+use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line};
 use crate::request::Pricing;
-use crate::rows::{Fate, OriginRow, SweptRow};
-use crate::store::Table;
-
-/// One step of the settlement of the days before today; gives whether more is due.
-pub(crate) fn settle(
-    facts: &Facts<'_>,
-    now: Timestamp,
-    fresh: &mut dyn CryptoRng,
-) -> (Result<bool, Refusal>, Decision) {
-    let mut draft = Draft { facts, now, fresh, decision: Decision::default() };
-    match draft.settle() {
-        Ok(more) => (Ok(more), draft.decision),
-        Err(error) => (Err(error.into_refusal()), Decision::default()),
-    }
-}
 
 impl Draft<'_> {
     /// Reserves what a message costs; none for a free one.
@@ -52,7 +29,8 @@ impl Draft<'_> {
         let card = card.as_ref().ok_or_else(|| Refusal::from(NoPrice::CardNotValid))?;
         let mut account = self.facts.account(submitted.account)?;
         let available = account.available(self.facts.limits.credit);
-        let standing = Standing { suspended: false, available };
+        let reputation = self.facts.standing(submitted.account, self.now.day())?.reputation;
+        let standing = Standing { suspended: reputation.suspended, available };
         let minute = self.now.minute();
         let priced = price(ticket.fields(), category, card, &standing, *price_max, minute);
         let priced = priced.map_err(Refusal::from)?;
@@ -94,79 +72,13 @@ impl Draft<'_> {
         Ok(RelayFrame::Entries(vec![entry]))
     }
 
-    /// Leaves word of what became of a charged envelope.
-    pub(super) fn end_charge(&mut self, origin: &OriginRow, fate: Fate) {
-        let (Some(accept), Some(stamped)) = (origin.charge, &origin.origin) else { return };
-        let reason = match fate {
-            Fate::Delivered => EntryReason::Opened,
-            Fate::Unreadable => EntryReason::Unreadable,
-            Fate::Expired if origin.offered => EntryReason::Offered,
-            Fate::Expired | Fate::Queued => EntryReason::NotOffered,
-        };
-        let account = stamped.origin.account;
-        let row = PendingRow { account, accept, day: self.now.day(), reason };
-        let name: [u8; 16] = self.random();
-        self.put(name, &row);
-    }
-
-    /// Everything pending of days before today, a bounded number of rows at a time. One pass over the
-    /// names finds them all: none of such a day is added any more.
-    fn settle(&mut self) -> Result<bool, FactError> {
-        let today = self.now.day();
-        let swept = swept(self.facts, self.now)?;
-        if today <= swept.settled {
-            return Ok(false);
-        }
-        let rows =
-            self.facts.scan_keys(Table::Pending, &[], &swept.cursor, SETTLED_PER_STEP_MAX)?;
-        let next = rows.last().filter(|_| rows.len() == SETTLED_PER_STEP_MAX);
-        let mut accounts = BTreeMap::new();
-        for key in &rows {
-            self.settle_one(key, today, &mut accounts)?;
-        }
-        for (account, row) in &accounts {
-            self.put(*self.facts.rows.account(account).as_bytes(), row);
-        }
-        let cursor = next.and_then(|key| <[u8; 16]>::try_from(key.as_ref()).ok());
-        let settled = if cursor.is_some() { swept.settled } else { today };
-        // The row under the cursor is settled by now, or of today.
-        self.put(SWEPT_KEY, &SweptRow { settled, cursor: cursor.unwrap_or_default(), ..swept });
-        Ok(cursor.is_some())
-    }
-
-    /// A damaged row is removed: it must not hold the others up.
-    fn settle_one(
-        &mut self,
-        key: &[u8],
-        today: Day,
-        accounts: &mut BTreeMap<AccountKey, AccountRow>,
-    ) -> Result<(), FactError> {
-        let pending = readable(self.facts.sealed::<PendingRow>(key))?.flatten();
-        let Some(pending) = pending else {
-            self.remove(Table::Pending, key);
-            return Ok(());
-        };
-        if today <= pending.day {
-            return Ok(());
-        }
-        self.remove(Table::Pending, key);
-        let accepted = readable(self.facts.entry(&pending.account, pending.accept))?.flatten();
-        let Some(accepted) = accepted else { return Ok(()) };
-        let account = match accounts.entry(pending.account) {
-            btree_map::Entry::Occupied(account) => account.into_mut(),
-            btree_map::Entry::Vacant(vacant) => {
-                vacant.insert(self.facts.account(&pending.account)?)
-            }
-        };
-        if let Err(error) = self.append(account, end(&accepted, &pending)) {
-            tracing::error!(target: "plico_relay::writer", error = %error, "not settled");
-        }
-        Ok(())
-    }
-
     /// Writes an entry, after word of a restore if it is the first one since; the account's row is the
     /// caller's to write.
-    fn append(&mut self, account: &mut AccountRow, line: Line) -> Result<Entry, LedgerFull> {
+    pub(super) fn append(
+        &mut self,
+        account: &mut AccountRow,
+        line: Line,
+    ) -> Result<Entry, LedgerFull> {
         let generation = self.facts.generation;
         if account.generation != generation {
             self.write(account, restored(generation, self.now.hour(), line.amount.currency))?;
@@ -206,22 +118,6 @@ fn accept(submitted: &Submitted<'_>, charge: &Charge, hour: Hour, reason: EntryR
     }
 }
 
-/// What ends an accept, dated by the day in which its envelope ended.
-fn end(accepted: &Entry, pending: &PendingRow) -> Line {
-    let kind = match pending.reason {
-        EntryReason::Opened | EntryReason::Offered => EntryKind::Settle,
-        _ => EntryKind::Release,
-    };
-    Line {
-        hour: Hour(pending.day.0.saturating_mul(24)),
-        kind,
-        reason: pending.reason,
-        message: accepted.message,
-        generation: Generation::default(),
-        amount: accepted.amount,
-    }
-}
-
 /// What earlier generations had from here on is lost.
 fn restored(generation: Generation, hour: Hour, currency: Currency) -> Line {
     Line {
@@ -238,6 +134,3 @@ fn full(error: LedgerFull) -> Denied {
     tracing::error!(target: "plico_relay::writer", error = %error, "a charge was refused");
     crate::decide::busy().into()
 }
-
-/// Rows looked at in one commit: some milliseconds, between which requests pass.
-const SETTLED_PER_STEP_MAX: usize = 500;

@@ -24,14 +24,15 @@ mod mailbox;
 mod prekeys;
 mod profiles;
 mod reports;
+mod settle;
 mod submit;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use batch::Batch;
-pub(crate) use charge::settle;
 pub(crate) use facts::{Facts, Fixed, RowChange};
+pub(crate) use settle::settle;
 pub(crate) use sweep::{SWEPT_KEY, sweep};
 
 use bytes::Bytes;
@@ -92,6 +93,27 @@ pub(crate) struct Decision {
     /// The entry of which the answer is to carry the receipt, once the batch is whole.
     pub(crate) receipt: Option<(AccountKey, Entry)>,
 }
+
+impl Decision {
+    /// Whether it changes nothing of an account where it ends an envelope: what ends when, and so when a
+    /// device came, is not to be read off an account's rows.
+    fn keeps_apart(&self) -> bool {
+        let ends = |change: &RowChange| change.table == Table::Envelopes && change.value.is_none();
+        !self.changes.iter().any(ends)
+            || !self.changes.iter().any(|change| OF_ACCOUNTS.contains(&change.table))
+    }
+}
+
+/// Tables whose rows are an account's.
+const OF_ACCOUNTS: [Table; 7] = [
+    Table::Prekeys,
+    Table::OneTimePrekeys,
+    Table::Profiles,
+    Table::Standings,
+    Table::Accounts,
+    Table::Entries,
+    Table::Tiles,
+];
 
 /// What follows a commit.
 #[derive(Debug)]

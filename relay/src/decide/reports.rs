@@ -1,4 +1,4 @@
-//! Counting reports, and what was delivered that they are measured against.
+//! Counting reports. What was delivered, against which they are measured, is counted by the settlement.
 //!
 //! Only what a business sent outside a window counts, on both sides: a business is not judged for
 //! what it was asked, and cannot improve its standing by writing to mailboxes of its own for
@@ -10,7 +10,7 @@ use plico_protocol::refusal::Code;
 use plico_protocol::report::{ProvenReport, Reported};
 use plico_protocol::stamp::Reason;
 
-use crate::decide::{Denied, Draft, FactError};
+use crate::decide::{Denied, Draft};
 use crate::rows::StandingRow;
 use crate::store::Table;
 
@@ -32,17 +32,12 @@ impl Draft<'_> {
         }
         self.put_clear(Table::Reports, stamp, Vec::new());
         self.put_clear(Table::Reports, mailbox, Vec::new());
-        self.count(&origin.account, 1, 0)?;
+        // Judged with the day's deliveries: what this one is measured against is not counted yet.
+        let today = self.now.day();
+        let mut standing = self.facts.standing(&origin.account, today)?;
+        standing.counts.add(today, 1, 0);
+        self.put(*rows.standing(&origin.account).as_bytes(), &standing);
         Ok(RelayFrame::Reported(Reported::Counted))
-    }
-
-    /// Counts messages of an account that were delivered outside windows.
-    pub(super) fn count_delivered(
-        &mut self,
-        account: &AccountKey,
-        messages: u32,
-    ) -> Result<(), FactError> {
-        self.count(account, 0, messages)
     }
 
     /// Refuses what a suspended account sends.
@@ -70,23 +65,5 @@ impl Draft<'_> {
         let standing = StandingRow { reputation, ..StandingRow::new(today) };
         self.put(*self.facts.rows.standing(account).as_bytes(), &standing);
         Ok(RelayFrame::Standing(standing.shown(today)))
-    }
-
-    fn count(
-        &mut self,
-        account: &AccountKey,
-        reports: u32,
-        deliveries: u32,
-    ) -> Result<(), FactError> {
-        let today = self.now.day();
-        let mut standing = self.facts.standing(account, today)?;
-        standing.counts.add(today, reports, deliveries);
-        // Not when a report comes: what it is measured against may not be counted yet.
-        if 0 < deliveries {
-            let inputs = standing.counts.inputs(today);
-            standing.reputation = standing.reputation.judged(&inputs, today);
-        }
-        self.put(*self.facts.rows.standing(account).as_bytes(), &standing);
-        Ok(())
     }
 }

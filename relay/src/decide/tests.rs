@@ -12,13 +12,14 @@ use plico_protocol::frame::EndReason;
 use plico_protocol::id::{Address, SubmitId};
 use plico_protocol::ticket::{Category, Ticket, TicketUse, Zone};
 use plico_protocol::time::{Hour, Minute};
+use plico_protocol::wire::Wire;
 
 use super::*;
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::policy::consent::WindowRules;
 use crate::request::Digest;
-use crate::rows::Rows;
+use crate::rows::{Rows, SweptRow};
 use crate::store::{Entry, Reader};
 use crate::writer::fixture::{
     OPENING, START, Seeded, acknowledge, authority, bank, bank_account, certificate, close, code,
@@ -53,6 +54,7 @@ impl Desk<'_> {
         if reply.is_err() {
             assert!(decision.changes.is_empty(), "a refusal changes nothing");
         }
+        assert!(decision.keeps_apart(), "the end of an envelope changes an account's rows");
         self.events.clear();
         for effect in decision.effects {
             match effect {
@@ -134,6 +136,18 @@ impl Desk<'_> {
         self.facts.queue(address).unwrap().unwrap()
     }
 
+    /// Passes to the next day and settles.
+    fn next_day(&mut self) {
+        self.pass_hours(24);
+        loop {
+            let (more, decision) = settle(&self.facts, self.now, &mut self.rng);
+            self.facts.apply(decision.changes);
+            if !more.unwrap() {
+                break;
+            }
+        }
+    }
+
     fn pass_hours(&mut self, hours: u64) {
         self.pass_minutes(60 * hours);
     }
@@ -159,7 +173,12 @@ fn check_with(keys: Keys, limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) 
         limits: &limits,
         generation: Default::default(),
     };
-    let facts = Facts::new(&Empty, fixed);
+    let mut facts = Facts::new(&Empty, fixed);
+    facts.apply(vec![RowChange {
+        table: Table::Meta,
+        key: SWEPT_KEY.to_vec(),
+        value: Some(Value::Open(SweptRow::begun(START.hour()).encode().into())),
+    }]);
     let windows = WindowRules::default();
     scenario(&mut Desk { facts, now: START, rng: Seeded(1), windows, events: Vec::new() });
 }

@@ -11,5 +11,5 @@ mod view;
 
 pub(crate) use account::{AccountRow, LedgerFull, Line};
 pub(crate) use books::{Books, hash_of};
-pub(crate) use rows::{EntryRow, PendingRow, TILE_LEVELS, TileRow};
+pub(crate) use rows::{EntryRow, Outcome, PendingRow, TILE_LEVELS, TileRow};
 pub(crate) use view::{Signer, missing};

@@ -17,13 +17,22 @@ pub(crate) struct EntryRow(pub(crate) Entry);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TileRow(pub(crate) TreeHash);
 
-/// A charge whose envelope has ended and that waits for the day's settlement.
+/// What an envelope that has ended leaves for the day's settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PendingRow {
     pub(crate) account: AccountKey,
-    pub(crate) accept: EntrySequence,
     /// The UTC day in which the envelope ended.
     pub(crate) day: Day,
+    /// What becomes of its charge, if it had one.
+    pub(crate) charge: Option<Outcome>,
+    /// Whether it was delivered, and sent outside a window: its sender is judged by it.
+    pub(crate) unasked: bool,
+}
+
+/// How a charge ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) accept: EntrySequence,
     /// Of the settle or release to come.
     pub(crate) reason: EntryReason,
 }
@@ -40,7 +49,7 @@ impl Sealed for TileRow {
 
 impl Sealed for PendingRow {
     const TABLE: Table = Table::Pending;
-    const BYTES: usize = AccountKey::BYTES + 8 + 4 + 1;
+    const BYTES: usize = AccountKey::BYTES + 4 + (1 + 8 + 1) + 1;
 }
 
 impl Wire for EntryRow {
@@ -65,20 +74,25 @@ impl Wire for TileRow {
 
 impl Wire for PendingRow {
     fn write(&self, out: &mut Writer) {
-        let Self { account, accept, day, reason } = self;
+        let Self { account, day, charge, unasked } = self;
         account.write(out);
-        accept.write(out);
         out.u32(day.0);
+        out.u8(u8::from(charge.is_some()));
+        // As long as with one: the length of a row must not say what was charged.
+        let none = Outcome { accept: EntrySequence::default(), reason: EntryReason::Itself };
+        let Outcome { accept, reason } = charge.unwrap_or(none);
+        accept.write(out);
         reason.write(out);
+        out.u8(u8::from(*unasked));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
-            account: Wire::read(reader)?,
-            accept: Wire::read(reader)?,
-            day: Day(reader.u32()?),
-            reason: Wire::read(reader)?,
-        })
+        let account = Wire::read(reader)?;
+        let day = Day(reader.u32()?);
+        let is_charged = reader.flag("is_charged")?;
+        let outcome = Outcome { accept: Wire::read(reader)?, reason: Wire::read(reader)? };
+        let charge = Some(outcome).filter(|_| is_charged);
+        Ok(Self { account, day, charge, unasked: reader.flag("unasked")? })
     }
 }
 

@@ -32,6 +32,12 @@ impl Counts {
         })
     }
 
+    /// Whether anything was delivered on this day or after it.
+    pub(crate) fn delivered_since(&self, day: Day) -> bool {
+        let days = (0..).map(|ago| Day(self.newest.0.saturating_sub(ago))).zip(&self.days);
+        days.take_while(|(of, _)| day <= *of).any(|(_, counted)| 0 < counted.deliveries)
+    }
+
     fn as_of(&self, today: Day) -> Self {
         let passed = usize::try_from(today.0.saturating_sub(self.newest.0)).unwrap_or(usize::MAX);
         let mut days = [Inputs::default(); DAYS];

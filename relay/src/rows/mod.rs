@@ -9,7 +9,7 @@
 //! | table | key | value | sealed | kept |
 //! |---|---|---|---|---|
 //! | `meta` | `schema` | `u32` version | no | always |
-//! | | `swept` | next hour to expire, next hour to forget, settled days, generation of the ledgers; shows that the key directory fits | yes | always |
+//! | | `swept` | next hour to expire, next hour to forget, settled days and where the settlement under way stands, generation of the ledgers; shows that the key directory fits | yes | always |
 //! | `queues` | name(address) | kind, epoch, end of the window, on how many days of which month windows were opened and on which the last, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
 //! | `envelopes` | name(address) ‖ `u64` sequence | the envelope | no: end-to-end ciphertext | until acknowledged, revoked, closed or 30 days |
 //! | `origins` | the same | submission, expiry hour, size class, origin and stamp | yes | the same |
@@ -27,7 +27,7 @@
 //! | `accounts` | name(account) | account, balance, frontier of its tree | yes | always |
 //! | `entries` | name(account) ‖ `u64` sequence | ledger entry: kind, hour, submit_id, category, zone, amount | yes | always |
 //! | `tiles` | name(account) ‖ `u8` level ‖ `u64` index | hash of 256 entries, or of 256 such | yes | always |
-//! | `pending` | random | account, accepted entry, day, outcome | yes | until the day's settlement |
+//! | `pending` | random | account, day, accepted entry and outcome if it was charged, whether it was delivered outside a window | yes | until the day's settlement |
 //!
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
@@ -35,17 +35,18 @@
 mod record;
 mod seal;
 mod standing;
+mod swept;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub(crate) use record::{
     Fate, OneTimeRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, SubmissionRow,
-    SweptRow,
 };
 pub use seal::BadRow;
 pub(crate) use seal::Sealed;
 pub(crate) use standing::StandingRow;
+pub(crate) use swept::{Pass, Stage, SweptRow};
 pub use view::{StoredEnvelope, View, ViewError};
 
 use bytes::Bytes;

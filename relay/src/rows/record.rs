@@ -3,13 +3,13 @@
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::frame::{PrekeyStock, Sequence, SubmissionState};
 use plico_protocol::id::{AccountKey, AddressTag, DhKey, Stamp, TicketId};
-use plico_protocol::ledger::{EntrySequence, Generation};
+use plico_protocol::ledger::EntrySequence;
 use plico_protocol::limits::{PROFILE_BYTES_MAX, SUBMISSION_MEMORY_HOURS};
 use plico_protocol::prekey::{KEM_KEY_BYTES, KemKey, PrekeyId, SignedPrekey};
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::stamp::{Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
-use plico_protocol::time::{Day, Hour, Minute};
+use plico_protocol::time::{Hour, Minute};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use crate::policy::consent::WindowDays;
@@ -118,29 +118,6 @@ pub(crate) struct ProfileRow {
     pub(crate) profile: SignedProfile,
 }
 
-/// How far the sweeps came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SweptRow {
-    /// First hour whose expiries may still be there.
-    pub(crate) expire: Hour,
-    /// First hour whose memories may still be there.
-    pub(crate) forget: Hour,
-    /// Every day before this one is settled.
-    pub(crate) settled: Day,
-    /// Where the settlement of the days since stands.
-    pub(crate) cursor: [u8; 16],
-    /// Of the ledgers: when the relay was last restored.
-    pub(crate) generation: Generation,
-}
-
-impl SweptRow {
-    /// Of a store in which nothing is older than `now`.
-    pub(crate) fn begun(now: Hour) -> Self {
-        let generation = Generation::default();
-        Self { expire: now, forget: now, settled: now.day(), cursor: [0; 16], generation }
-    }
-}
-
 impl QueueRow {
     /// An empty queue.
     pub(crate) fn new(kind: QueueKind, epoch: Epoch) -> Self {
@@ -236,11 +213,6 @@ impl Sealed for OneTimeRow {
 impl Sealed for ProfileRow {
     const TABLE: Table = Table::Profiles;
     const BYTES: usize = 4 + PADDED_PROFILE_BYTES;
-}
-
-impl Sealed for SweptRow {
-    const TABLE: Table = Table::Meta;
-    const BYTES: usize = 4 * 3 + 16 + 4;
 }
 
 impl Wire for QueueRow {
@@ -418,26 +390,6 @@ impl Wire for ProfileRow {
             true => Ok(Self { issued, profile }),
             false => Err(DecodeError::BadValue { field: "padding" }),
         }
-    }
-}
-
-impl Wire for SweptRow {
-    fn write(&self, out: &mut Writer) {
-        self.expire.write(out);
-        self.forget.write(out);
-        out.u32(self.settled.0);
-        out.bytes(&self.cursor);
-        self.generation.write(out);
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
-            expire: Wire::read(reader)?,
-            forget: Wire::read(reader)?,
-            settled: Day(reader.u32()?),
-            cursor: reader.array()?,
-            generation: Wire::read(reader)?,
-        })
     }
 }
 

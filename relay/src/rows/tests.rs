@@ -2,13 +2,14 @@
 
 use plico_protocol::envelope::SizeClass;
 use plico_protocol::id::{AddressTag, Stamp, TicketId};
-use plico_protocol::ledger::{EntrySequence, Generation};
+use plico_protocol::ledger::{EntryReason, EntrySequence, Generation};
 use plico_protocol::profile::Profile;
 use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::{Day, Hour, Minute};
 
 use super::*;
+use crate::ledger::{Outcome, PendingRow};
 use crate::request::Digest;
 use crate::writer::fixture::{Seeded, bank, bank_account, keys, person};
 
@@ -90,8 +91,13 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     standing.counts.add(day, 3, 4);
     check_sealed(&[StandingRow::new(day), standing]);
     let swept = SweptRow { forget: Hour(30), settled: Day(9), ..SweptRow::begun(Hour(25)) };
-    let restored = SweptRow { generation: Generation(8), cursor: [7; 16], ..swept };
+    let pass = Pass { day: Day(10), stage: Stage::Standings, cursor: [7; 16] };
+    let restored = SweptRow { generation: Generation(8), pass, ..swept };
     check_sealed(&[restored, swept]);
+    let (account, day) = (bank().account, Day(9));
+    let charge = Some(Outcome { accept: EntrySequence(8), reason: EntryReason::Offered });
+    let ended = PendingRow { account, day, charge, unasked: false };
+    check_sealed(&[ended, PendingRow { charge: None, unasked: true, ..ended }]);
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn what_was_sent_in_a_window_counts_on_neither_side() {
         }
         assert_eq!(desk.report(1, 1), Reported::InWindow);
         desk.call(acknowledge(person(1), 9, &[])).unwrap();
+        desk.next_day();
         desk.check_counted(0, 0);
     });
 }
@@ -96,9 +97,57 @@ fn only_what_opened_outside_a_window_is_a_delivery() {
             desk.send(n, &standing).unwrap();
         }
         desk.call(acknowledge(person(1), 3, &[2])).unwrap();
+        desk.check_counted(0, 0);
+        desk.next_day();
         desk.check_counted(0, 2);
         desk.call(revoke(person(1))).unwrap();
+        desk.next_day();
         desk.check_counted(0, 2);
+    });
+}
+
+#[test]
+fn a_delivery_counts_under_the_day_it_was_made_however_late_it_is_settled() {
+    in_days(|desk| {
+        open(desk);
+        let standing = desk.mint(50, false);
+        for n in 1..=2 {
+            desk.send(n, &standing).unwrap();
+        }
+        desk.call(acknowledge(person(1), 1, &[])).unwrap();
+        desk.pass_hours(24);
+        desk.call(acknowledge(person(1), 2, &[])).unwrap();
+        // Six days after the first and five after the second.
+        desk.pass_hours(4 * 24);
+        desk.next_day();
+        desk.check_counted(0, 2);
+        desk.next_day();
+        desk.check_counted(0, 1);
+        desk.next_day();
+        desk.check_counted(0, 0);
+    });
+}
+
+#[test]
+fn nobody_is_judged_before_all_deliveries_of_the_day_are_counted() {
+    in_days(|desk| {
+        // A step of the settlement takes 500 rows. Thirty reports would suspend against those of one
+        // step, and do not against all of them.
+        for n in 1..=30 {
+            desk.call(Request::Open { address: person(n) }).unwrap();
+            let ticket = desk.mint_for(n, 50, false);
+            for m in 1..=40 {
+                let mut random = [0; 12];
+                random[..2].copy_from_slice(&[n, m]);
+                let id = SubmitId::compose(desk.now.hour(), random);
+                desk.submit(person(n), id, b"frame", &ticket).unwrap();
+            }
+            assert_eq!(desk.report(n, 1), Reported::Counted);
+            desk.call(acknowledge(person(n), 40, &[])).unwrap();
+        }
+        desk.next_day();
+        desk.check_counted(30, 1_200);
+        assert!(!desk.standing().reputation.suspended);
     });
 }
 
@@ -129,10 +178,16 @@ fn a_suspended_account_sends_nothing_until_its_operator_restores_it() {
         desk.pass_hours(24);
         let ticket = desk.mint_for(1, 50, false);
         desk.send_to(1, 100, &ticket).unwrap();
+        let sent = desk.now;
         desk.call(acknowledge(person(1), 2, &[])).unwrap();
+        assert!(!desk.standing().reputation.suspended, "nor on the day itself");
+        desk.next_day();
         assert!(desk.standing().reputation.suspended);
+        let ticket = desk.mint_for(1, 50, false);
         assert_eq!(code(desk.send_to(1, 101, &ticket)), Code::Suspended);
-        desk.send_to(1, 100, &ticket).expect("what was accepted is answered alike");
+        let again = SubmitId::compose(sent.hour(), [100; 12]);
+        let again = desk.submit(person(1), again, b"frame", &ticket);
+        again.expect("what was accepted is answered alike");
 
         let account = bank().account;
         let today = desk.now.day();

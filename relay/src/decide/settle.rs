@@ -1,0 +1,200 @@
+//! The settlement of past days: what became of charges enters the ledgers, what was delivered is counted
+//! for its business, and then businesses are judged.
+//!
+//! The commit that ends an envelope writes a pending row and touches no account. What it says of the
+//! account is entered once the day is over, in commits of their own and in the order of the rows' random
+//! names: so neither hours nor commits join an account to a mailbox.
+
+use std::collections::{BTreeMap, btree_map};
+
+use bytes::Bytes;
+use getrandom::rand_core::CryptoRng;
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::{Entry, EntryKind, EntryReason, Generation};
+use plico_protocol::refusal::Refusal;
+use plico_protocol::stamp::Reason;
+use plico_protocol::time::{Day, Timestamp};
+
+use crate::decide::sweep::{SWEPT_KEY, readable, swept};
+use crate::decide::{Decision, Draft, FactError, Facts};
+use crate::ledger::{AccountRow, Line, Outcome, PendingRow};
+use crate::rows::{Fate, OriginRow, Pass, Stage, StandingRow, SweptRow};
+use crate::store::Table;
+
+/// One step of the settlement of the days before today; gives whether more is due.
+pub(crate) fn settle(
+    facts: &Facts<'_>,
+    now: Timestamp,
+    fresh: &mut dyn CryptoRng,
+) -> (Result<bool, Refusal>, Decision) {
+    let mut draft = Draft { facts, now, fresh, decision: Decision::default() };
+    match draft.settle() {
+        Ok(more) => (Ok(more), draft.decision),
+        Err(error) => (Err(error.into_refusal()), Decision::default()),
+    }
+}
+
+/// The accounts that one step changes.
+#[derive(Default)]
+struct Touched {
+    accounts: BTreeMap<AccountKey, AccountRow>,
+    standings: BTreeMap<AccountKey, StandingRow>,
+}
+
+impl Draft<'_> {
+    /// Leaves word of an envelope that has ended: of its charge, and of its delivery if a business is
+    /// judged by it. Only what was sent outside a window is: a business is not judged for what it was
+    /// asked.
+    pub(super) fn end_charge(&mut self, origin: &OriginRow, fate: Fate) {
+        let Some(stamped) = &origin.origin else { return };
+        let reason = match fate {
+            Fate::Delivered => EntryReason::Opened,
+            Fate::Unreadable => EntryReason::Unreadable,
+            Fate::Expired if origin.offered => EntryReason::Offered,
+            Fate::Expired | Fate::Queued => EntryReason::NotOffered,
+        };
+        let charge = origin.charge.map(|accept| Outcome { accept, reason });
+        let was_delivered = matches!(reason, EntryReason::Opened | EntryReason::Offered);
+        let unasked = was_delivered && stamped.origin.reason == Reason::OutsideWindow;
+        if charge.is_none() && !unasked {
+            return;
+        }
+        let row =
+            PendingRow { account: stamped.origin.account, day: self.now.day(), charge, unasked };
+        let name: [u8; 16] = self.random();
+        self.put(name, &row);
+    }
+
+    /// One pass over the pending rows of the days before its own, then one over the standings, a
+    /// bounded number of rows at a time. It finds everything: to a day that is over nothing is added.
+    fn settle(&mut self) -> Result<bool, FactError> {
+        let today = self.now.day();
+        let swept = swept(self.facts, self.now)?;
+        if today <= swept.settled {
+            return Ok(false);
+        }
+        let Pass { day, stage, cursor } = swept.pass.going_on(swept.settled, today);
+        let next = match stage {
+            Stage::Pending => self.settle_some(day, &cursor)?,
+            Stage::Standings => self.judge_some(swept.settled, &cursor)?,
+        };
+        let stage = if next.is_some() { Some(stage) } else { stage.next() };
+        let pass = Pass { day, stage: stage.unwrap_or_default(), cursor: next.unwrap_or_default() };
+        let settled = if stage.is_some() { swept.settled } else { day };
+        self.put(SWEPT_KEY, &SweptRow { settled, pass, ..swept });
+        Ok(settled < today)
+    }
+
+    /// Gives the row to go on from, which is looked at once more; none at the end of the table.
+    fn settle_some(&mut self, day: Day, from: &[u8]) -> Result<Option<[u8; 16]>, FactError> {
+        let (keys, next) = self.some_keys(Table::Pending, from)?;
+        let mut touched = Touched::default();
+        for key in &keys {
+            self.settle_one(key, day, &mut touched)?;
+        }
+        let rows = self.facts.rows;
+        for (account, row) in &touched.accounts {
+            self.put(*rows.account(account).as_bytes(), row);
+        }
+        for (account, row) in &touched.standings {
+            self.put(*rows.standing(account).as_bytes(), row);
+        }
+        Ok(next)
+    }
+
+    /// A damaged row is removed: it must not hold the others up.
+    fn settle_one(&mut self, key: &[u8], day: Day, touched: &mut Touched) -> Result<(), FactError> {
+        let pending = readable(self.facts.sealed::<PendingRow>(key))?.flatten();
+        let Some(pending) = pending else {
+            self.remove(Table::Pending, key);
+            return Ok(());
+        };
+        if day <= pending.day {
+            return Ok(());
+        }
+        self.remove(Table::Pending, key);
+        if pending.unasked {
+            let standing = match touched.standings.entry(pending.account) {
+                btree_map::Entry::Occupied(standing) => standing.into_mut(),
+                btree_map::Entry::Vacant(vacant) => {
+                    vacant.insert(self.facts.standing(&pending.account, pending.day)?)
+                }
+            };
+            standing.counts.add(pending.day, 0, 1);
+        }
+        match pending.charge {
+            Some(outcome) => self.end_accept(&pending, outcome, touched),
+            None => Ok(()),
+        }
+    }
+
+    fn end_accept(
+        &mut self,
+        pending: &PendingRow,
+        outcome: Outcome,
+        touched: &mut Touched,
+    ) -> Result<(), FactError> {
+        let accepted = readable(self.facts.entry(&pending.account, outcome.accept))?.flatten();
+        let Some(accepted) = accepted else { return Ok(()) };
+        let account = match touched.accounts.entry(pending.account) {
+            btree_map::Entry::Occupied(account) => account.into_mut(),
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(self.facts.account(&pending.account)?)
+            }
+        };
+        let line = end(&accepted, outcome.reason, pending.day);
+        if let Err(error) = self.append(account, line) {
+            tracing::error!(target: "plico_relay::writer", error = %error, "not settled");
+        }
+        Ok(())
+    }
+
+    /// Judges whose deliveries were counted, only now that all of them are: against the first few
+    /// hundred of ten thousand, twenty reports would suspend.
+    fn judge_some(&mut self, since: Day, from: &[u8]) -> Result<Option<[u8; 16]>, FactError> {
+        let today = self.now.day();
+        let (keys, next) = self.some_keys(Table::Standings, from)?;
+        for key in &keys {
+            let standing = readable(self.facts.sealed::<StandingRow>(key))?.flatten();
+            let Some(standing) = standing.filter(|row| row.counts.delivered_since(since)) else {
+                continue;
+            };
+            let reputation = standing.reputation.judged(&standing.counts.inputs(today), today);
+            if reputation != standing.reputation {
+                self.put(key.as_ref(), &StandingRow { reputation, ..standing });
+            }
+        }
+        Ok(next)
+    }
+
+    /// The next keys of a table, and the last of them if there may be more.
+    fn some_keys(
+        &self,
+        table: Table,
+        from: &[u8],
+    ) -> Result<(Vec<Bytes>, Option<[u8; 16]>), FactError> {
+        let keys = self.facts.scan_keys(table, &[], from, ROWS_PER_STEP_MAX)?;
+        let next = keys.last().filter(|_| keys.len() == ROWS_PER_STEP_MAX);
+        let next = next.and_then(|key| <[u8; 16]>::try_from(key.as_ref()).ok());
+        Ok((keys, next))
+    }
+}
+
+/// What ends an accept, dated by the day in which its envelope ended.
+fn end(accepted: &Entry, reason: EntryReason, day: Day) -> Line {
+    let kind = match reason {
+        EntryReason::Opened | EntryReason::Offered => EntryKind::Settle,
+        _ => EntryKind::Release,
+    };
+    Line {
+        hour: day.begin(),
+        kind,
+        reason,
+        message: accepted.message,
+        generation: Generation::default(),
+        amount: accepted.amount,
+    }
+}
+
+/// Rows looked at in one commit: some milliseconds, between which requests pass.
+const ROWS_PER_STEP_MAX: usize = 500;
