@@ -1,6 +1,9 @@
 //! frame.json: frames are read as the fields the vectors name, and written again as they were.
 
+use std::collections::BTreeSet;
+
 use plico_protocol::frame::{ClientFrame, Frame, Header, Notice, RelayFrame};
+use plico_protocol::reputation::AccountStanding;
 use plico_protocol::wire::Wire;
 use serde_json::{Value, json};
 
@@ -18,6 +21,30 @@ fn frames_are_read_and_written_alike_or_refused() {
         assert_eq!(fields, case.test["fields"], "{case}");
         true
     });
+}
+
+#[test]
+fn every_frame_of_the_specification_has_a_valid_vector() {
+    let spec = include_str!("../../protocol/SPEC.md");
+    let vectors = Vectors::read("frame");
+    let valid = valid_types(&vectors.document);
+    let rows = spec.lines().filter_map(|line| line.strip_prefix("| 0x")?.split_once(" | "));
+    let listed: BTreeSet<&str> = rows.map(|(number, _)| number).collect();
+    assert!(40 < listed.len(), "SPEC.md §5 is no longer read as it should");
+    let lacking: Vec<_> = listed.iter().filter(|number| !valid.contains(**number)).collect();
+    assert!(
+        lacking.is_empty(),
+        "frame.json has no valid frame of type {lacking:?}. Remedy: add it to FRAMES and `examples` \
+         in tests/vectors/python, and write the vectors."
+    );
+}
+
+/// The first byte, in hex, of each valid test's frame.
+fn valid_types(document: &Value) -> BTreeSet<&str> {
+    let groups = document["testGroups"].as_array().unwrap();
+    let tests = groups.iter().flat_map(|group| group["tests"].as_array().unwrap());
+    let valid = tests.filter(|test| test["result"] == "valid");
+    valid.map(|test| &test["frame"].as_str().unwrap()[..2]).collect()
 }
 
 /// One whole frame and nothing after it, that is written again as it was.
@@ -121,7 +148,13 @@ fn relay_fields(frame: &RelayFrame) -> Value {
         }),
         RelayFrame::Prekeys(bundle) => json!({"bundle": bytes(&**bundle)}),
         RelayFrame::State(state) => json!({"state": state.byte()}),
-        RelayFrame::Standing(standing) => json!({"standing": bytes(standing)}),
+        RelayFrame::Standing(AccountStanding { reputation, inputs }) => json!({
+            "suspended": reputation.suspended,
+            "tier": reputation.tier.0,
+            "since": reputation.since.0,
+            "reports": inputs.reports,
+            "deliveries": inputs.deliveries,
+        }),
         RelayFrame::Minted(ticket) => json!({"ticket": bytes(&**ticket)}),
         RelayFrame::Stock(stock) => json!({
             "signedId": stock.signed.0,

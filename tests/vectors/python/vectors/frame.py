@@ -63,9 +63,10 @@ JSON: dict[str, dict] = {
     },
     "handle": string("handle"),
     "text": string("text"),
+    "suspended": {"type": "boolean", "description": "suspended flag"},
 }
 NUMBERS = {"role", "channel", "upTo", "state", "signedId", "kemId", "oneTimeLeft", "oneTimeHighest"}
-NUMBERS |= {"reason", "kind", "value", "code", "retryAfterMs"}
+NUMBERS |= {"reason", "kind", "value", "code", "retryAfterMs", "tier", "reports", "deliveries"}
 
 
 def field_schema(name: str) -> dict:
@@ -163,6 +164,7 @@ def examples() -> dict[int, list[dict[str, Any]]]:
             {**reported, "disclosed": None},
             {**reported, "disclosed": {"padded": report.PADDED.hex(), "kF": report.K_F.hex()}},
         ],
+        0x19: [{}],
         0x41: [{}],
         0x42: [{"authority": authority, "certificate": issued, "profile": p} for p in (None, said)],
         0x43: [{"bundle": signed.encode_bundle(prekey.ACCOUNT, *parts, p).hex()} for p in (None, one)],
@@ -200,6 +202,10 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         0x54: [{"channel": 258, "reason": reason} for reason in (1, 2)],
         0x55: [{"kind": kind, "value": 0x0307} for kind in (1, 2, 3, 255)],
         0x58: [{"outcome": outcome} for outcome in (1, 2, 3)],
+        0x59: [
+            {"suspended": suspended, "tier": tier, "since": 20_600, "reports": reports, "deliveries": 1_000}
+            for suspended, tier, reports in ((False, 0, 0), (True, 7, 51))
+        ],
         0x5F: [
             {"code": 20, "retryAfterMs": 0, "text": ""},
             {"code": 36, "retryAfterMs": 2**32 - 1, "text": "trop t\u00f4t"},
@@ -337,6 +343,7 @@ def special() -> dict[int, list[tuple[str, str, bytes]]]:
             ("reason 4", "Enumeration", spoiled(0x52, 11 + 69, 4)),
         ],
         0x58: enumerated(0x58, "outcome", (0, 4, 255), u8),
+        0x59: [(f"suspended {v}", "Flag", u8(v) + body(0x59)[1:]) for v in (2, 255)],
         0x45: enumerated(0x45, "state", (0, 6, 255), u8),
         0x54: enumerated(0x54, "reason", (0, 3, 255), lambda v: body(0x54)[:-1] + u8(v)),
         0x5F: [
