@@ -123,6 +123,7 @@ impl Relay {
             wake: hub.clone(),
             link: link.clone(),
             config: config.clone(),
+            rules: Some(rules.clone()),
             endpoint: Some(endpoint.clone()),
             sampler: Some(sampler.clone()),
         });

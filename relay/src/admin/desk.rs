@@ -24,6 +24,7 @@ use crate::listener;
 use crate::metrics::Sampler;
 use crate::request::Request;
 use crate::rows::View;
+use crate::rules::Rules;
 use crate::store::Store;
 use crate::writer::{Event, Wake, Writer};
 
@@ -41,6 +42,8 @@ pub(crate) struct Standing {
     pub(crate) wake: Arc<dyn Wake>,
     pub(crate) link: RelayLink,
     pub(crate) config: Config,
+    /// What the operator's files say; none where no relay runs.
+    pub(crate) rules: Option<Rules>,
     /// Where connections come in; none where no relay runs.
     pub(crate) endpoint: Option<Endpoint>,
     /// What counts; none where no relay runs.
@@ -90,16 +93,25 @@ impl Desk {
     }
 
     fn reload(&self) -> Result<Answer, String> {
-        let Some(endpoint) = &self.0.endpoint else {
-            return Err("no relay runs here; the next start reads the certificate".to_owned());
+        let (Some(endpoint), Some(rules)) = (&self.0.endpoint, &self.0.rules) else {
+            return Err("no relay runs here; the next start reads its files".to_owned());
         };
+        // Read first, taken last: a mistake in one file leaves everything as it was.
+        let read = Rules::open(&self.0.config, self.0.clock.now().minute());
+        let read = read.map_err(|error| {
+            tracing::warn!("rate card and zones not read again");
+            format!("{error}; the relay goes on with what it has")
+        })?;
         if let Err(error) = self.0.keys.recertify(self.0.clock.now()) {
             tracing::warn!(error = %error, "ledger certificate not read again");
             return Err(error.to_string());
         }
         let reloaded = listener::reload(endpoint, &self.0.config, &self.0.link.relay);
         match reloaded {
-            Ok(()) => Ok(Answer::Reloaded),
+            Ok(()) => {
+                rules.replace(&read);
+                Ok(Answer::Reloaded)
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "TLS certificate not read again");
                 Err(error.to_string())

@@ -95,6 +95,7 @@ impl Directory {
             wake: Arc::new(NoWake),
             link,
             config: config.clone(),
+            rules: None,
             endpoint: None,
             sampler: None,
         });
