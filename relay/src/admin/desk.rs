@@ -10,7 +10,6 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::Amount;
 use plico_protocol::link::RelayLink;
 use plico_protocol::reputation::AccountStanding;
-use quinn::Endpoint;
 use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
@@ -42,12 +41,17 @@ pub(crate) struct Standing {
     pub(crate) wake: Arc<dyn Wake>,
     pub(crate) link: RelayLink,
     pub(crate) config: Config,
-    /// What the operator's files say; none where no relay runs.
-    pub(crate) rules: Option<Rules>,
-    /// Where connections come in; none where no relay runs.
-    pub(crate) endpoint: Option<Endpoint>,
-    /// What counts; none where no relay runs.
-    pub(crate) sampler: Option<Sampler>,
+    /// None where no relay runs.
+    pub(crate) live: Option<Live>,
+}
+
+/// What only a running relay has.
+#[derive(Clone)]
+pub(crate) struct Live {
+    /// What counts, and where connections come in.
+    pub(crate) sampler: Sampler,
+    /// What the operator's files say.
+    pub(crate) rules: Rules,
 }
 
 /// Where commands arrive, by socket or by call.
@@ -93,7 +97,7 @@ impl Desk {
     }
 
     fn reload(&self) -> Result<Answer, String> {
-        let (Some(endpoint), Some(rules)) = (&self.0.endpoint, &self.0.rules) else {
+        let Some(Live { sampler, rules }) = &self.0.live else {
             return Err("no relay runs here; the next start reads its files".to_owned());
         };
         // Read first, taken last: a mistake in one file leaves everything as it was.
@@ -106,7 +110,7 @@ impl Desk {
             tracing::warn!(error = %error, "ledger certificate not read again");
             return Err(error.to_string());
         }
-        let reloaded = listener::reload(endpoint, &self.0.config, &self.0.link.relay);
+        let reloaded = listener::reload(&sampler.endpoint, &self.0.config, &self.0.link.relay);
         match reloaded {
             Ok(()) => {
                 rules.replace(&read);
@@ -139,9 +143,8 @@ impl Desk {
     }
 
     fn status(&self) -> Result<Answer, String> {
-        let sampler =
-            self.0.sampler.as_ref().ok_or("no relay runs here, and nothing is counted")?;
-        Ok(Answer::Status(sampler.text()))
+        let live = self.0.live.as_ref().ok_or("no relay runs here, and nothing is counted")?;
+        Ok(Answer::Status(live.sampler.text()))
     }
 
     /// Begins a backup of this moment. Its pieces come through the channel; where it ends early, so

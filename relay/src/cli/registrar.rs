@@ -95,9 +95,7 @@ impl Directory {
             wake: Arc::new(NoWake),
             link,
             config: config.clone(),
-            rules: None,
-            endpoint: None,
-            sampler: None,
+            live: None,
         });
         Ok(Self { runtime, desk, writer, running: Some(running) })
     }
