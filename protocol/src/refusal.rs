@@ -149,6 +149,7 @@ codes! {
     Suspended = 40, "suspended", "the operator suspended the account; ask why, and how it is restored";
     RateLimited = 41, "rate_limited", "more than the rule allows; try again after the time given";
     BadReport = 42, "bad_report", "the report proves nothing: no such message came to this mailbox in the last 62 days, or it said something else";
+    NoRateCard = 43, "no_rate_card", "this relay has no rate card for the minute asked for; ask its operator";
 }
 
 impl Code {

@@ -117,6 +117,7 @@ fn client_fields(frame: &ClientFrame) -> Value {
         }),
         ClientFrame::Head { since } => json!({"since": since}),
         ClientFrame::ReadLedger { from } => json!({"from": from.0}),
+        ClientFrame::FetchRateCard { at } => json!({"at": at.0}),
     }
 }
 
@@ -197,6 +198,9 @@ fn relay_fields(frame: &RelayFrame) -> Value {
             "head": bytes(&headed.head),
             "proof": bytes(&headed.link),
         }),
+        RelayFrame::RateCard { key, card } => {
+            json!({"ledgerKey": bytes(key), "card": sized(card)})
+        }
         RelayFrame::Entries(entries) => {
             json!({"entries": entries.iter().map(bytes).collect::<Vec<_>>()})
         }

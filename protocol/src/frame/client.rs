@@ -14,6 +14,7 @@ use crate::profile::SignedProfile;
 use crate::prove::Proof;
 use crate::report::{REPORT_BYTES_MAX, Report};
 use crate::ticket::{Category, Terms, Ticket};
+use crate::time::Minute;
 use crate::wire::{DecodeError, Reader, Wire, Writer};
 
 /// A client's frame. Requests are answered in the order they were sent on their stream.
@@ -78,6 +79,11 @@ pub enum ClientFrame {
     PublishProfile(SignedProfile),
     /// Asks how the account stands. Answered `Standing`.
     AskStanding,
+    /// Asks what messages cost. Answered `RateCard`.
+    FetchRateCard {
+        /// By the card that holds in this minute.
+        at: Minute,
+    },
     /// Reports a message that came to a proven mailbox. Answered `Reported`.
     Report(Box<Report>),
     /// Asks for the head of the account's ledger. Answered `Headed`.
@@ -149,6 +155,7 @@ impl Frame for ClientFrame {
             Self::PrekeyStatus => PREKEY_STATUS,
             Self::PublishProfile(_) => PUBLISH_PROFILE,
             Self::AskStanding => ASK_STANDING,
+            Self::FetchRateCard { .. } => FETCH_RATE_CARD,
             Self::Report(_) => REPORT,
             Self::Head { .. } => HEAD,
             Self::ReadLedger { .. } => READ_LEDGER,
@@ -180,6 +187,7 @@ impl Frame for ClientFrame {
             Self::PublishPrekeys(publication) => publication.write(out),
             Self::PrekeyStatus | Self::AskStanding => (),
             Self::PublishProfile(profile) => profile.write(out),
+            Self::FetchRateCard { at } => at.write(out),
             Self::Report(report) => report.write(out),
             Self::Head { since } => out.u64(*since),
             Self::ReadLedger { from } => from.write(out),
@@ -210,6 +218,7 @@ impl Frame for ClientFrame {
             PREKEY_STATUS => Ok(Self::PrekeyStatus),
             PUBLISH_PROFILE => SignedProfile::read(reader).map(Self::PublishProfile),
             ASK_STANDING => Ok(Self::AskStanding),
+            FETCH_RATE_CARD => Minute::read(reader).map(|at| Self::FetchRateCard { at }),
             REPORT => Report::read(reader).map(|report| Self::Report(Box::new(report))),
             HEAD => reader.u64().map(|since| Self::Head { since }),
             READ_LEDGER => EntrySequence::read(reader).map(|from| Self::ReadLedger { from }),
@@ -227,9 +236,8 @@ impl Frame for ClientFrame {
             REPORT => REPORT_BYTES_MAX,
             ACKNOWLEDGE => ACKNOWLEDGE_BYTES_MAX,
             PROVE | LOOK_UP | FETCH_BUNDLE | STATUS | OPEN | CLOSE | MINT | REVOKE
-            | CHANGE_TERMS | PREKEY_STATUS | ASK_STANDING | HEAD | READ_LEDGER | SUBSCRIBE => {
-                SMALL_BYTES_MAX
-            }
+            | CHANGE_TERMS | PREKEY_STATUS | ASK_STANDING | FETCH_RATE_CARD | HEAD
+            | READ_LEDGER | SUBSCRIBE => SMALL_BYTES_MAX,
             _ => FRAME_BODY_BYTES_MAX,
         }
     }
@@ -320,6 +328,7 @@ const SUBSCRIBE: u8 = 0x10;
 const ACKNOWLEDGE: u8 = 0x11;
 const REPORT: u8 = 0x18;
 const ASK_STANDING: u8 = 0x19;
+const FETCH_RATE_CARD: u8 = 0x1a;
 
 const SMALL_BYTES_MAX: usize = 128;
 const SUBMIT_BYTES_MAX: usize = 16 + 32 + 1 + 128 + 32 + 1 + 8 + 4 + SIZE_CLASSES[3];

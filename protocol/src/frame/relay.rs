@@ -7,6 +7,7 @@ use crate::id::{AuthorityKey, SubmitId};
 use crate::ledger::{Entry, Head, LedgerKeyCertificate, Proof, Receipt};
 use crate::limits::{ENTRIES_PER_FRAME_MAX, FRAME_BODY_BYTES_MAX};
 use crate::prekey::{Bundle, PrekeyId};
+use crate::pricing::SignedRateCard;
 use crate::profile::SignedProfile;
 use crate::refusal::Refusal;
 use crate::report::Reported;
@@ -50,6 +51,13 @@ pub enum RelayFrame {
     ProfilePublished,
     /// How the account stands.
     Standing(AccountStanding),
+    /// What messages cost in the minute asked for.
+    RateCard {
+        /// Of the key that signed the card.
+        key: LedgerKeyCertificate,
+        /// The card.
+        card: SignedRateCard,
+    },
     /// What became of a report.
     Reported(Reported),
     /// The head of the account's ledger.
@@ -204,6 +212,7 @@ impl Frame for RelayFrame {
             Self::Stock(_) => STOCK,
             Self::ProfilePublished => PROFILE_PUBLISHED,
             Self::Standing(_) => STANDING,
+            Self::RateCard { .. } => RATE_CARD,
             Self::Reported(_) => REPORTED,
             Self::Headed(_) => HEADED,
             Self::Entries(_) => ENTRIES,
@@ -232,6 +241,10 @@ impl Frame for RelayFrame {
             Self::Minted(ticket) => ticket.write(out),
             Self::Stock(stock) => stock.write(out),
             Self::Standing(standing) => standing.write(out),
+            Self::RateCard { key, card } => {
+                key.write(out);
+                card.write(out);
+            }
             Self::Reported(reported) => reported.write(out),
             Self::Headed(headed) => headed.write(out),
             Self::Entries(entries) => {
@@ -267,6 +280,7 @@ impl Frame for RelayFrame {
             STOCK => PrekeyStock::read(reader).map(Self::Stock),
             PROFILE_PUBLISHED => Ok(Self::ProfilePublished),
             STANDING => AccountStanding::read(reader).map(Self::Standing),
+            RATE_CARD => read_rate_card(reader),
             REPORTED => Reported::read(reader).map(Self::Reported),
             HEADED => Headed::read(reader).map(|headed| Self::Headed(Box::new(headed))),
             ENTRIES => read_entries(reader),
@@ -391,6 +405,10 @@ fn read_certified(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
     })
 }
 
+fn read_rate_card(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
+    Ok(RelayFrame::RateCard { key: Wire::read(reader)?, card: Wire::read(reader)? })
+}
+
 fn read_entries(reader: &mut Reader) -> Result<RelayFrame, DecodeError> {
     let count = reader.count("entries", ENTRIES_PER_FRAME_MAX)?;
     let entries = (0..count).map(|_| Entry::read(reader)).collect::<Result<_, _>>()?;
@@ -426,4 +444,5 @@ const ENDED: u8 = 0x54;
 const NOTICE: u8 = 0x55;
 const REPORTED: u8 = 0x58;
 const STANDING: u8 = 0x59;
+const RATE_CARD: u8 = 0x5a;
 const REFUSED: u8 = 0x5f;

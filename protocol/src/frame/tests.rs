@@ -13,9 +13,9 @@ use crate::ledger::{
     Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, HeadBody, LedgerKeyBody,
     Receipt,
 };
-use crate::limits::{ENTRIES_PER_FRAME_MAX, SIZE_CLASSES};
+use crate::limits::{ENTRIES_PER_FRAME_MAX, RATE_CARD_BYTES_MAX, SIZE_CLASSES};
 use crate::mac::MacKey;
-use crate::pricing::{Currency, Millionths};
+use crate::pricing::{Currency, Millionths, SignedRateCard};
 use crate::profile::{Profile, SignedProfile};
 use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
@@ -75,6 +75,13 @@ fn ledger() -> (Receipt, Headed) {
     (Receipt { entry, path: link.clone(), head }, Headed { key, head, link })
 }
 
+/// As it travels nobody reads it: the longest there can be.
+fn rate_card() -> SignedRateCard {
+    let mut out = Writer::default();
+    out.sized(&[5; RATE_CARD_BYTES_MAX]);
+    SignedRateCard::decode(out.into_vec()).unwrap()
+}
+
 fn client_frames() -> Vec<ClientFrame> {
     let address = Address::new([1; 32]);
     let terms = Terms {
@@ -123,6 +130,7 @@ fn client_frames() -> Vec<ClientFrame> {
         ClientFrame::ChangeTerms { address, terms },
         ClientFrame::PrekeyStatus,
         ClientFrame::AskStanding,
+        ClientFrame::FetchRateCard { at: Minute(29_900_000) },
         ClientFrame::PublishProfile(profile()),
         report(None),
         report(Some(vec![1; SIZE_CLASSES[3] - 128])),
@@ -153,6 +161,7 @@ fn relay_frames() -> Vec<RelayFrame> {
         receipt: None,
     };
     let (receipt, headed) = ledger();
+    let key = headed.key;
     vec![
         RelayFrame::Proved,
         RelayFrame::Accepted(acceptance(None)),
@@ -176,6 +185,7 @@ fn relay_frames() -> Vec<RelayFrame> {
         }),
         RelayFrame::ProfilePublished,
         RelayFrame::Standing(AccountStanding::default()),
+        RelayFrame::RateCard { key, card: rate_card() },
         RelayFrame::Reported(Reported::Already),
         RelayFrame::Subscribed { channel: Channel(1) },
         RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },

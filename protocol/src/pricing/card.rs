@@ -121,6 +121,13 @@ impl RateCard {
         &self.0
     }
 
+    /// The same card, issued at `minute` if it was issued earlier.
+    #[must_use]
+    pub fn issued_from(mut self, minute: Minute) -> Self {
+        self.0.issued = self.0.issued.max(minute);
+        self
+    }
+
     /// Whether it holds at `now`.
     pub fn holds_at(&self, now: Minute) -> bool {
         self.0.valid_from <= now && now < self.0.valid_until

@@ -95,7 +95,8 @@ impl Directory {
             wake: Arc::new(NoWake),
             link,
             config: config.clone(),
-            live: None,
+            endpoint: None,
+            sampler: None,
         });
         Ok(Self { runtime, desk, writer, running: Some(running) })
     }

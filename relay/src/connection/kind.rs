@@ -119,6 +119,7 @@ fn anonymous(request: &ClientFrame) -> Result<(), Code> {
     match request {
         ClientFrame::LookUp { .. }
         | ClientFrame::FetchBundle { .. }
+        | ClientFrame::FetchRateCard { .. }
         | ClientFrame::Status { .. } => Ok(()),
         ClientFrame::Submit(submission) if submission.consent.is_none() => Ok(()),
         _ => Err(Code::WrongConnection),
@@ -155,6 +156,7 @@ fn business(inbox: Option<&Address>, request: &ClientFrame) -> Result<(), Code> 
         | ClientFrame::PublishPrekeys(_)
         | ClientFrame::PrekeyStatus
         | ClientFrame::AskStanding
+        | ClientFrame::FetchRateCard { .. }
         | ClientFrame::PublishProfile(_)
         | ClientFrame::Head { .. }
         | ClientFrame::ReadLedger { .. }

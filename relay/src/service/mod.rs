@@ -20,6 +20,7 @@ use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::report::Report;
 use plico_protocol::ticket::{Terms, Zone};
+use plico_protocol::time::Minute;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -111,6 +112,7 @@ impl Service {
             ClientFrame::PublishPrekeys(publication) => {
                 return Checked::Answer(self.publish(publication, account));
             }
+            ClientFrame::FetchRateCard { at } => return Checked::Answer(self.rate_card(at).into()),
             ClientFrame::AskStanding => return Checked::Answer(self.account_standing(account)),
             ClientFrame::PrekeyStatus => return Checked::Answer(self.prekey_status(account)),
             ClientFrame::Head { since } => return Checked::Answer(self.head(since, account)),
@@ -248,7 +250,6 @@ impl Service {
         Answer::in_turn(move || -> Reply {
             let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
             let (ring, now) = (service.keys.ring(), service.clock.now());
-            let uncertified = || Refusal::because(Code::Busy, "the ledger key is not certified");
             let key = service.keys.ledger_key(now).ok_or_else(uncertified)?;
             let secret = ring.ledger().ok_or_else(uncertified)?;
             let signer = Signer { secret, certificate: *key.certificate(), hour: now.hour() };
@@ -264,6 +265,17 @@ impl Service {
             let limit = ENTRIES_PER_FRAME_MAX;
             Ok(RelayFrame::Entries(service.view.ledger_entries(&account, from, limit)?))
         })
+    }
+
+    /// From memory, and the same bytes for everybody all day. Issued anew each day: in the long life of
+    /// a process the key's certificate may come to begin after the card was read.
+    fn rate_card(&self, at: Minute) -> Reply {
+        let (ring, now) = (self.keys.ring(), self.clock.now());
+        let card = self.rules.rate_cards.at(at).ok_or_else(|| Refusal::new(Code::NoRateCard))?;
+        let key = self.keys.ledger_key(now).ok_or_else(uncertified)?;
+        let secret = ring.ledger().ok_or_else(uncertified)?;
+        let card = card.clone().issued_from(now.minute().round_down(DAY_MINUTES)).sign(secret);
+        Ok(RelayFrame::RateCard { key: *key.certificate(), card: card.signed().clone() })
     }
 
     fn account_standing(self: &Arc<Self>, account: Option<AccountKey>) -> Answer {
@@ -282,3 +294,9 @@ impl Service {
         })
     }
 }
+
+fn uncertified() -> Refusal {
+    Refusal::because(Code::Busy, "the ledger key is not certified")
+}
+
+const DAY_MINUTES: u32 = 24 * 60;

@@ -12,16 +12,14 @@ mod tests;
 
 pub use page::{Problem, Severity};
 
-use std::sync::Arc;
-
 use plico_protocol::pricing::{Currency, RateCard};
 use plico_protocol::ticket::Zone;
 use plico_protocol::time::Minute;
 
 /// The rate cards of one file, in the order of time; no two hold in one minute.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateCards {
-    cards: Vec<Arc<RateCard>>,
+    cards: Vec<RateCard>,
 }
 
 /// What a file says, and what is wrong with it.
@@ -45,7 +43,7 @@ impl RateCards {
     /// Reads a file whose cards are issued now.
     pub fn check(text: &str, now: Minute) -> Checked {
         let mut page = page::Page::new(text);
-        let cards: Vec<_> = read::cards(&mut page, text, now).into_iter().map(Arc::new).collect();
+        let cards = read::cards(&mut page, text, now);
         let cards = (!page.has_errors() && !cards.is_empty()).then_some(RateCards { cards });
         let mut problems = page.problems;
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -63,12 +61,12 @@ impl RateCards {
     }
 
     /// The card that holds in a minute.
-    pub fn at(&self, minute: Minute) -> Option<&Arc<RateCard>> {
+    pub fn at(&self, minute: Minute) -> Option<&RateCard> {
         self.cards.iter().find(|card| card.holds_at(minute))
     }
 
-    /// Every card, in the order of time; at least one if they were read from a file.
-    pub fn all(&self) -> &[Arc<RateCard>] {
+    /// Every card, in the order of time; at least one.
+    pub fn all(&self) -> &[RateCard] {
         &self.cards
     }
 

@@ -152,6 +152,7 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
         },
     ),
     0x19: ("AskStanding", {}),
+    0x1A: ("FetchRateCard", {"at": U32}),
     0x41: ("Proved", {}),
     0x42: ("Certified", {"authority": KEY, "certificate": blob(1024), "profile": maybe(blob(8192))}),
     0x43: ("Prekeys", {"bundle": _whole(_bundle)}),
@@ -187,6 +188,7 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x55: ("Notice", {"kind": U8, "value": U32}),
     0x58: ("Reported", {"outcome": one_of(range(1, 4))}),
     0x59: ("Standing", {"suspended": FLAG, "tier": U8, "since": U32, "reports": U32, "deliveries": U32}),
+    0x5A: ("RateCard", {"ledgerKey": _whole(_ledger_key), "card": blob(4096)}),
     0x5F: ("Refused", {"code": U16, "retryAfterMs": U32, "text": words(256)}),
 }
 

@@ -8,7 +8,7 @@ from plico.frames import FRAMES
 from plico.primitives import ed25519_public, ed25519_sign
 from plico.wire import u8, u32
 
-from . import certificate, ledger, prekey, profile, report, ticket
+from . import certificate, ledger, prekey, pricing, profile, report, ticket
 from .format import Group, Kind, Note, VectorFile, array, hexadecimal, integer, obj, rand, string
 
 NOTES = {
@@ -33,6 +33,7 @@ JSON: dict[str, dict] = {
     "outcome": integer("outcome"),
     "since": integer("since"),
     "from": integer("from"),
+    "at": integer("at"),
     "freeUntil": integer("free_until, 0 for none"),
     "receipt": {"type": ["string", "null"], "pattern": "^([0-9a-f]{2})*$", "description": "receipt, or none"},
     "entries": array("entries", hexadecimal("entry", 52)),
@@ -165,6 +166,7 @@ def examples() -> dict[int, list[dict[str, Any]]]:
             {**reported, "disclosed": {"padded": report.PADDED.hex(), "kF": report.K_F.hex()}},
         ],
         0x19: [{}],
+        0x1A: [{"at": at} for at in (0, 29_700_000, 2**32 - 1)],
         0x41: [{}],
         0x42: [{"authority": authority, "certificate": issued, "profile": p} for p in (None, said)],
         0x43: [{"bundle": signed.encode_bundle(prekey.ACCOUNT, *parts, p).hex()} for p in (None, one)],
@@ -205,6 +207,10 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         0x59: [
             {"suspended": suspended, "tier": tier, "since": 20_600, "reports": reports, "deliveries": 1_000}
             for suspended, tier, reports in ((False, 0, 0), (True, 7, 51))
+        ],
+        0x5A: [
+            {"ledgerKey": certified.hex(), "card": card.hex()}
+            for card in (b"", rand("frame rate card", 4096), pricing.made(pricing.GOOD))
         ],
         0x5F: [
             {"code": 20, "retryAfterMs": 0, "text": ""},
@@ -341,6 +347,10 @@ def special() -> dict[int, list[tuple[str, str, bytes]]]:
             ("option byte 2", "Flag", spoiled(0x52, 10, 2)),
             ("category 5", "Enumeration", spoiled(0x52, 11 + 68, 5)),
             ("reason 4", "Enumeration", spoiled(0x52, 11 + 69, 4)),
+        ],
+        0x5A: [
+            ("a card of 4,097 bytes", "Length", body(0x5A, card="00" * 4097)),
+            ("version 2 of the ledger key", "Enumeration", spoiled(0x5A, 0, 2)),
         ],
         0x58: enumerated(0x58, "outcome", (0, 4, 255), u8),
         0x59: [(f"suspended {v}", "Flag", u8(v) + body(0x59)[1:]) for v in (2, 255)],
