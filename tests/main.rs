@@ -20,6 +20,7 @@ mod ledger;
 mod limits;
 mod lost;
 mod operator;
+mod prices;
 mod pricing;
 mod profile;
 mod programs;

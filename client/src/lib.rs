@@ -139,8 +139,8 @@ pub use agent::journal::EventId;
 pub use agent::outgoing::MessageState;
 pub use business::{
     AnswerError, Business, BusinessConnectError, CheckedStatement, CreateError, Customer,
-    CustomerId, CustomerMessage, Event as BusinessEvent, InstallError, LinkError, ProfileDraft,
-    ProfileError, SendError as BusinessSendError, Trouble as BusinessTrouble,
+    CustomerId, CustomerMessage, Event as BusinessEvent, InstallError, LinkError, PriceError,
+    ProfileDraft, ProfileError, SendError as BusinessSendError, Trouble as BusinessTrouble,
 };
 pub use clock::{Clock, SystemClock};
 pub use connection::{ConnectError, Network, Options};
@@ -156,7 +156,10 @@ pub use plico_endpoint::content::{BadContent, Body, Content};
 pub use plico_endpoint::id::ContentId;
 pub use plico_protocol::certificate::{CertificateBody, DomainCheck};
 pub use plico_protocol::link::{Link, RelayLink};
-pub use plico_protocol::pricing::Millionths;
+pub use plico_protocol::pricing::{
+    Charge, Currency, FreeReason, Millionths, NoPrice, Price, RateCard,
+};
 pub use plico_protocol::profile::{BadLogo, Logo, Status};
+pub use plico_protocol::refusal::Code;
 pub use plico_protocol::reputation::{AccountStanding, Inputs, Reputation, Tier};
 pub use plico_protocol::ticket::{Categories, Category};

@@ -4,6 +4,7 @@ use plico_endpoint::content::{
     Answer, BadContent, Body, Choice, Choices, Content, Field, Notification, Reaction,
 };
 use plico_endpoint::id::ContentId;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::Timestamp;
 
@@ -14,6 +15,7 @@ use crate::random;
 pub struct Message {
     body: Body,
     expires_after_seconds: Option<u32>,
+    price_max: Option<Millionths>,
 }
 
 impl Message {
@@ -66,6 +68,14 @@ impl Message {
         Self { expires_after_seconds: Some(seconds), ..self }
     }
 
+    /// A business's: the most it may cost, in the relay's currency, instead of what
+    /// [`Options::price_max`](crate::Options::price_max) says; zero for "only if free". What people send
+    /// is free in any case.
+    #[must_use]
+    pub fn at_most(self, price_max: Millionths) -> Self {
+        Self { price_max: Some(price_max), ..self }
+    }
+
     /// Whether it can be sent at all: every part within its bound.
     ///
     /// # Errors
@@ -87,6 +97,11 @@ impl Message {
             | Body::Goodbye
             | Body::Unknown => false,
         }
+    }
+
+    /// The most it may cost, if it says so itself.
+    pub(crate) fn price_max(&self) -> Option<Millionths> {
+        self.price_max
     }
 
     /// The name it gives its sender.
@@ -116,7 +131,7 @@ impl Message {
 
 impl From<Body> for Message {
     fn from(body: Body) -> Self {
-        Self { body, expires_after_seconds: None }
+        Self { body, expires_after_seconds: None, price_max: None }
     }
 }
 

@@ -63,14 +63,27 @@ async fn message(serving: &Serving, text: &str) -> Value {
 async fn a_month_is_charged_shown_and_stated() {
     let world = World::new();
     let (shop, home) = (&world.shop, &world._home);
-    let serving = shop.serve(&["--price-max", "0.09"]).await;
+    let serving = shop.serve(&[]).await;
     let (mut person, chat) = world.person().await;
     chat.send("hello").await.unwrap();
     message(&serving, "hello").await;
-    for (text, category) in [("In the window.", "service"), ("Gate B12.", "utility")] {
-        shop.run(&["send", "1", text, "--category", category, "--wait"]);
-        assert_eq!(answer(&mut person).await, text);
-    }
+    // What it costs is told before it is sent, and when it costs more than was allowed.
+    let costs = shop.run(&["price", "1", "--category", "utility"]);
+    assert_eq!(costs.trim(), "utility  0.09 EUR, zone ZZ: send it with --max-price 0.09");
+    assert!(shop.run(&["price", "1"]).contains("service  free until 2"), "in the window");
+    assert!(shop.run(&["customers"]).contains("free until 2"));
+    assert!(shop.fail(&["price", "1", "--category", "marketing"], 8).contains("marketing"));
+    let utility = ["send", "1", "Gate B12.", "--category", "utility", "--wait"];
+    let refused = shop.fail(&utility, 8);
+    let refused = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        refused.contains("costs 0.09 EUR now") && refused.contains("--max-price 0.09"),
+        "{refused}"
+    );
+    shop.run(&["send", "1", "In the window.", "--wait"]);
+    assert_eq!(answer(&mut person).await, "In the window.");
+    shop.run(&[utility.as_slice(), &["--max-price", "0.09"]].concat());
+    assert_eq!(answer(&mut person).await, "Gate B12.");
     home.run(&["business", "pay", "bank", "100.00"]);
     let ledger = home.run(&["ledger", "--csv"]);
     let lines: Vec<Vec<&str>> = ledger.lines().map(|line| line.split(',').collect()).collect();

@@ -12,6 +12,7 @@ use plico_endpoint::id::{ContentId, SessionId};
 use plico_protocol::frame::{Submission, SubmissionState};
 use plico_protocol::id::SubmitId;
 use plico_protocol::limits::FRAME_BODY_BYTES_MAX;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Hour, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
@@ -58,6 +59,8 @@ pub(crate) struct Outgoing {
     pub(crate) quiet: bool,
     /// A business's: the session it was sealed on last.
     pub(crate) session: Option<SessionId>,
+    /// A business's: the most it may cost, where it says so itself.
+    pub(crate) price_max: Option<Millionths>,
     pub(crate) stage: Stage,
 }
 
@@ -184,7 +187,8 @@ impl Wire for MessageState {
 
 impl Wire for Outgoing {
     fn write(&self, out: &mut Writer) {
-        let Self { peer, id, not_before, kind, content, place, quiet, session, stage } = self;
+        let Self { peer, id, not_before, kind, content, place, quiet, session, price_max, stage } =
+            self;
         out.u64(*peer);
         id.write(out);
         out.u64(not_before.0);
@@ -193,6 +197,7 @@ impl Wire for Outgoing {
         out.u64(place.unwrap_or(0));
         out.u8(u8::from(*quiet));
         out.optional(session.as_ref());
+        out.optional(price_max.as_ref());
         stage.write(out);
     }
 
@@ -206,6 +211,7 @@ impl Wire for Outgoing {
             place: Some(reader.u64()?).filter(|place| *place != 0),
             quiet: reader.flag("quiet")?,
             session: reader.optional("has_session")?,
+            price_max: reader.optional("has_price_max")?,
             stage: Wire::read(reader)?,
         })
     }

@@ -7,7 +7,8 @@ use plico_protocol::link::{Pin, RelayLink};
 use plico_protocol::refusal::Code;
 use plico_protocol::time::Timestamp;
 
-use super::core::{BusinessCore, Connecting, Job, Proven};
+use super::command::{Connecting, Job};
+use super::core::{BusinessCore, Proven};
 use super::event::{Event, Trouble};
 use super::{BusinessConnectError, InstallError};
 use crate::agent::lines::Lines;
@@ -175,6 +176,7 @@ impl BusinessCore {
             self.connection_lost();
             self.tell_standing(&Err(error.clone().into()));
             self.tell_statements(|| Err(error.clone().into()));
+            self.card.connection_lost(|| error.clone().into());
             if self.told_up != Some(false) {
                 self.told_up = Some(false);
                 self.journal.pass(Event::Disconnected(error));

@@ -4,24 +4,22 @@ use std::sync::Arc;
 
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
-use plico_protocol::certificate::{Certificate, CertificateBody, CertificateRequest};
 use plico_protocol::frame::{Channel, RelayFrame};
-use plico_protocol::ledger::{Period, Statement};
-use plico_protocol::link::{Link, Pin, RelayLink};
+use plico_protocol::link::{Link, Pin};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::pricing::Millionths;
-use plico_protocol::ticket::Category;
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
+use super::card::OwnCard;
+use super::command::{AccountCommand, Command, Connecting, Job};
 use super::event::{CustomerMessage, Event, Trouble};
-use super::ledger::{AskingStatement, CheckedStatement, OwnLedger};
-use super::profile::{OwnProfile, ProfileDraft, ProfileError};
+use super::ledger::OwnLedger;
+use super::profile::OwnProfile;
 use super::record::{CustomerRecord, Identity};
 use super::restored::Restore;
 use super::standing::AskingStanding;
-use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
-use crate::about::About;
+use super::{BusinessConnectError, Customer, CustomerId};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
 use crate::agent::jobs::Jobs;
@@ -31,112 +29,8 @@ use crate::agent::outbox::Outbox;
 use crate::agent::outgoing::MessageState;
 use crate::clock::Clock;
 use crate::connection::{LineEvent, LineId, Options};
-use crate::message::Message;
 use crate::probe::Point;
 use crate::state::{Name, State, StateError, Table};
-
-/// A wish of the application.
-pub(super) enum Command {
-    Request {
-        answer: oneshot::Sender<CertificateRequest>,
-    },
-    Install {
-        certificate: Certificate,
-        answer: oneshot::Sender<Result<CertificateBody, InstallError>>,
-    },
-    Connect {
-        relay: Box<RelayLink>,
-        answer: Connecting,
-    },
-    Link {
-        reference: Option<String>,
-        answer: oneshot::Sender<Option<Link>>,
-    },
-    PublishProfile {
-        draft: Box<ProfileDraft>,
-        answer: oneshot::Sender<Result<(), ProfileError>>,
-    },
-    SetStatus {
-        text: Option<String>,
-        answer: oneshot::Sender<Result<(), ProfileError>>,
-    },
-    Profile {
-        answer: oneshot::Sender<Option<About>>,
-    },
-    Send {
-        customer: CustomerId,
-        message: Box<Message>,
-        category: Category,
-        answer: oneshot::Sender<Result<ContentId, SendError>>,
-    },
-    Answer {
-        event: EventId,
-        answers: Vec<(CustomerId, Message, Category)>,
-        answer: oneshot::Sender<Result<Vec<ContentId>, AnswerError>>,
-    },
-    State {
-        id: ContentId,
-        answer: oneshot::Sender<Option<MessageState>>,
-    },
-    Left {
-        id: ContentId,
-        answer: oneshot::Sender<Option<MessageState>>,
-    },
-    Certificate {
-        answer: oneshot::Sender<Option<CertificateBody>>,
-    },
-    Customer {
-        id: CustomerId,
-        answer: oneshot::Sender<Option<Customer>>,
-    },
-    Customers {
-        answer: oneshot::Sender<Vec<Customer>>,
-    },
-    Statement {
-        period: Period,
-        answer: AskingStatement,
-    },
-    CheckStatement {
-        statement: Box<Statement>,
-        answer: oneshot::Sender<Box<CheckedStatement>>,
-    },
-    Standing {
-        answer: AskingStanding,
-    },
-    NextEvent {
-        handled: Option<EventId>,
-        answer: oneshot::Sender<Event>,
-    },
-    Handled {
-        id: EventId,
-        answer: oneshot::Sender<()>,
-    },
-}
-
-pub(super) type Connecting = oneshot::Sender<Result<(), BusinessConnectError>>;
-
-/// Work that waits for the relay's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Job {
-    ProveAccount,
-    ProveInbox,
-    LookUp,
-    Stock,
-    Publish,
-    Standing,
-    Head,
-    ReadLedger,
-    /// The profile issued in this minute.
-    PublishProfile {
-        issued: Minute,
-    },
-    Submit {
-        message: u64,
-    },
-    Status {
-        message: u64,
-    },
-}
 
 /// The state and lines of a business.
 pub(super) struct BusinessCore {
@@ -172,6 +66,7 @@ pub(super) struct BusinessCore {
     pub(super) trouble: Option<Trouble>,
     pub(super) connecting: Vec<Connecting>,
     pub(super) ledger: OwnLedger,
+    pub(super) card: OwnCard,
     pub(super) asking_standing: Vec<AskingStanding>,
     /// Who waits until a message left this machine.
     pub(super) waiting: Vec<(ContentId, oneshot::Sender<Option<MessageState>>)>,
@@ -198,6 +93,7 @@ impl BusinessCore {
         let profile = OwnProfile::load(&mut state, &identity.account.public())?;
         let outbox = Outbox::load(&mut state, now)?;
         let ledger = OwnLedger::load(&mut state)?;
+        let card = OwnCard::load(&mut state)?;
         let restore = state.write::<_, StateError>(|rows| {
             Inbound::forget(rows, now.hour())?;
             Restore::of(rows)
@@ -228,6 +124,7 @@ impl BusinessCore {
             trouble: None,
             connecting: Vec::new(),
             ledger,
+            card,
             asking_standing: Vec::new(),
             waiting: Vec::new(),
             told_up: None,
@@ -288,6 +185,7 @@ impl BusinessCore {
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
             Job::Standing => self.standing_came(&frame),
+            Job::RateCard => self.card_came(frame)?,
             Job::Head => self.head_came(frame)?,
             Job::ReadLedger => self.entries_came(frame),
             Job::PublishProfile { issued } => self.profile_answered(issued, &frame)?,
@@ -295,6 +193,23 @@ impl BusinessCore {
             Job::Status { message } => self.status_came(message, &frame)?,
         }
         self.ready();
+        Ok(())
+    }
+
+    fn account_command(&mut self, command: AccountCommand) -> Result<(), StateError> {
+        match command {
+            AccountCommand::Statement { period, answer } => {
+                self.ledger.asking.push((period, answer));
+            }
+            AccountCommand::CheckStatement { statement, answer } => {
+                let _ = answer.send(Box::new(self.check_statement(*statement)?));
+            }
+            AccountCommand::Standing { answer } => self.asking_standing.push(answer),
+            AccountCommand::RateCard { answer } => self.ask_card(answer),
+            AccountCommand::Price { customer, category, answer } => {
+                let _ = answer.send(self.price(customer, category)?);
+            }
+        }
         Ok(())
     }
 
@@ -362,11 +277,7 @@ impl Core for BusinessCore {
             Command::Customers { answer } => {
                 let _ = answer.send(self.customers()?);
             }
-            Command::Statement { period, answer } => self.ledger.asking.push((period, answer)),
-            Command::CheckStatement { statement, answer } => {
-                let _ = answer.send(Box::new(self.check_statement(*statement)?));
-            }
-            Command::Standing { answer } => self.asking_standing.push(answer),
+            Command::Account(command) => self.account_command(command)?,
             Command::NextEvent { handled, answer } => {
                 if let Some(id) = handled {
                     journal::handled(&mut self.state, id)?;
@@ -439,11 +350,13 @@ impl Core for BusinessCore {
         self.publish(lines)?;
         self.tend_profile(lines)?;
         self.tend_ledger(lines);
+        self.tend_card(lines);
         self.seal_waiting(lines)?;
         self.submit_sealed(lines)?;
         self.tell_waiting();
         self.journal.hand_out(&mut self.state, show)?;
-        let due = [self.retry_at, self.prekeys_due].into_iter().chain(self.profile.wake());
+        let due = [self.retry_at, self.prekeys_due, self.card.due].into_iter();
+        let due = due.chain(self.profile.wake());
         let due = due.filter(|at| now < *at);
         Ok(due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min())
     }

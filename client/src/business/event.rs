@@ -106,6 +106,11 @@ pub enum Trouble {
         "the relay's ledger is not the one it signed before; keep this state, it is the evidence, and ask the operator"
     )]
     Ledger,
+    /// The relay's rate card does not verify, or does not hold now.
+    #[error(
+        "the relay's rate card is not signed by its ledger key, or does not hold now; no price is computed with it; check this machine's clock, and ask the operator"
+    )]
+    RateCard,
     /// The relay refused.
     #[error("the relay refused: {}", .0.text())]
     Refused(Code),
@@ -136,6 +141,7 @@ impl Trouble {
             Self::TakenOver => OWN + 4,
             Self::OlderCopy => OWN + 5,
             Self::Ledger => OWN + 6,
+            Self::RateCard => OWN + 7,
             Self::CertificateEnds { hours } => {
                 ENDS.saturating_add(u16::try_from(hours).unwrap_or(u16::MAX))
             }
@@ -148,7 +154,8 @@ impl Trouble {
         }
         let own = [Self::WrongAuthority, Self::OtherKeys, Self::BadCertificate]
             .into_iter()
-            .chain([Self::CertificateNotValid, Self::TakenOver, Self::OlderCopy, Self::Ledger]);
+            .chain([Self::CertificateNotValid, Self::TakenOver, Self::OlderCopy])
+            .chain([Self::Ledger, Self::RateCard]);
         match number < OWN {
             true => Some(Self::Refused(Code::from_number(number))),
             false => own.into_iter().find(|trouble| trouble.number() == number),

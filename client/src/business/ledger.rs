@@ -15,7 +15,8 @@ use plico_protocol::time::Timestamp;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
 
-use super::core::{BusinessCore, Command, Job};
+use super::command::{AccountCommand, Command, Job};
+use super::core::BusinessCore;
 use super::event::Trouble;
 use super::{Business, BusinessConnectError};
 use crate::agent::Stopped;
@@ -69,7 +70,9 @@ impl Business {
         &self,
         period: Period,
     ) -> Result<Box<CheckedStatement>, BusinessConnectError> {
-        self.agent.ask(|answer| Command::Statement { period, answer }).await?
+        self.agent
+            .ask(|answer| Command::Account(AccountCommand::Statement { period, answer }))
+            .await?
     }
 
     /// Checks a statement that was kept, or came from the operator, with what is kept here. A head
@@ -83,7 +86,9 @@ impl Business {
         statement: Statement,
     ) -> Result<Box<CheckedStatement>, Stopped> {
         let statement = Box::new(statement);
-        self.agent.ask(|answer| Command::CheckStatement { statement, answer }).await
+        self.agent
+            .ask(|answer| Command::Account(AccountCommand::CheckStatement { statement, answer }))
+            .await
     }
 }
 

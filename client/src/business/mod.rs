@@ -2,13 +2,17 @@
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`core`] (commands, reports, what to do next), [`connecting`], [`prekeys`],
-//! [`profile`], [`receiving`], [`sending`], [`restored`].
+//! [`profile`], [`receiving`], [`sending`], [`restored`]; and what it is charged: [`card`],
+//! [`price`], [`ledger`], [`standing`].
 
+mod card;
+mod command;
 mod connecting;
 mod core;
 mod event;
 mod ledger;
 mod prekeys;
+mod price;
 mod profile;
 mod receiving;
 mod record;
@@ -18,6 +22,7 @@ mod standing;
 
 pub use event::{CustomerMessage, Event, Trouble};
 pub use ledger::CheckedStatement;
+pub use price::PriceError;
 pub use profile::{ProfileDraft, ProfileError};
 
 use std::path::Path;
@@ -33,7 +38,8 @@ use plico_protocol::link::{Link, RelayLink};
 use plico_protocol::ticket::{Category, TicketFields};
 use plico_protocol::wire::DecodeError;
 
-use self::core::{BusinessCore, Command};
+use self::command::Command;
+use self::core::BusinessCore;
 use crate::about::About;
 use crate::agent::journal::EventId;
 use crate::agent::outgoing::MessageState;

@@ -10,7 +10,8 @@ use plico_protocol::prekey::PrekeyId;
 use plico_protocol::time::{Hour, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use super::core::{BusinessCore, Job};
+use super::command::Job;
+use super::core::BusinessCore;
 use super::event::Trouble;
 use super::record::Seen;
 use crate::agent::lines::Lines;

@@ -10,7 +10,8 @@ use plico_protocol::signature::AccountSecret;
 use plico_protocol::time::{Minute, Timestamp};
 use plico_protocol::wire::DecodeError;
 
-use super::core::{BusinessCore, Job};
+use super::command::Job;
+use super::core::BusinessCore;
 use super::event::Trouble;
 use crate::about::{self, About};
 use crate::agent::Stopped;

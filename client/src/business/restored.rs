@@ -82,6 +82,7 @@ fn telling(peer: u64, now: Timestamp, not_before: Timestamp) -> Option<Outgoing>
         place: None,
         quiet: true,
         session: None,
+        price_max: None,
         stage: Stage::Waiting,
     })
 }

@@ -13,7 +13,8 @@ use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::Timestamp;
 
-use super::core::{BusinessCore, Job};
+use super::command::Job;
+use super::core::BusinessCore;
 use super::record::{CustomerRecord, SessionRecord};
 use super::{AnswerError, CustomerId, SendError};
 use crate::agent::journal::{self, EventId};
@@ -82,6 +83,7 @@ impl BusinessCore {
         if self.state.read(|rows| CustomerRecord::get(rows, customer.0))?.is_none() {
             return Ok(Err(SendError::UnknownCustomer));
         }
+        let price_max = message.price_max();
         let content = message.declared(category).into_content(now);
         let bytes = match content.encode() {
             Ok(bytes) => bytes,
@@ -96,6 +98,7 @@ impl BusinessCore {
             place: None,
             quiet: false,
             session: None,
+            price_max,
             stage: Stage::Waiting,
         }))
     }
@@ -151,7 +154,7 @@ impl BusinessCore {
             let last = MessageState::Refused(Code::TicketForged);
             return self.wait(number, &outgoing, last, WAIT_MS);
         };
-        let price_max = self.price_max;
+        let price_max = outgoing.price_max.unwrap_or(self.price_max);
         let consent = Consent { ticket, opening, category, price_max };
         if outgoing.session == Some(customer.session) {
             return self.wait(number, &outgoing, MessageState::Unreadable, WAIT_MS);
@@ -251,9 +254,12 @@ impl BusinessCore {
 
     pub(super) fn submitted(&mut self, message: u64, frame: &RelayFrame) -> Result<(), StateError> {
         let now = self.now();
-        if let RelayFrame::Accepted(acceptance) = frame {
-            let sealed = self.state.read(|rows| Outbox::get(rows, message))?;
-            if let Some(submission) = sealed.and_then(|outgoing| outgoing.submission()) {
+        let sealed = self.state.read(|rows| Outbox::get(rows, message))?;
+        if let Some(submission) = sealed.and_then(|outgoing| outgoing.submission()) {
+            if let Some(consent) = &submission.consent {
+                self.compare_price(consent, frame);
+            }
+            if let RelayFrame::Accepted(acceptance) = frame {
                 self.keep_receipt(&submission, acceptance)?;
             }
         }

@@ -5,7 +5,8 @@ use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::reputation::AccountStanding;
 use tokio::sync::oneshot;
 
-use super::core::{BusinessCore, Command, Job};
+use super::command::{AccountCommand, Command, Job};
+use super::core::BusinessCore;
 use super::event::Trouble;
 use super::{Business, BusinessConnectError};
 use crate::agent::lines::Lines;
@@ -22,7 +23,7 @@ impl Business {
     ///
     /// [`BusinessConnectError`].
     pub async fn standing(&self) -> Result<AccountStanding, BusinessConnectError> {
-        self.agent.ask(|answer| Command::Standing { answer }).await?
+        self.agent.ask(|answer| Command::Account(AccountCommand::Standing { answer })).await?
     }
 }
 

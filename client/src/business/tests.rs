@@ -192,6 +192,7 @@ fn what_cannot_be_sealed_ends_and_holds_nothing_up() {
         place: None,
         quiet: false,
         session: None,
+        price_max: None,
         stage: Stage::Waiting,
     };
     let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
@@ -230,6 +231,7 @@ fn what_waits_for_a_person_to_be_heard_ends_after_30_days() {
             place: None,
             quiet: false,
             session: None,
+            price_max: None,
             stage: Stage::Waiting,
         };
         let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();

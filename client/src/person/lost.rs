@@ -70,6 +70,7 @@ impl PersonCore {
             place: None,
             quiet: true,
             session: None,
+            price_max: None,
             stage: Stage::Waiting,
         };
         self.outbox.push(&mut self.state, &greeting, now)?;

@@ -100,6 +100,7 @@ fn repeat(peer: u64, place: u64, kept: &Kept, reply: &Reply, now: Timestamp) -> 
         place: Some(place),
         quiet: true,
         session: None,
+        price_max: None,
         stage: Stage::Waiting,
     })
 }

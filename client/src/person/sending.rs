@@ -79,6 +79,7 @@ impl PersonCore {
             place: None,
             quiet: false,
             session: None,
+            price_max: None,
             stage,
         };
         let number = self.state.write(|rows| {
@@ -128,6 +129,7 @@ impl PersonCore {
             place: None,
             quiet: false,
             session: None,
+            price_max: None,
             stage: Stage::Waiting,
         };
         let number = self.outbox.push(&mut self.state, &outgoing, now)?;

@@ -210,6 +210,7 @@ fn content_that_cannot_be_sealed_ends_and_lets_the_next_pass() {
         place: None,
         quiet: false,
         session: None,
+        price_max: None,
         stage: Stage::Waiting,
     };
     let damaged = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();

@@ -46,6 +46,8 @@ pub(crate) enum Table {
     Ledger = 20,
     /// A business's receipts, by the entry's number.
     Receipt = 21,
+    /// The relay's rate card as a business keeps it; one row.
+    RateCard = 22,
 }
 
 /// How a row is named.
@@ -89,6 +91,7 @@ impl Table {
             Self::Written => "written",
             Self::Ledger => "ledger",
             Self::Receipt => "receipt",
+            Self::RateCard => "rate card",
         }
     }
 }

@@ -42,7 +42,7 @@ impl List {
 }
 
 fn table(customers: &[CustomerRow], now: Timestamp, zone: &TimeZone) -> String {
-    let heading = ["customer", "name", "answers free until", "notifications"].map(str::to_owned);
+    let heading = ["customer", "name", "an answer now", "notifications"].map(str::to_owned);
     let rows = customers.iter().map(|customer| row(customer, now, zone));
     let rows: Vec<_> = core::iter::once(heading).chain(rows).collect();
     let width = |column: usize| {
@@ -59,10 +59,11 @@ fn table(customers: &[CustomerRow], now: Timestamp, zone: &TimeZone) -> String {
 
 fn row(customer: &CustomerRow, now: Timestamp, zone: &TimeZone) -> [String; 4] {
     let over = |text: &String| text.parse::<Timestamp>().is_ok_and(|until| until <= now);
-    let window = match &customer.free_until {
-        Some(until) if !over(until) => dates::local(until, zone),
-        Some(_) => "window over".to_owned(),
-        None => "no window".to_owned(),
+    let window = match (&customer.answer, &customer.free_until) {
+        (Some(price), _) => price.brief(zone),
+        (None, Some(until)) if !over(until) => format!("free until {}", dates::local(until, zone)),
+        (None, Some(_)) => "window over".to_owned(),
+        (None, None) => "no window".to_owned(),
     };
     let standing = customer.standing.as_ref().map_or_else(
         || "none".to_owned(),
@@ -93,6 +94,7 @@ mod tests {
             customer,
             name: name.map(str::to_owned),
             free_until: Some(free_until.to_owned()),
+            answer: None,
             standing: None,
         };
         let standing = Standing {

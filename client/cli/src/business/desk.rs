@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use plico_client::ledger::{Hour, Period};
 use plico_client::{
-    Business, BusinessConnectError, BusinessSendError, CertificateBody, Customer, CustomerId,
-    InstallError, LinkError, Message, MessageState,
+    Business, BusinessConnectError, BusinessSendError, Category, CertificateBody, Code, Customer,
+    CustomerId, InstallError, LinkError, Message, MessageState, Millionths,
 };
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::link::relay_link;
+use super::price;
 use super::profile;
 use super::standing;
 use super::statement;
@@ -34,6 +35,8 @@ pub(super) enum Request {
     Link { reference: Option<String> },
     /// Every customer.
     Customers,
+    /// What a message to a customer would cost now.
+    Price { customer: u64, category: Kind },
     /// How the business stands with its relay.
     Standing,
     /// What the relay charges from an hour on to before another, kept in this file.
@@ -48,6 +51,8 @@ pub(super) enum Request {
         text: String,
         choices: Vec<(String, String)>,
         category: Kind,
+        /// In millionths; none for what `serve` allows.
+        price_max: Option<u64>,
         wait_ms: u64,
     },
 }
@@ -58,6 +63,7 @@ pub(super) enum Answer {
     Text(String),
     Certificate(Option<Claims>),
     Customers(Vec<CustomerRow>),
+    Price(price::Shown),
     Profile(profile::Shown),
     Standing(standing::Shown),
     Statement(statement::Shown),
@@ -84,6 +90,8 @@ pub(super) struct CustomerRow {
     pub(super) name: Option<String>,
     /// RFC 3339; the end of the window in which service is free.
     pub(super) free_until: Option<String>,
+    /// What an answer costs now; none where it is not taken, or no rate card is kept.
+    pub(super) answer: Option<price::Shown>,
     pub(super) standing: Option<Standing>,
 }
 
@@ -104,6 +112,8 @@ pub(super) struct Sent {
     /// `queued`, `accepted`, `refused`…
     pub(super) state: String,
     pub(super) explanation: Option<String>,
+    /// It was refused because it costs more than was allowed.
+    pub(super) over_price: bool,
     /// RFC 3339; until then service is free.
     pub(super) free_until: Option<String>,
 }
@@ -115,21 +125,7 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
             let request = business.request().await?;
             Ok(Answer::Text(request.to_text()))
         }
-        Request::Install { certificate } => {
-            let installed = business.install_certificate(&certificate).await;
-            let claims = installed.map_err(|error| match error {
-                InstallError::Stopped(error) => error.into(),
-                error => {
-                    let what = "The certificate was not installed.";
-                    let status = match error {
-                        InstallError::OtherKeys { .. } => Status::NotTrusted,
-                        _ => Status::Usage,
-                    };
-                    Failure::of_sdk(status, what, &error)
-                }
-            })?;
-            Ok(Answer::Certificate(Some(Claims::of(&claims))))
-        }
+        Request::Install { certificate } => install(business, &certificate).await,
         Request::Connect { relay } => {
             business.connect(&relay_link(&relay)?).await.map_err(not_connected)?;
             let link = business.link(None).await.map_err(|_| no_relay())?;
@@ -161,20 +157,49 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
             statement::carry_out(business, period, out.as_deref()).await.map(Answer::Statement)
         }
         Request::Verify { file } => statement::check(business, &file).await.map(Answer::Statement),
-        Request::Customers => {
-            let customers = business.customers().await?;
-            Ok(Answer::Customers(customers.iter().map(CustomerRow::of).collect()))
+        Request::Customers => customers(business).await.map(Answer::Customers),
+        Request::Price { customer, category } => {
+            price::carry_out(business, customer, category).await.map(Answer::Price)
         }
-        Request::Send { customer, text, choices, category, wait_ms } => {
+        Request::Send { customer, text, choices, category, price_max, wait_ms } => {
             let choices = choices.iter().map(|(id, label)| (id.as_str(), label.as_str()));
             let message = match choices.len() {
                 0 => Message::text(text),
                 _ => Message::choices(text, choices),
             };
+            let message = match price_max {
+                Some(price_max) => message.at_most(Millionths(price_max)),
+                None => message,
+            };
             let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
             send(business, CustomerId(customer), message, category, wait).await.map(Answer::Sent)
         }
     }
+}
+
+async fn install(business: &Business, certificate: &str) -> Result<Answer, Failure> {
+    let installed = business.install_certificate(certificate).await;
+    let claims = installed.map_err(|error| match error {
+        InstallError::Stopped(error) => error.into(),
+        error => {
+            let status = match error {
+                InstallError::OtherKeys { .. } => Status::NotTrusted,
+                _ => Status::Usage,
+            };
+            Failure::of_sdk(status, "The certificate was not installed.", &error)
+        }
+    })?;
+    Ok(Answer::Certificate(Some(Claims::of(&claims))))
+}
+
+async fn customers(business: &Business) -> Result<Vec<CustomerRow>, Failure> {
+    let mut rows = Vec::new();
+    for customer in business.customers().await? {
+        let answer = business.price(customer.id, Category::Service).await.ok();
+        let answer = answer.map(|price| price::Shown::of(&price, Kind::Service));
+        rows.push(CustomerRow { answer, ..CustomerRow::of(&customer) });
+    }
+    Ok(rows)
 }
 
 async fn send(
@@ -192,13 +217,18 @@ async fn send(
         Err(_) => MessageState::Queued,
     };
     let explanation = match state {
+        MessageState::Refused(Code::OverPriceLimit) => {
+            let costs = price::refusal(business, customer, category).await;
+            Some(costs.unwrap_or_else(|| Code::OverPriceLimit.text().to_owned()))
+        }
         MessageState::Refused(code) => Some(code.text().to_owned()),
         _ => None,
     };
+    let over_price = state == MessageState::Refused(Code::OverPriceLimit);
     let row = business.customer(customer).await?;
     let free_until = row.as_ref().map(CustomerRow::of).and_then(|row| row.free_until);
     let (id, state) = (hex(id.as_bytes()), state_name(state).to_owned());
-    Ok(Sent { id, customer: customer.0, state, explanation, free_until })
+    Ok(Sent { id, customer: customer.0, state, explanation, over_price, free_until })
 }
 
 /// Why a message was not taken, with its exit status.
@@ -259,6 +289,7 @@ impl CustomerRow {
             customer: customer.id.0,
             name: customer.profile_name.clone(),
             free_until: window.and_then(|until| minute_time(until.0)),
+            answer: None,
             standing: customer.standing.map(|ticket| Standing {
                 categories: kinds(ticket.categories),
                 messages_max: ticket.messages_max,

@@ -11,6 +11,7 @@ mod desk;
 mod kind;
 mod link;
 mod pipe;
+mod price;
 mod printer;
 mod profile;
 mod qr;
@@ -50,7 +51,9 @@ pub(crate) enum BusinessCommand {
     Serve(start::Start),
     /// Sends a message to a customer, by its number.
     Send(send::Send),
-    /// Lists the customers, their windows and consents.
+    /// Shows what a message to a customer would cost now, or until when it is free.
+    Price(price::Preview),
+    /// Lists the customers, what answers cost now, and their consents.
     Customers(customers::List),
     /// Prints the link to share, with its QR code.
     Link(link::Share),
@@ -88,6 +91,7 @@ pub(crate) async fn run(command: BusinessCommand, options: &Options) -> Result<(
         BusinessCommand::InstallCertificate(install) => install.run(options).await,
         BusinessCommand::Serve(start) => start.run(options).await,
         BusinessCommand::Send(send) => send.run(options).await,
+        BusinessCommand::Price(preview) => preview.run(options).await,
         BusinessCommand::Customers(list) => list.run(options).await,
         BusinessCommand::Link(share) => share.run(options).await,
         BusinessCommand::Profile(profile) => profile.run(options).await,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use jiff::tz::TimeZone;
+use plico_client::Millionths;
 
 use super::desk::{Answer, Request, Sent};
 use super::kind::Kind;
@@ -21,6 +22,10 @@ pub(crate) struct Send {
     /// What the message is declared to be.
     #[arg(long, value_enum, default_value_t)]
     category: Kind,
+    /// The most it may cost, in the relay's currency, such as 0.09; 0 for only if it is free. Without it
+    /// what `serve --price-max` allows, and nothing where none runs.
+    #[arg(long, value_name = "AMOUNT", value_parser = Millionths::from_decimal)]
+    max_price: Option<Millionths>,
     /// Buttons below the text, each ID=LABEL or only a label.
     #[arg(long, value_name = "CHOICE", num_args = 1..)]
     choices: Vec<String>,
@@ -51,6 +56,7 @@ impl Send {
             text: text.trim_end_matches('\n').to_owned(),
             choices: choices.collect(),
             category: self.category,
+            price_max: self.max_price.map(|price_max| price_max.0),
             wait_ms,
         };
         let Answer::Sent(sent) = ask(&self.place, request, options).await? else {
@@ -73,7 +79,12 @@ impl Send {
                 Status::Refused,
                 format!("The message was {state}."),
                 sentence(&sent.explanation.unwrap_or_else(|| "It cannot be delivered.".to_owned())),
-                "The customer must write again; `plico business customers` shows who allows what.",
+                match sent.over_price {
+                    true => "`plico business price` shows the price before you send.",
+                    false => {
+                        "The customer must write again; `plico business customers` shows who allows what."
+                    }
+                },
             )),
         }
     }

@@ -50,6 +50,7 @@ impl Place {
             place: None,
             quiet: false,
             session: None,
+            price_max: None,
             stage: Stage::Waiting,
         };
         self.outbox.push(&mut self.state, &outgoing, NOW).unwrap()

@@ -1,0 +1,175 @@
+//! `price`: what a message to a customer would cost now, and until when it is free; asks nobody.
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use plico_client::{Business, CustomerId, FreeReason, Millionths, Price, PriceError};
+use serde::{Deserialize, Serialize};
+
+use super::desk::{Answer, Request, no_relay, not_connected};
+use super::kind::Kind;
+use super::socket::other_release;
+use super::told::minute_time;
+use super::{ask, dates};
+use crate::Options;
+use crate::failure::{Failure, Status, sentence};
+use crate::place::Place;
+use crate::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    /// The customer's number, as `customers` lists it.
+    customer: u64,
+    /// What the message would be declared to be.
+    #[arg(long, value_enum, default_value_t)]
+    category: Kind,
+    /// Prints a JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A price, as words and JSON have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    pub(super) category: Kind,
+    /// In units of the currency; "0.00" if it is free.
+    pub(super) amount: String,
+    /// None if it is free.
+    pub(super) currency: Option<String>,
+    /// The country group's country; none if it is free.
+    pub(super) zone: Option<String>,
+    /// RFC 3339; none if it is not free.
+    pub(super) free_until: Option<String>,
+    /// `window` or `rate card`, what it is free by.
+    pub(super) free_by: Option<String>,
+}
+
+impl Preview {
+    pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
+        let request = Request::Price { customer: self.customer, category: self.category };
+        let Answer::Price(shown) = ask(&self.place, request, options).await? else {
+            return Err(other_release());
+        };
+        match self.json {
+            true => say(&serde_json::to_string(&shown).map_err(|_| other_release())?),
+            false => say(shown.words(&TimeZone::system())),
+        }
+        Ok(())
+    }
+}
+
+impl Shown {
+    pub(super) fn of(price: &Price, category: Kind) -> Self {
+        match price {
+            Price::Free { reason, until } => Self {
+                category,
+                amount: Millionths::ZERO.to_string(),
+                currency: None,
+                zone: None,
+                free_until: minute_time(until.0),
+                free_by: Some(match reason {
+                    FreeReason::Window => "window".to_owned(),
+                    FreeReason::RateCard => "rate card".to_owned(),
+                }),
+            },
+            Price::Charge(charge) => Self {
+                category,
+                amount: charge.amount.to_string(),
+                currency: Some(charge.currency.to_string()),
+                zone: Some(charge.zone.to_string()),
+                free_until: None,
+                free_by: None,
+            },
+        }
+    }
+
+    /// In a few words: `free until 2026-11-22 10:00`, `0.07 EUR`.
+    pub(super) fn brief(&self, zone: &TimeZone) -> String {
+        match (&self.free_until, &self.currency) {
+            (Some(until), _) => format!("free until {}", dates::local(until, zone)),
+            (None, Some(currency)) => format!("{} {currency}", self.amount),
+            (None, None) => "free".to_owned(),
+        }
+    }
+
+    fn words(&self, local: &TimeZone) -> String {
+        let (name, brief) = (self.category.name(), self.brief(local));
+        match (&self.free_by, &self.zone) {
+            (Some(by), _) => format!("{name}  {brief}, by the {by}"),
+            (None, Some(zone)) => {
+                format!("{name}  {brief}, zone {zone}: send it with --max-price {}", self.amount)
+            }
+            (None, None) => format!("{name}  {brief}"),
+        }
+    }
+}
+
+/// The price now. Where no card is kept, the relay's is fetched first.
+pub(super) async fn carry_out(
+    business: &Business,
+    customer: u64,
+    category: Kind,
+) -> Result<Shown, Failure> {
+    let customer = CustomerId(customer);
+    let mut price = business.price(customer, category.into()).await;
+    if price == Err(PriceError::NoCard) {
+        business.link(None).await.map_err(|_| no_relay())?;
+        business.rate_card().await.map_err(not_connected)?;
+        price = business.price(customer, category.into()).await;
+    }
+    price.map(|price| Shown::of(&price, category)).map_err(|error| match error {
+        PriceError::Stopped(error) => error.into(),
+        PriceError::UnknownCustomer => Failure::new(
+            Status::Usage,
+            "There is no such price.",
+            "There is no customer of this number.",
+            "Take a number from `plico business customers`.",
+        ),
+        error => Failure::new(
+            Status::Refused,
+            format!("The relay would take no {} message to this customer now.", category.name()),
+            sentence(&error.to_string()),
+            "The customer must write again; `plico business customers` shows who allows what.",
+        ),
+    })
+}
+
+/// What a message cost too much by, and how to send it all the same; none where that is not known.
+pub(super) async fn refusal(
+    business: &Business,
+    customer: CustomerId,
+    category: Kind,
+) -> Option<String> {
+    let price = business.price(customer, category.into()).await;
+    let Ok(Price::Charge(charge)) = price else { return None };
+    let (amount, currency) = (charge.amount, charge.currency);
+    Some(format!(
+        "it costs {amount} {currency} now, more than was allowed; pass --max-price {amount} to send it, \
+         or wait until the customer writes"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use plico_client::{Category, Charge, Currency};
+    use plico_protocol::ticket::Zone;
+    use plico_protocol::time::Minute;
+
+    use super::*;
+
+    #[test]
+    fn a_price_says_what_to_pass_or_until_when_it_is_free() {
+        let free = Price::Free { reason: FreeReason::Window, until: Minute(29_900_000) };
+        let shown = Shown::of(&free, Kind::Service).words(&TimeZone::UTC);
+        assert_eq!(shown, "service  free until 2026-11-07 05:20, by the window");
+        let charge = Price::Charge(Charge {
+            amount: Millionths(70_000),
+            currency: Currency::new(*b"EUR").unwrap(),
+            zone: Zone::new(*b"FR").unwrap(),
+            category: Category::Utility,
+        });
+        let shown = Shown::of(&charge, Kind::Utility).words(&TimeZone::UTC);
+        assert_eq!(shown, "utility  0.07 EUR, zone FR: send it with --max-price 0.07");
+    }
+}

@@ -1,0 +1,287 @@
+//! Which cards are believed, and that the price told is the price a relay computes.
+
+use std::sync::Arc;
+
+use plico_protocol::frame::RelayFrame;
+use plico_protocol::id::{Address, DhKey, TicketCommitment, TicketId, TicketOpening};
+use plico_protocol::ledger::{LedgerKeyBody, LedgerKeyCertificate};
+use plico_protocol::link::RelayLink;
+use plico_protocol::mac::MacKey;
+use plico_protocol::pricing::{
+    CardFields, Charge, Currency, Millionths, NoPrice, Price, Prices, RateCard, Standing, Tariff,
+    price,
+};
+use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::signature::{AuthoritySecret, LedgerSecret};
+use plico_protocol::ticket::{
+    Categories, Category, Epoch, Ticket, TicketFields, TicketKeyId, Zone,
+};
+use plico_protocol::time::{Hour, Minute, Timestamp};
+
+use super::super::event::Trouble;
+use super::super::price::PriceError;
+use super::super::record::CustomerRecord;
+use super::super::tests::Place;
+use super::super::{BusinessConnectError, CustomerId};
+use super::*;
+use crate::clock::Clock;
+
+const NOW: Minute = Minute(29_900_000);
+
+struct Still(Minute);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp(u64::from(self.0.0) * 60_000)
+    }
+}
+
+fn authority() -> AuthoritySecret {
+    AuthoritySecret::from_seed(&[5; 32])
+}
+
+fn ledger_key(seed: u8, authority: &AuthoritySecret) -> LedgerKeyCertificate {
+    let key = LedgerSecret::from_seed(&[seed; 32]).public();
+    let valid_from = NOW.hour().minus(100);
+    let body = LedgerKeyBody { key, valid_from, valid_to: Hour(valid_from.0 + 9_600) };
+    *body.sign(authority).unwrap().certificate()
+}
+
+/// A card that holds from one minute to before another, with service at this price in France.
+fn card(issued: Minute, from: Minute, until: Minute, service: u64) -> RateCard {
+    let prices = Prices { service: Some(Millionths(service)), ..Prices::default() };
+    fields(issued, from, until, prices).check().unwrap()
+}
+
+fn fields(issued: Minute, valid_from: Minute, valid_until: Minute, prices: Prices) -> CardFields {
+    let zone = |code: &[u8; 2]| Zone::new(*code).unwrap();
+    let far = Prices { service: Some(Millionths(90_000)), utility: None, ..prices };
+    let tariff =
+        |name: &str, zone, prices| Tariff { name: name.to_owned(), countries: vec![zone], prices };
+    CardFields {
+        issued,
+        valid_from,
+        valid_until,
+        currency: Currency::new(*b"EUR").unwrap(),
+        window_hours: 24,
+        window_days_per_month: 31,
+        free_in_window: Categories::of(&[Category::Service]),
+        subscription: None,
+        inbox_free_per_day: 1,
+        tiers: vec![250],
+        tariffs: vec![tariff("near", zone(b"FR"), prices), tariff("far", zone(b"US"), far)],
+    }
+}
+
+fn brought(card: RateCard) -> RelayFrame {
+    let signed = card.sign(&LedgerSecret::from_seed(&[1; 32])).signed().clone();
+    RelayFrame::RateCard { key: ledger_key(1, &authority()), card: signed }
+}
+
+/// A business of a relay of that authority, at [`NOW`].
+fn place() -> Place {
+    let mut place = Place::new();
+    place.core.clock = Arc::new(Still(NOW));
+    let authority = authority().public();
+    let (pin, auth) = ("A".repeat(43), Pin::of_authority(&authority));
+    let link = format!("plico://relay.example:4433/?pin={pin}&auth={auth}");
+    let link: RelayLink = link.parse().unwrap();
+    place.core.identity.relay = Some(link);
+    place.core.ledger.authority = Some(authority);
+    place
+}
+
+fn service_price(place: &mut Place) -> Option<u64> {
+    let card = place.core.card_now()?;
+    card.rate(Zone::new(*b"FR").unwrap(), Category::Service).map(|price| price.0)
+}
+
+fn day() -> (Minute, Minute) {
+    (NOW, NOW.plus(1_440))
+}
+
+#[test]
+fn a_card_is_kept_over_a_restart_and_ends_when_it_says() {
+    let (from, until) = day();
+    let mut place = place();
+    place.core.card_came(brought(card(NOW, from, until, 7))).unwrap();
+    assert_eq!(service_price(&mut place), Some(7));
+    assert_eq!(place.core.card.due, Timestamp(u64::from(until.0) * 60_000));
+    place.core.card = OwnCard::load(&mut place.core.state).unwrap();
+    assert_eq!(service_price(&mut place), Some(7));
+    assert_eq!(place.core.card.due, Timestamp(0), "it may have changed meanwhile");
+    for minute in [Minute(from.0 - 1), until] {
+        place.core.clock = Arc::new(Still(minute));
+        assert_eq!(service_price(&mut place), None);
+    }
+}
+
+#[test]
+fn no_card_is_believed_that_the_authority_does_not_stand_behind() {
+    let (from, until) = day();
+    let signed = |card: RateCard, seed: u8| {
+        card.sign(&LedgerSecret::from_seed(&[seed; 32])).signed().clone()
+    };
+    let good = || card(NOW, from, until, 7);
+    let own = ledger_key(1, &authority());
+    let other = ledger_key(1, &AuthoritySecret::from_seed(&[6; 32]));
+    let old = card(Minute(NOW.0 - 200 * 60), from, until, 7);
+    for (what, key, card) in [
+        ("signed by another key", own, signed(good(), 2)),
+        ("a key of another authority", other, signed(good(), 1)),
+        ("issued before the key's time", own, signed(old, 1)),
+        ("not yet valid", own, signed(card(NOW, NOW.plus(1), until, 7), 1)),
+        ("expired", own, signed(card(NOW, Minute(0), NOW, 7), 1)),
+    ] {
+        let mut place = place();
+        place.core.card_came(RelayFrame::RateCard { key, card }).unwrap();
+        assert_eq!(service_price(&mut place), None, "{what}");
+        assert_eq!(place.core.trouble, Some(Trouble::RateCard), "{what}");
+    }
+}
+
+#[test]
+fn a_card_of_another_relay_prices_nothing() {
+    let (from, until) = day();
+    let mut place = place();
+    place.core.card_came(brought(card(NOW, from, until, 7))).unwrap();
+    let relay = place.core.identity.relay.as_mut().unwrap();
+    relay.authority = Pin::of_authority(&AuthoritySecret::from_seed(&[6; 32]).public());
+    assert_eq!(service_price(&mut place), None);
+}
+
+#[test]
+fn of_two_cards_the_one_issued_later_counts() {
+    let (from, until) = day();
+    let mut place = place();
+    for (issued, price, counts) in [(10, 7, 7), (9, 8, 7), (11, 9, 9)] {
+        let issued = Minute(NOW.0 - 60 + issued);
+        place.core.card_came(brought(card(issued, from, until, price))).unwrap();
+        assert_eq!(service_price(&mut place), Some(counts));
+    }
+}
+
+#[test]
+fn who_waits_for_a_card_is_told_that_there_is_none() {
+    let mut place = place();
+    let (answer, mut told) = oneshot::channel();
+    place.core.ask_card(answer);
+    let refusal = Refusal::new(Code::NoRateCard);
+    place.core.card_came(RelayFrame::Refused(refusal)).unwrap();
+    let refused = Err(BusinessConnectError::Trouble(Trouble::Refused(Code::NoRateCard)));
+    assert_eq!(told.try_recv().unwrap(), refused);
+    assert_eq!(place.core.trouble, None);
+    let hour = 3_600_000;
+    assert!(place.core.card.due.0 < u64::from(NOW.0) * 60_000 + hour, "it asks again soon");
+}
+
+/// Customers who gave one ticket each: what is allowed × where × until when it is free and valid.
+fn tickets() -> Vec<TicketFields> {
+    let some = |categories: &[Category]| Categories::of(categories).unwrap();
+    let allowed = [Categories::ALL, some(&[Category::Service]), some(&[Category::Utility])];
+    let mut tickets = Vec::new();
+    for categories in allowed {
+        for zone in [b"FR", b"US", b"ZZ"] {
+            for free_until in [None, Some(NOW), Some(NOW.plus(10))] {
+                for valid_until in [NOW, NOW.plus(1_000)] {
+                    tickets.push(TicketFields {
+                        categories,
+                        zone: Zone::new(*zone).unwrap(),
+                        messages_max: 1,
+                        opened_at: Minute(1),
+                        free_until,
+                        valid_until,
+                        epoch: Epoch(1),
+                        tag: plico_protocol::id::AddressTag::new([0; 16]),
+                        commitment: TicketCommitment::new([0; 32]),
+                        id: TicketId::new([0; 16]),
+                    });
+                }
+            }
+        }
+    }
+    tickets
+}
+
+fn customers(place: &mut Place, tickets: &[TicketFields]) {
+    place
+        .core
+        .state
+        .write::<_, StateError>(|rows| {
+            for (id, fields) in (0..).zip(tickets) {
+                let ticket = Ticket::mint(fields, TicketKeyId(1), &MacKey::new([3; 32]));
+                let given = Some((ticket, TicketOpening::new([4; 32])));
+                let windowed = fields.free_until.is_some();
+                CustomerRecord {
+                    identity: DhKey::new([1; 32]),
+                    address: Address::new([2; 32]),
+                    session: plico_endpoint::id::SessionId::new([3; 32]),
+                    profile_name: None,
+                    window: given.filter(|_| windowed),
+                    standing: given.filter(|_| !windowed),
+                }
+                .put(rows, id)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// As the relay computes it, for a business that allows so much.
+fn at_relay(
+    ticket: &TicketFields,
+    category: Category,
+    card: &RateCard,
+    limit: u64,
+    now: Minute,
+) -> Result<Price, NoPrice> {
+    let standing = Standing { suspended: false, available: Millionths(u64::MAX) };
+    let answer = price(ticket, category, card, &standing, Millionths(limit), now);
+    answer.map(|yes| *yes.price())
+}
+
+#[test]
+fn the_price_told_is_the_price_charged_whatever_the_inputs() {
+    let (tickets, mut place) = (tickets(), place());
+    customers(&mut place, &tickets);
+    let prices = Prices {
+        service: Some(Millionths(30_000)),
+        utility: Some(Millionths(50_000)),
+        authentication: Some(Millionths(0)),
+        marketing: None,
+    };
+    let (mut free, mut charged, mut refused) = (0, 0, 0);
+    for (from, until) in [(Minute(0), Minute(u32::MAX)), (NOW, NOW.plus(5))] {
+        let card = fields(NOW, from, until, prices).check().unwrap();
+        place.core.card = OwnCard::load(&mut place.core.state).unwrap();
+        place.core.clock = Arc::new(Still(NOW));
+        place.core.card_came(brought(card.clone())).unwrap();
+        for now in [Minute(NOW.0 - 1), NOW, NOW.plus(5), NOW.plus(10)] {
+            place.core.clock = Arc::new(Still(now));
+            for (id, ticket) in (0..).zip(&tickets) {
+                for category in Category::ALL {
+                    let told = place.core.price(CustomerId(id), *category).unwrap();
+                    let relay = |limit| at_relay(ticket, *category, &card, limit, now);
+                    match told {
+                        Ok(Price::Free { .. }) => {
+                            free += 1;
+                            assert_eq!(relay(0), Ok(told.unwrap()));
+                        }
+                        Ok(Price::Charge(charge @ Charge { amount, .. })) => {
+                            charged += 1;
+                            assert_eq!(relay(amount.0), Ok(Price::Charge(charge)));
+                            assert_eq!(relay(amount.0 - 1), Err(NoPrice::OverLimit(charge)));
+                        }
+                        Err(PriceError::NoCard) => assert!(!card.holds_at(now)),
+                        Err(PriceError::NotTaken(why)) => {
+                            refused += 1;
+                            assert_eq!(relay(u64::MAX), Err(why));
+                        }
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!((free, charged, refused), (96, 138, 846), "a kind that never came was not compared");
+}

@@ -1,0 +1,119 @@
+//! What a message would cost now, told before it is sent and without asking anybody. SPEC.md §15.2.
+
+use plico_protocol::certificate::CertificateBody;
+use plico_protocol::frame::{Consent, RelayFrame};
+use plico_protocol::pricing::{Millionths, NoPrice, PaidOrFree, Price, Standing, price};
+use plico_protocol::refusal::Code;
+use plico_protocol::ticket::Category;
+
+use super::command::{AccountCommand, Command};
+use super::core::BusinessCore;
+use super::record::CustomerRecord;
+use super::{Business, CustomerId};
+use crate::agent::Stopped;
+use crate::state::StateError;
+
+/// Why there is no price.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// There is no such customer.
+    #[error("there is no customer of this number; take it from an event or the list")]
+    UnknownCustomer,
+    /// The relay ended the tickets the customer gave.
+    #[error("the customer's tickets were ended; wait for the device to give another")]
+    NoTicket,
+    /// None is kept here, or none that holds.
+    #[error("no rate card of the relay is kept here that holds now; connect, and it is fetched")]
+    NoCard,
+    /// The relay takes no such message at any price.
+    #[error(transparent)]
+    NotTaken(#[from] NoPrice),
+    /// The agent has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Business {
+    /// What a message to a customer would cost now, and until when it is free: computed as the relay
+    /// does it, from the ticket that would be used, the rate card kept here and the clock. It asks
+    /// nobody and changes nothing. Whether the account is suspended or out of credit, and whether the
+    /// ticket's messages are used up, the relay alone knows.
+    ///
+    /// # Errors
+    ///
+    /// [`PriceError`]; after [`PriceError::NoCard`], [`Business::rate_card`] fetches it.
+    pub async fn price(
+        &self,
+        customer: CustomerId,
+        category: Category,
+    ) -> Result<Price, PriceError> {
+        let command =
+            |answer| Command::Account(AccountCommand::Price { customer, category, answer });
+        self.agent.ask(command).await?
+    }
+}
+
+impl BusinessCore {
+    pub(super) fn price(
+        &mut self,
+        customer: CustomerId,
+        category: Category,
+    ) -> Result<Result<Price, PriceError>, StateError> {
+        let found = self.state.read(|rows| CustomerRecord::get(rows, customer.0))?;
+        let Some(customer) = found else { return Ok(Err(PriceError::UnknownCustomer)) };
+        let consent = customer.consent(category, self.now().minute());
+        let Some((ticket, opening)) = consent else { return Ok(Err(PriceError::NoTicket)) };
+        let price_max = Millionths(u64::MAX);
+        let priced = self.expected(&Consent { ticket, opening, category, price_max });
+        let priced = priced.unwrap_or(Err(PriceError::NoCard));
+        Ok(priced.map(|yes| *yes.price()))
+    }
+
+    /// What the relay should answer to this consent now, as far as the business can know; none
+    /// without a card that holds.
+    fn expected(&self, consent: &Consent) -> Option<Result<PaidOrFree, PriceError>> {
+        let card = self.card_now()?;
+        let certified = self.identity.certificate.as_ref().and_then(|c| c.claims().ok());
+        let Consent { ticket, opening: _, category, price_max } = consent;
+        let allows = |body: &CertificateBody| body.categories.contains(*category);
+        if certified.is_some_and(|body| !allows(&body)) {
+            return Some(Err(NoPrice::CategoryNotAllowed.into()));
+        }
+        let Ok(ticket) = ticket.fields() else { return Some(Err(PriceError::NoTicket)) };
+        let standing = Standing { suspended: false, available: Millionths(u64::MAX) };
+        let now = self.now().minute();
+        let answer = price(&ticket, *category, card, &standing, *price_max, now);
+        Some(answer.map_err(PriceError::NotTaken))
+    }
+
+    /// Compares what a message was charged, or why it was not taken, with the card kept here, and has
+    /// the card fetched where the two differ.
+    pub(super) fn compare_price(&mut self, consent: &Consent, frame: &RelayFrame) {
+        let Some(expected) = self.expected(consent) else { return self.card.doubt() };
+        let expected = expected.map(|yes| *yes.price());
+        let agrees = match frame {
+            RelayFrame::Accepted(acceptance) => {
+                let charged = acceptance.receipt.as_ref().map(|r| r.entry.amount.millionths);
+                match expected {
+                    Ok(Price::Free { .. }) => charged.is_none(),
+                    Ok(Price::Charge(charge)) => charged == Some(charge.amount),
+                    Err(_) => false,
+                }
+            }
+            RelayFrame::Refused(refusal) => match refusal.code {
+                Code::OverPriceLimit => {
+                    matches!(expected, Err(PriceError::NotTaken(NoPrice::OverLimit(_))))
+                }
+                Code::NotPriced => matches!(
+                    expected,
+                    Err(PriceError::NotTaken(NoPrice::NotPriced | NoPrice::CardNotValid))
+                ),
+                _ => true,
+            },
+            _ => true,
+        };
+        if !agrees {
+            self.card.doubt();
+        }
+    }
+}
