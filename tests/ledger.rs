@@ -2,6 +2,7 @@
 
 use plico_client::ledger::{Disagreement, EntryKind, EntryReason, EntrySequence, Period};
 use plico_client::{Business, Category};
+use plico_protocol::ticket::Zone;
 use plico_protocol::time::Hour;
 
 use crate::harness::relay::TestRelay;
@@ -69,6 +70,55 @@ async fn a_business_that_lost_its_receipts_is_told_which_line_has_none() {
     let (bank, _) = desk.connected(desk.business("bank").await, &relay.link()).await;
     let checked = bank.statement(so_far(&relay)).await.unwrap();
     assert_eq!(checked.verified, Err(Disagreement::Added(EntrySequence(0))));
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_has_another_card_and_zones_hold_and_a_mistake_leaves_those_that_hold() {
+    let files = tempfile::tempdir().unwrap();
+    let (card, zones) = (files.path().join("card.toml"), files.path().join("zones"));
+    let write = |price: &str| {
+        let zone = format!("name = \"all\"\ncountries = [\"FR\"]\nutility = {price}\n");
+        let text = format!("currency = \"EUR\"\n[[card]]\n[[card.zone]]\n{zone}");
+        std::fs::write(&card, text).unwrap();
+    };
+    write("0.05");
+    std::fs::write(&zones, "").unwrap();
+    let relay = TestRelay::start_with(|config| {
+        config.rate_card = card.to_string_lossy().into_owned();
+        config.zones = zones.to_string_lossy().into_owned();
+    })
+    .await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let mut charged = Vec::new();
+    for (step, price) in ["0.05", "0.06", "0.07 0.08", "0.06"].into_iter().enumerate() {
+        write(price);
+        std::fs::write(&zones, if step == 1 { "127.0.0.0/8 FR" } else { "" }).unwrap();
+        match step {
+            2 => {
+                let why = relay.reload().await.unwrap();
+                assert!(why.contains("card.toml: line 6, column"), "{why}");
+            }
+            _ => assert_eq!(relay.reload().await, None),
+        }
+        // On a connection of its own, which lies where the table says by now.
+        person.close().await.unwrap();
+        person = desk.person("anna").await;
+        let chat = person.conversation(&link).await.unwrap();
+        let asked = introduce(&chat, &mut bank).await;
+        bank.send(asked.customer, "gate B12", Category::Utility).await.unwrap();
+        next_received(&mut person).await;
+        let entries = bank.statement(so_far(&relay)).await.unwrap().statement.entries;
+        let last = entries.last().unwrap();
+        charged.push((last.amount.millionths.0, last.message.unwrap().rate.zone));
+    }
+    let france = Zone::new(*b"FR").unwrap();
+    let unknown = Zone::UNKNOWN;
+    assert_eq!(charged, [(50_000, unknown), (60_000, france), (60_000, france), (60_000, unknown)]);
     person.close().await.unwrap();
     bank.close().await.unwrap();
     relay.stop().await;

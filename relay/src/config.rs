@@ -180,9 +180,9 @@ settings! {
     inbox_bytes_max: u64 = GIB, "bytes" in 64 * KIB..=1024 * GIB,
         "Bytes that may wait in one business's inbox; further ones are refused.";
     rate_card: String = String::new(), "path",
-        "What messages cost, in TOML; `plico-relay rate-card check FILE` explains it. Empty: the example that `plico-relay rate-card check` prints.";
+        "What messages cost, in TOML; `plico-relay rate-card check FILE` explains it. Empty: the example that `plico-relay rate-card check` prints. Read again by `plico-relay reload`.";
     zones: String = String::new(), "path",
-        "Which address prefix lies in which country, one such as `192.0.2.0/24 FR` on a line. Empty: every ticket's zone is `ZZ`, unknown, priced as the dearest.";
+        "Which address prefix lies in which country, one such as `192.0.2.0/24 FR` on a line. Empty: every ticket's zone is `ZZ`, unknown, priced as the dearest. Read again by `plico-relay reload`.";
     credit: Millionths = Millionths::ZERO, "units of the rate card's currency",
         "How far a business may owe for which the operator set nothing else; 0: it pays in advance.";
     free_space_min_bytes: u64 = 512 * MIB, "bytes" in 0..=1024 * GIB,

@@ -56,4 +56,4 @@ pub use connection::code;
 pub use listener::ListenError;
 pub use opening::{OpeningError, Options};
 pub use relay::{Relay, ShutdownError, StartError};
-pub use rules::RulesError;
+pub use rules::{Current, RulesError};

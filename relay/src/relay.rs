@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::admin::socket::{self, SocketError};
-use crate::admin::{Desk, Standing};
+use crate::admin::{Desk, Live, Standing};
 use crate::config::{Config, ConfigError};
 use crate::connection::code;
 use crate::delivery::hub::Hub;
@@ -123,8 +123,7 @@ impl Relay {
             wake: hub.clone(),
             link: link.clone(),
             config: config.clone(),
-            endpoint: Some(endpoint.clone()),
-            sampler: Some(sampler.clone()),
+            live: Some(Live { sampler: sampler.clone(), rules: rules.clone() }),
         });
         let service = Arc::new(Service {
             clock: options.clock,

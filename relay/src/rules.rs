@@ -1,23 +1,28 @@
-//! What the operator's own files say: what messages cost, and which address lies where.
+//! What the operator's own files say: what messages cost, and which address lies where. A reload reads
+//! them again.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use plico_protocol::pricing::RateCard;
+use plico_protocol::ticket::Zone;
 use plico_protocol::time::Minute;
 
 use crate::config::Config;
 use crate::policy::rate_card::{BadRateCards, RateCards, SAMPLE};
 use crate::policy::zones::{BadZones, Zones};
 
-/// The files, read.
-#[derive(Debug)]
+/// The files, as they were read last. Cheap to clone; every clone sees what a reload read.
+#[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    pub(crate) rate_cards: RateCards,
-    /// The same, to hand out.
-    shared: Vec<Arc<RateCard>>,
-    pub(crate) zones: Zones,
+    pub(crate) rate_cards: Current<RateCards>,
+    pub(crate) zones: Current<Zones>,
 }
+
+/// What is replaced while others read it.
+#[derive(Debug, Default)]
+pub struct Current<T>(Arc<RwLock<Arc<T>>>);
 
 /// Why a relay does not begin with these files.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +56,6 @@ pub enum RulesError {
 }
 
 impl Rules {
-    /// The card that holds in a minute.
-    pub(crate) fn card_at(&self, minute: Minute) -> Option<Arc<RateCard>> {
-        self.shared.iter().find(|card| card.holds_at(minute)).cloned()
-    }
-
     /// Reads what the settings name; what they do not name is as built in.
     pub(crate) fn open(config: &Config, now: Minute) -> Result<Self, RulesError> {
         let card = read("rate_card", &config.rate_card)?;
@@ -66,8 +66,49 @@ impl Rules {
         })?;
         let zones = Zones::parse(&read("zones", &config.zones)?.unwrap_or_default())
             .map_err(|error| RulesError::Zones { path: config.zones.clone().into(), error })?;
-        let shared = rate_cards.all().iter().cloned().map(Arc::new).collect();
-        Ok(Self { rate_cards, shared, zones })
+        Ok(Self { rate_cards: Current::new(rate_cards), zones: Current::new(zones) })
+    }
+
+    /// Goes on with what `read` says, everywhere.
+    pub(crate) fn replace(&self, read: &Self) {
+        self.rate_cards.set(read.rate_cards.get());
+        self.zones.set(read.zones.get());
+    }
+}
+
+impl<T> Current<T> {
+    /// Begins with this.
+    pub fn new(first: T) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(first))))
+    }
+
+    /// As it is now.
+    pub fn get(&self) -> Arc<T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, next: Arc<T>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+}
+
+impl Current<RateCards> {
+    /// The card that holds in a minute.
+    pub(crate) fn at(&self, minute: Minute) -> Option<Arc<RateCard>> {
+        self.get().at(minute).cloned()
+    }
+}
+
+impl Current<Zones> {
+    /// Where an address lies.
+    pub(crate) fn of(&self, address: IpAddr) -> Zone {
+        self.get().of(address)
+    }
+}
+
+impl<T> Clone for Current<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 

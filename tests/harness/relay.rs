@@ -189,6 +189,15 @@ impl TestRelay {
         assert!(matches!(answer, Answer::Rotated(_)), "{answer:?}");
     }
 
+    /// Has it read its files again; gives why it did not.
+    pub(crate) async fn reload(&self) -> Option<String> {
+        match self.command(Command::Reload).await {
+            Answer::Reloaded => None,
+            Answer::Refused(why) => Some(why),
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn command(&self, command: Command) -> Answer {
         self.relay.desk().carry_out(command).await
     }

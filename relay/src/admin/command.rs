@@ -22,7 +22,7 @@ pub enum Command {
     List,
     /// Everything the store holds, answered by the bytes of a backup file instead of an [`Answer`].
     Backup,
-    /// Reads the TLS certificate again. Answered [`Answer::Reloaded`].
+    /// Reads certificates, rate card and zones again. Answered [`Answer::Reloaded`].
     Reload,
     /// What the relay counts. Answered [`Answer::Status`].
     Status,
@@ -63,7 +63,7 @@ pub enum Answer {
     Listed(Vec<(Certificate, bool)>),
     /// Not done: what happened, why, and what to do next.
     Refused(String),
-    /// To [`Command::Reload`]: new connections get what was read.
+    /// To [`Command::Reload`]: what was read holds from now on.
     Reloaded,
     /// To [`Command::Status`]: the metrics in Prometheus's text format.
     Status(String),

@@ -13,4 +13,4 @@ pub mod ledger;
 pub mod socket;
 
 pub use desk::Desk;
-pub(crate) use desk::Standing;
+pub(crate) use desk::{Live, Standing};

@@ -61,7 +61,7 @@ pub(super) fn pay(
 ) -> Result<(), Failure> {
     let rules = Rules::open(config, options.clock.now().minute());
     let rules = rules.map_err(|error| Failure::Usage(error.to_string()))?;
-    let currency = rules.rate_cards.currency().ok_or_else(unexpected)?;
+    let currency = rules.rate_cards.get().currency().ok_or_else(unexpected)?;
     let amount = Amount { millionths: amount, currency };
     let handle = parsed(business)?;
     let registrar = Registrar::find(config, options)?;

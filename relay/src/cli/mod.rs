@@ -79,7 +79,7 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Has the running relay read its TLS certificate again; so does SIGHUP.
+    /// Has the running relay read its certificates, rate card and zones again; so does SIGHUP.
     Reload {
         #[command(flatten)]
         place: Place,
@@ -232,7 +232,7 @@ impl Place {
 fn reload(config: &Config) -> Result<(), Failure> {
     match socket::call(&config.data_dir, &admin::command::Command::Reload) {
         Ok(Answer::Reloaded) => {
-            say("reloaded  new connections get the certificate that was read");
+            say("reloaded  certificates, rate card and zones");
             Ok(())
         }
         Ok(Answer::Refused(why)) => Err(Failure::Refused(why)),

@@ -40,7 +40,7 @@ pub(super) fn run(command: RateCardCommand, now: Minute) -> Result<(), Failure> 
         return Err(Failure::Usage(format!("{name} cannot be used; correct its errors")));
     };
     if !json {
-        cards.all().iter().flat_map(table).for_each(say);
+        cards.all().iter().flat_map(|card| table(card)).for_each(say);
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ fn as_json(checked: &Checked) -> Value {
         let Problem { severity, line, column, text } = problem;
         json!({ "severity": severity.name(), "line": line, "column": column, "text": text })
     });
-    let cards = checked.cards.iter().flat_map(RateCards::all).map(card_as_json);
+    let cards = checked.cards.iter().flat_map(RateCards::all).map(|card| card_as_json(card));
     json!({ "problems": problems.collect::<Vec<_>>(), "cards": cards.collect::<Vec<_>>() })
 }
 

@@ -95,8 +95,7 @@ impl Directory {
             wake: Arc::new(NoWake),
             link,
             config: config.clone(),
-            endpoint: None,
-            sampler: None,
+            live: None,
         });
         Ok(Self { runtime, desk, writer, running: Some(running) })
     }

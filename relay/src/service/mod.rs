@@ -274,7 +274,9 @@ impl Service {
         let card = self.rules.rate_cards.at(at).ok_or_else(|| Refusal::new(Code::NoRateCard))?;
         let key = self.keys.ledger_key(now).ok_or_else(uncertified)?;
         let secret = ring.ledger().ok_or_else(uncertified)?;
-        let card = card.clone().issued_from(now.minute().round_down(DAY_MINUTES)).sign(secret);
+        let card = Arc::unwrap_or_clone(card)
+            .issued_from(now.minute().round_down(DAY_MINUTES))
+            .sign(secret);
         Ok(RelayFrame::RateCard { key: *key.certificate(), card: card.signed().clone() })
     }
 

@@ -58,7 +58,7 @@ impl Service {
     fn pricing(&self, price_max: Millionths) -> Pricing {
         let now = self.clock.now();
         let certified = self.keys.ledger_key(now).is_some();
-        Pricing { card: self.rules.card_at(now.minute()), certified, price_max }
+        Pricing { card: self.rules.rate_cards.at(now.minute()), certified, price_max }
     }
 
     fn to_inbox(

@@ -12,14 +12,16 @@ mod tests;
 
 pub use page::{Problem, Severity};
 
+use std::sync::Arc;
+
 use plico_protocol::pricing::{Currency, RateCard};
 use plico_protocol::ticket::Zone;
 use plico_protocol::time::Minute;
 
 /// The rate cards of one file, in the order of time; no two hold in one minute.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RateCards {
-    cards: Vec<RateCard>,
+    cards: Vec<Arc<RateCard>>,
 }
 
 /// What a file says, and what is wrong with it.
@@ -43,7 +45,7 @@ impl RateCards {
     /// Reads a file whose cards are issued now.
     pub fn check(text: &str, now: Minute) -> Checked {
         let mut page = page::Page::new(text);
-        let cards = read::cards(&mut page, text, now);
+        let cards: Vec<_> = read::cards(&mut page, text, now).into_iter().map(Arc::new).collect();
         let cards = (!page.has_errors() && !cards.is_empty()).then_some(RateCards { cards });
         let mut problems = page.problems;
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -61,12 +63,12 @@ impl RateCards {
     }
 
     /// The card that holds in a minute.
-    pub fn at(&self, minute: Minute) -> Option<&RateCard> {
+    pub fn at(&self, minute: Minute) -> Option<&Arc<RateCard>> {
         self.cards.iter().find(|card| card.holds_at(minute))
     }
 
-    /// Every card, in the order of time; at least one.
-    pub fn all(&self) -> &[RateCard] {
+    /// Every card, in the order of time; at least one if they were read from a file.
+    pub fn all(&self) -> &[Arc<RateCard>] {
         &self.cards
     }
 
