@@ -1,12 +1,12 @@
 //! What a business is charged, from its receipts to its statement.
 
 use plico_client::ledger::{Disagreement, EntryKind, EntryReason, EntrySequence, Period};
-use plico_client::{Business, Category};
+use plico_client::{Business, BusinessEvent, Category, ContentId, MessageState};
 use plico_protocol::ticket::Zone;
 use plico_protocol::time::Hour;
 
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::{Desk, introduce, next_received};
+use crate::harness::sdk::{Desk, became, introduce, next_received, told};
 
 /// Everything up to now.
 fn so_far(relay: &TestRelay) -> Period {
@@ -51,6 +51,61 @@ async fn a_statement_agrees_with_the_receipts_of_what_was_sent() {
     let omitted = bank.check_statement(kept).await.unwrap();
     assert_eq!(omitted.verified.unwrap_err(), Disagreement::Omitted(EntrySequence(1)));
     bank.close().await.unwrap();
+}
+
+/// Waits until a charge ended; gives of which message, whether it is owed, why, and how much.
+async fn ended(bank: &mut Business) -> (ContentId, bool, EntryReason, u64) {
+    let charge = |told| match told {
+        BusinessEvent::Settled { event, id, reason, amount, .. } => {
+            Some((event, (id, true, reason, amount.millionths.0)))
+        }
+        BusinessEvent::Released { event, id, reason, amount, .. } => {
+            Some((event, (id, false, reason, amount.millionths.0)))
+        }
+        _ => None,
+    };
+    let (event, ended) = told(bank, charge).await;
+    bank.handled(event).await.unwrap();
+    ended
+}
+
+#[tokio::test]
+async fn a_business_is_told_once_what_became_of_each_charge() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let asked = introduce(&chat, &mut bank).await;
+    let read = bank.send(asked.customer, "gate B12", Category::Utility).await.unwrap();
+    next_received(&mut person).await;
+    person.close().await.unwrap();
+    let unread = bank.send(asked.customer, "gate B13", Category::Utility).await.unwrap();
+    assert_eq!(became(&mut bank, unread).await, MessageState::Accepted);
+    let kept = bank.statement(so_far(&relay)).await.unwrap().statement;
+
+    // The day after it was read, by the bank's own looking.
+    relay.clock.advance_hours(24);
+    relay.sweep().await;
+    assert_eq!(ended(&mut bank).await, (read, true, EntryReason::Opened, 90_000));
+    bank.close().await.unwrap();
+    // Nobody fetched the other in thirty days; a restart forgets nothing and repeats nothing.
+    relay.clock.advance_hours(30 * 24);
+    relay.sweep().await;
+    relay.clock.advance_hours(24);
+    relay.sweep().await;
+    let (mut bank, _) = desk.connected(desk.business("bank").await, &relay.link()).await;
+    assert_eq!(ended(&mut bank).await, (unread, false, EntryReason::NotOffered, 90_000));
+
+    // A statement that was kept before is joined to the last head by what was read since.
+    let checked = bank.check_statement(kept.clone()).await.unwrap();
+    assert_eq!(checked.verified.map(|_| ()), Ok(()));
+    assert_eq!(kept.entries.len(), 2);
+    let all = bank.statement(so_far(&relay)).await.unwrap();
+    assert_eq!(all.statement.entries.len(), 4);
+    assert_eq!(all.verified.map(|_| ()), Ok(()));
+    bank.close().await.unwrap();
+    relay.stop().await;
 }
 
 #[tokio::test]

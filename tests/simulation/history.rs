@@ -270,7 +270,10 @@ impl News {
             }
             BusinessEvent::Consent { customer, .. } => Self::Consent { with: Peer(customer.0) },
             BusinessEvent::Trouble { .. } => Self::Trouble,
-            BusinessEvent::Connected | BusinessEvent::Disconnected(_) => return None,
+            BusinessEvent::Settled { .. }
+            | BusinessEvent::Released { .. }
+            | BusinessEvent::Connected
+            | BusinessEvent::Disconnected(_) => return None,
         };
         Some((event.id()?, news))
     }

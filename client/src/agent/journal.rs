@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use plico_endpoint::id::ContentId;
+use plico_protocol::ledger::{Amount, EntryReason};
 use plico_protocol::report::Reported;
 use plico_protocol::ticket::Category;
 use plico_protocol::time::{Hour, Minute, Timestamp};
@@ -43,6 +44,8 @@ pub(crate) enum News {
     Window { until: Minute },
     /// What a person's report did; none if the relay did not take it.
     Reported { id: ContentId, reported: Option<Reported> },
+    /// A message's charge was settled or released, as the reason says.
+    Charge { id: ContentId, reason: EntryReason, amount: Amount },
     /// The business has another account key; the person must agree.
     KeyChanged,
     /// Messages no longer open.
@@ -166,6 +169,12 @@ impl Wire for Stored {
                 id.write(out);
                 out.optional(reported.as_ref());
             }
+            News::Charge { id, reason, amount } => {
+                out.u8(10);
+                id.write(out);
+                reason.write(out);
+                amount.write(out);
+            }
             News::KeyChanged => out.u8(4),
             News::SessionLost => out.u8(5),
             News::Restored { since, repeated } => {
@@ -193,6 +202,11 @@ impl Wire for Stored {
             9 => News::Reported {
                 id: Wire::read(reader)?,
                 reported: reader.optional("has_reported")?,
+            },
+            10 => News::Charge {
+                id: Wire::read(reader)?,
+                reason: Wire::read(reader)?,
+                amount: Wire::read(reader)?,
             },
             4 => News::KeyChanged,
             5 => News::SessionLost,

@@ -175,7 +175,7 @@ impl BusinessCore {
         if self.line == Some(line) {
             self.connection_lost();
             self.tell_standing(&Err(error.clone().into()));
-            self.tell_statements(|| Err(error.clone().into()));
+            self.ledger_lost(|| error.clone().into());
             self.card.connection_lost(|| error.clone().into());
             if self.told_up != Some(false) {
                 self.told_up = Some(false);

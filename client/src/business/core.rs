@@ -5,6 +5,7 @@ use std::sync::Arc;
 use plico_endpoint::content::{Body, Content};
 use plico_endpoint::id::ContentId;
 use plico_protocol::frame::{Channel, RelayFrame};
+use plico_protocol::ledger::EntryReason;
 use plico_protocol::link::{Link, Pin};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::pricing::Millionths;
@@ -187,7 +188,7 @@ impl BusinessCore {
             Job::Standing => self.standing_came(&frame),
             Job::RateCard => self.card_came(frame)?,
             Job::Head => self.head_came(frame)?,
-            Job::ReadLedger => self.entries_came(frame),
+            Job::ReadLedger => self.entries_came(frame)?,
             Job::PublishProfile { issued } => self.profile_answered(issued, &frame)?,
             Job::Submit { message } => self.submitted(message, &frame)?,
             Job::Status { message } => self.status_came(message, &frame)?,
@@ -199,7 +200,7 @@ impl BusinessCore {
     fn account_command(&mut self, command: AccountCommand) -> Result<(), StateError> {
         match command {
             AccountCommand::Statement { period, answer } => {
-                self.ledger.asking.push((period, answer));
+                self.ledger.ask(period, answer);
             }
             AccountCommand::CheckStatement { statement, answer } => {
                 let _ = answer.send(Box::new(self.check_statement(*statement)?));
@@ -356,7 +357,7 @@ impl Core for BusinessCore {
         self.tell_waiting();
         self.journal.hand_out(&mut self.state, show)?;
         let due = [self.retry_at, self.prekeys_due, self.card.due].into_iter();
-        let due = due.chain(self.profile.wake());
+        let due = due.chain(self.ledger.wake()).chain(self.profile.wake());
         let due = due.filter(|at| now < *at);
         Ok(due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min())
     }
@@ -384,6 +385,12 @@ fn show(event: EventId, stored: Stored) -> Option<Event> {
             let free_until = (until != Minute(0)).then_some(until);
             Event::Consent { event, customer, free_until }
         }
+        News::Charge { id, reason, amount } => match reason {
+            EntryReason::Opened | EntryReason::Offered => {
+                Event::Settled { event, customer, id, reason, amount }
+            }
+            _ => Event::Released { event, customer, id, reason, amount },
+        },
         News::Trouble { code, text: _ } => {
             Event::Trouble { event, trouble: Trouble::from_number(code)? }
         }

@@ -3,6 +3,7 @@
 use plico_endpoint::content::Content;
 use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::BadCertificate;
+use plico_protocol::ledger::{Amount, EntryReason};
 use plico_protocol::refusal::Code;
 use plico_protocol::time::{Minute, Timestamp};
 
@@ -36,6 +37,34 @@ pub enum Event {
         id: ContentId,
         /// What became of it.
         state: MessageState,
+    },
+    /// What was reserved for a message is owed: its recipient opened it, or was handed it and did not
+    /// acknowledge. Comes after the UTC day in which that was.
+    Settled {
+        /// Names this event.
+        event: EventId,
+        /// To whom the message was.
+        customer: CustomerId,
+        /// Which message.
+        id: ContentId,
+        /// [`EntryReason::Opened`] or [`EntryReason::Offered`].
+        reason: EntryReason,
+        /// How much.
+        amount: Amount,
+    },
+    /// What was reserved for a message is not owed: it could not be opened, or ended without having
+    /// been handed to its recipient. Comes after the UTC day in which that was.
+    Released {
+        /// Names this event.
+        event: EventId,
+        /// To whom the message was.
+        customer: CustomerId,
+        /// Which message.
+        id: ContentId,
+        /// [`EntryReason::Unreadable`] or [`EntryReason::NotOffered`].
+        reason: EntryReason,
+        /// How much.
+        amount: Amount,
     },
     /// The business cannot be reached until something is put right.
     Trouble {
@@ -123,6 +152,8 @@ impl Event {
             Self::Message(message) => Some(message.event),
             Self::Consent { event, .. }
             | Self::Sent { event, .. }
+            | Self::Settled { event, .. }
+            | Self::Released { event, .. }
             | Self::Trouble { event, .. } => Some(*event),
             Self::Connected | Self::Disconnected(_) => None,
         }

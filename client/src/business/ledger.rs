@@ -1,26 +1,36 @@
 //! A business's own books: its receipts, and the relay's heads, each joined to the one before.
 //!
-//! SPEC.md §14. A receipt is verified and stored when its message is accepted. The head is asked for
-//! daily, from the last one on: a relay that changed its books cannot join the two.
+//! SPEC.md §14. A receipt is verified and stored when its message is accepted. The ledger is read from
+//! where it was read to, at each connection and hourly: what was settled shows there and nowhere else.
+//! A head stands for every line before it is kept, and continues the last head: a relay that changed
+//! its books cannot join the two.
+//!
+//! Polling, because a notice would be lost wherever nobody is connected, so that the ledger has to be
+//! read on connecting anyway; and one sent as the day is settled would call every business at once.
 
+mod lines;
+
+use plico_endpoint::id::ContentId;
 use plico_protocol::frame::{Acceptance, ClientFrame, Headed, RelayFrame, Submission};
-use plico_protocol::id::AuthorityKey;
+use plico_protocol::id::{AccountKey, AuthorityKey};
 use plico_protocol::ledger::{
     Books, Disagreement, Entry, EntryKind, EntrySequence, Frontier, Head, Kept,
-    LedgerKeyCertificate, Period, Proof, Receipt, Statement, TooMuch, Verified, VerifiedHead,
+    LedgerKeyCertificate, Period, Proof, Receipt, Statement, Verified, VerifiedHead,
     VerifiedLedgerKey, totals, verify,
 };
-use plico_protocol::limits::ENTRIES_PER_FRAME_MAX;
+use plico_protocol::limits::{ENTRIES_PER_FRAME_MAX, STATEMENT_ENTRIES_MAX};
 use plico_protocol::time::Timestamp;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
 
+use self::lines::{Lines, settle};
 use super::command::{AccountCommand, Command, Job};
 use super::core::BusinessCore;
 use super::event::Trouble;
 use super::{Business, BusinessConnectError};
 use crate::agent::Stopped;
-use crate::agent::lines::Lines;
+use crate::agent::lines::Lines as ToRelay;
+use crate::agent::outgoing::Outgoing;
 use crate::connection::ConnectError;
 use crate::state::{Name, StateError, Table};
 
@@ -42,26 +52,39 @@ pub(super) struct OwnLedger {
     pub(super) authority: Option<AuthorityKey>,
     record: Option<Record>,
     head_due: Timestamp,
-    pub(super) asking: Vec<(Period, AskingStatement)>,
-    /// Of the ledger, from the first entry on, while somebody asks.
-    entries: Vec<Entry>,
+    read_due: Timestamp,
+    asking: Vec<(Period, AskingStatement)>,
+    /// How many of them asked before the head that is on its way was asked for: it may lack what was
+    /// charged before the others asked.
+    heard: usize,
+    /// What was read on this connection, and no head stands for yet.
+    fresh: Vec<Entry>,
+    /// Whether that went to the ledger's end when it was read.
     whole: bool,
+    /// A head that stands for more than was read: the rest is read before another is asked for, so that
+    /// a ledger that grows all the time is read to some end, too.
+    ahead: Option<Box<Headed>>,
 }
 
-/// The keys and the last head, as they are stored.
+/// The keys, the last head and which lines are kept, as they are stored.
 #[derive(Clone)]
 struct Record {
     authority: AuthorityKey,
     keys: Vec<LedgerKeyCertificate>,
-    head: Option<Head>,
+    head: Head,
+    lines: Lines,
 }
 
-/// A receipt as it is stored.
-struct KeptRow(Kept);
+/// A receipt as it is stored, with whose message it was.
+struct KeptRow {
+    kept: Kept,
+    customer: u64,
+    id: ContentId,
+}
 
 impl Business {
     /// What the relay charges for a period, checked line by line against the receipts and heads kept
-    /// here. Waits until there is a connection, and reads the whole ledger.
+    /// here. Waits until there is a connection, and reads what is new in the ledger.
     ///
     /// # Errors
     ///
@@ -75,8 +98,8 @@ impl Business {
             .await?
     }
 
-    /// Checks a statement that was kept, or came from the operator, with what is kept here. A head
-    /// that is later than the statement's is left out: nothing here joins the two.
+    /// Checks a statement that was kept, or came from the operator, with what is kept here. The lines
+    /// that follow it, as they were read here, join it to the last head.
     ///
     /// # Errors
     ///
@@ -95,83 +118,171 @@ impl Business {
 impl OwnLedger {
     pub(super) fn load(state: &mut crate::state::State) -> Result<Self, StateError> {
         let record = state.read(|rows| rows.get(Table::Ledger, Name::ONLY))?;
-        let (asking, entries) = (Vec::new(), Vec::new());
-        let head_due = Timestamp(0);
-        Ok(Self { authority: None, record, head_due, asking, entries, whole: false })
+        let (asking, fresh) = (Vec::new(), Vec::new());
+        let (head_due, read_due) = (Timestamp(0), Timestamp(0));
+        Ok(Self {
+            authority: None,
+            record,
+            head_due,
+            read_due,
+            asking,
+            heard: 0,
+            fresh,
+            whole: false,
+            ahead: None,
+        })
+    }
+
+    pub(super) fn ask(&mut self, period: Period, answer: AskingStatement) {
+        self.asking.push((period, answer));
+        self.read_due = Timestamp(0);
+    }
+
+    /// When to look at the ledger again.
+    pub(super) fn wake(&self) -> [Timestamp; 2] {
+        [self.head_due, self.read_due]
     }
 
     /// The keys that this authority certified, and the last head.
-    fn known(
-        &self,
-        account: &plico_protocol::id::AccountKey,
-    ) -> (Vec<VerifiedLedgerKey>, Option<VerifiedHead>) {
-        let Some(Record { authority, keys, head }) = &self.record else {
+    fn known(&self, account: &AccountKey) -> (Vec<VerifiedLedgerKey>, Option<VerifiedHead>) {
+        let Some(Record { authority, keys, head, lines: _ }) = &self.record else {
             return Default::default();
         };
         let keys: Vec<_> = keys.iter().filter_map(|key| key.verify(authority).ok()).collect();
-        let verified = |head: &Head| keys.iter().find_map(|key| head.verify(account, key).ok());
-        let head = head.as_ref().and_then(verified);
+        let head = keys.iter().find_map(|key| head.verify(account, key).ok());
         (keys, head)
+    }
+
+    fn lines(&self) -> Lines {
+        self.record.as_ref().map(|record| record.lines.clone()).unwrap_or_default()
+    }
+
+    /// Forgets what was read and not kept, to read it again from what is kept.
+    fn read_again(&mut self) {
+        self.fresh.clear();
+        self.ahead = None;
+        (self.whole, self.read_due) = (false, Timestamp(0));
     }
 }
 
 impl BusinessCore {
-    /// Asks for the head once a day, and for the whole ledger where somebody wants a statement.
-    pub(super) fn tend_ledger(&mut self, lines: &mut Lines) {
+    /// Reads what is new in the ledger, and has a head stand for it; asks for a head once a day also
+    /// where nothing is new.
+    pub(super) fn tend_ledger(&mut self, lines: &mut ToRelay) {
         let Some(line) = self.ready_line(lines) else { return };
-        let reads = !self.ledger.asking.is_empty() && !self.ledger.whole;
-        if reads && !self.jobs.has(&Job::ReadLedger) {
-            let from = EntrySequence(count(&self.ledger.entries));
+        let (now, ledger) = (self.now(), &self.ledger);
+        let reads = ledger.read_due <= now || ledger.head_due <= now;
+        if ledger.authority.is_none() || self.jobs.has(&Job::ReadLedger) || !reads {
+            return;
+        }
+        let read = count(&ledger.fresh);
+        let heads = ledger.head_due <= now || read != 0 || !ledger.asking.is_empty();
+        if !ledger.whole || ledger.ahead.is_some() {
+            let from = EntrySequence(ledger.lines().size().saturating_add(read));
             self.jobs.ask(lines, line, Job::ReadLedger, ClientFrame::ReadLedger { from });
-        }
-        let due = self.ledger.authority.is_some() && self.ledger.head_due <= self.now();
-        if due && !self.jobs.has(&Job::Head) {
-            let head = self.ledger.record.as_ref().and_then(|record| record.head);
-            let since = head.map_or(0, |head| head.claims().size);
+        } else if heads && !self.jobs.has(&Job::Head) {
+            let since = ledger.record.as_ref().map_or(0, |record| record.head.claims().size);
+            self.ledger.heard = self.ledger.asking.len();
             self.jobs.ask(lines, line, Job::Head, ClientFrame::Head { since });
+        } else if !heads {
+            self.ledger.read_again();
+            self.ledger.read_due = Timestamp(now.0.saturating_add(READ_MS));
         }
     }
 
-    /// Takes a page of the ledger; the head follows the last one.
-    pub(super) fn entries_came(&mut self, frame: RelayFrame) {
-        match frame {
+    /// Takes a page of the ledger; the head follows the last one, unless it came before.
+    pub(super) fn entries_came(&mut self, frame: RelayFrame) -> Result<(), StateError> {
+        let refused = match frame {
             RelayFrame::Entries(page) => {
+                let (fresh, end) = (&mut self.ledger.fresh, page.is_empty());
                 self.ledger.whole = page.len() < ENTRIES_PER_FRAME_MAX;
-                self.ledger.entries.extend(page);
-                if self.ledger.whole {
-                    self.ledger.head_due = Timestamp(0);
-                }
+                fresh.extend(page);
+                let much = STATEMENT_ENTRIES_MAX < fresh.len();
+                return match self.ledger.ahead.take() {
+                    // Lines that a head was signed over are not there.
+                    Some(_) if end || much => self.other_books(),
+                    Some(headed) => self.head_came(RelayFrame::Headed(headed)),
+                    None if much => self.other_books(),
+                    None => Ok(()),
+                };
             }
-            RelayFrame::Refused(refusal) => {
-                self.tell_statements(|| Err(Trouble::Refused(refusal.code).into()));
-            }
-            _ => self.tell_statements(|| Err(ConnectError::NotPlico.into())),
-        }
+            RelayFrame::Refused(refusal) => Trouble::Refused(refusal.code).into(),
+            _ => BusinessConnectError::from(ConnectError::NotPlico),
+        };
+        self.give_ledger_up(|| refused.clone());
+        Ok(())
     }
 
-    /// Takes a head, if it continues the last one.
+    /// Takes a head, if it continues the last one and stands for what was read.
     pub(super) fn head_came(&mut self, frame: RelayFrame) -> Result<(), StateError> {
         let now = self.now();
         self.ledger.head_due = Timestamp(now.0.saturating_add(HEAD_MS));
-        let RelayFrame::Headed(headed) = frame else { return Ok(()) };
-        let Some(head) = self.believed(&headed) else {
-            return self.trouble(Trouble::Ledger);
+        self.ledger.read_due = Timestamp(now.0.saturating_add(READ_MS));
+        let RelayFrame::Headed(headed) = frame else {
+            self.give_ledger_up(|| ConnectError::NotPlico.into());
+            return Ok(());
         };
-        let Some(authority) = self.ledger.authority else { return Ok(()) };
-        let account = self.identity.account.public();
-        let (_, last) = self.ledger.known(&account);
-        let mut keys = self.ledger.record.take().map_or_else(Vec::new, |record| record.keys);
+        let (Some(head), Some(authority)) = (self.believed(&headed), self.ledger.authority) else {
+            return self.other_books();
+        };
+        let (_, last) = self.ledger.known(&self.identity.account.public());
+        let mut lines = self.ledger.lines();
+        let body = head.body();
+        if lines.is_restored(body) {
+            lines.begin_anew(body.generation);
+            self.ledger.read_again();
+            self.keep_head(&headed, authority, lines.clone(), true)?;
+        }
+        let new = body.size.saturating_sub(lines.size());
+        if count(&self.ledger.fresh) < new {
+            (self.ledger.ahead, self.ledger.read_due) = (Some(headed), Timestamp(0));
+            return Ok(());
+        }
+        self.ledger.fresh.truncate(usize::try_from(new).unwrap_or(usize::MAX));
+        let Ok(lines) = lines.grown(&self.ledger.fresh, body) else {
+            return self.other_books();
+        };
+        self.keep_head(&headed, authority, lines, false)?;
+        self.ledger.fresh.clear();
+        self.ledger.whole = false;
+        self.state_accounts(head, last, &headed.link)
+    }
+
+    /// Keeps a head, what it stands for, and what became of charges, in one transaction.
+    fn keep_head(
+        &mut self,
+        headed: &Headed,
+        authority: AuthorityKey,
+        mut lines: Lines,
+        anew: bool,
+    ) -> Result<(), StateError> {
+        let now = self.now();
+        let record = self.ledger.record.take();
+        let mut keys = record.map_or_else(Vec::new, |record| record.keys);
         if !keys.contains(&headed.key) {
             keys.push(headed.key);
             keys.drain(..keys.len().saturating_sub(KEYS_MAX));
         }
-        let record = Record { authority, keys, head: Some(*head.head()) };
-        self.state.write(|rows| rows.put(Table::Ledger, Name::ONLY, &record))?;
+        let fresh = &self.ledger.fresh;
+        let record = self.state.write::<_, StateError>(|rows| {
+            if anew {
+                rows.clear(Table::Line)?;
+            }
+            Lines::keep(rows, fresh)?;
+            lines.forget_old(rows)?;
+            settle(rows, fresh, now)?;
+            let record = Record { authority, keys, head: headed.head, lines };
+            rows.put(Table::Ledger, Name::ONLY, &record)?;
+            Ok(record)
+        })?;
         self.ledger.record = Some(record);
-        if self.ledger.whole {
-            self.state_accounts(head, last, &headed.link)?;
-        }
         Ok(())
+    }
+
+    /// The relay's lines and heads are not those of one ledger.
+    fn other_books(&mut self) -> Result<(), StateError> {
+        self.give_ledger_up(|| Trouble::Ledger.into());
+        self.trouble(Trouble::Ledger)
     }
 
     /// A head of this account, signed by a key that the authority certified, that continues the last.
@@ -180,7 +291,9 @@ impl BusinessCore {
         let key = headed.key.verify(&self.ledger.authority?).ok()?;
         let head = headed.head.verify(&account, &key).ok()?;
         let (_, last) = self.ledger.known(&account);
-        let continues = last.is_none_or(|last| last.precedes(&head, &headed.link).is_ok());
+        // One that lines were read up to since is the last one itself.
+        let joined = |last: VerifiedHead| last.precedes(&head, &headed.link).is_ok();
+        let continues = last.is_none_or(|last| last == head || joined(last));
         continues.then_some(head)
     }
 
@@ -188,6 +301,7 @@ impl BusinessCore {
     /// was allowed, is trouble; the message is accepted all the same.
     pub(super) fn keep_receipt(
         &mut self,
+        outgoing: &Outgoing,
         submission: &Submission,
         acceptance: &Acceptance,
     ) -> Result<(), StateError> {
@@ -209,12 +323,13 @@ impl BusinessCore {
             // By a key that is newer than the last head; a statement checks it again.
             self.ledger.head_due = Timestamp(0);
         }
-        let row = KeptRow(Kept { receipt: receipt.clone(), ended: None });
+        let kept = Kept { receipt: receipt.clone(), ended: None };
+        let row = KeptRow { kept, customer: outgoing.peer, id: outgoing.id };
         let name = Name::Number(entry.sequence.0);
         self.state.write::<_, StateError>(|rows| {
             // Asked for again, it is joined to a later head; what ended it is kept.
             match rows.get::<KeptRow>(Table::Receipt, name)? {
-                Some(KeptRow(kept)) if kept.receipt.entry == row.0.receipt.entry => Ok(()),
+                Some(had) if had.kept.receipt.entry == row.kept.receipt.entry => Ok(()),
                 _ => rows.put(Table::Receipt, name, &row),
             }
         })
@@ -227,27 +342,23 @@ impl BusinessCore {
         last: Option<VerifiedHead>,
         link: &Proof,
     ) -> Result<(), StateError> {
-        let size = head.body().size;
-        if count(&self.ledger.entries) < size {
-            // It grew meanwhile.
-            (self.ledger.whole, self.ledger.head_due) = (false, Timestamp(0));
+        if self.ledger.asking.is_empty() {
             return Ok(());
         }
         let books = self.books(last)?;
-        let mut entries = core::mem::take(&mut self.ledger.entries);
-        entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-        self.ledger.whole = false;
-        for (period, answer) in core::mem::take(&mut self.ledger.asking) {
-            let statement = statement(&entries, period, &head, &books, link);
+        let entries = self.state.read(Lines::read)?;
+        let opening = self.ledger.lines().opening().clone();
+        let later = self.ledger.asking.split_off(self.ledger.heard.min(self.ledger.asking.len()));
+        if !later.is_empty() {
+            self.ledger.read_due = Timestamp(0);
+        }
+        for (period, answer) in core::mem::replace(&mut self.ledger.asking, later) {
+            let statement = statement((&opening, &entries), period, &head, &books, link);
             let checked = statement.map(|statement| {
                 let verified = verify(&statement, &books);
-                CheckedStatement { statement, verified }
+                Box::new(CheckedStatement { statement, verified })
             });
-            if let Ok(CheckedStatement { verified: Ok(verified), .. }) = &checked {
-                self.note_ended(verified)?;
-            }
-            let refused = |_| BusinessConnectError::from(Trouble::Ledger);
-            let _ = answer.send(checked.map(Box::new).map_err(refused));
+            let _ = answer.send(checked);
         }
         Ok(())
     }
@@ -258,11 +369,11 @@ impl BusinessCore {
         let (keys, _) = self.ledger.known(&account);
         let rows = self.state.read(|rows| rows.ordered::<KeptRow>(Table::Receipt))?;
         let signed = |kept: &Kept| keys.iter().any(|k| kept.receipt.verify(&account, k).is_ok());
-        if !rows.iter().all(|(_, KeptRow(kept))| signed(kept)) {
+        if !rows.iter().all(|(_, row)| signed(&row.kept)) {
             self.trouble(Trouble::Ledger)?;
         }
-        let receipts = rows.into_iter().map(|(at, KeptRow(kept))| (EntrySequence(at), kept));
-        Ok(Books { account, keys, receipts: receipts.collect(), head })
+        let receipts = rows.into_iter().map(|(at, row)| (EntrySequence(at), row.kept)).collect();
+        Ok(Books { account, keys, receipts, head, later: Vec::new() })
     }
 
     pub(super) fn check_statement(
@@ -271,55 +382,55 @@ impl BusinessCore {
     ) -> Result<CheckedStatement, StateError> {
         let (_, last) = self.ledger.known(&self.identity.account.public());
         let size = statement.head.claims().size;
-        let books = self.books(last.filter(|last| last.body().size <= size))?;
+        // What follows joins it to the last head, unless it is so old that this was forgotten.
+        let followed = self.ledger.lines().opening().size() <= size;
+        let last = last.filter(|last| followed || last.body().size <= size);
+        let mut books = self.books(last)?;
+        books.later = self.state.read(Lines::read)?;
+        books.later.retain(|entry| size <= entry.sequence.0);
         let verified = verify(&statement, &books);
         Ok(CheckedStatement { statement, verified })
     }
 
-    /// Remembers beside each receipt what ended its charge: nothing may end it again.
-    fn note_ended(&mut self, verified: &Verified) -> Result<(), StateError> {
-        self.state.write::<_, StateError>(|rows| {
-            for (accept, ended) in &verified.ended {
-                let name = Name::Number(accept.0);
-                if let Some(KeptRow(kept)) = rows.get::<KeptRow>(Table::Receipt, name)? {
-                    let row = KeptRow(Kept { ended: Some(*ended), ..kept });
-                    rows.put(Table::Receipt, name, &row)?;
-                }
-            }
-            Ok(())
-        })
+    /// Forgets what was read and not kept, and tells whoever waits for a statement why.
+    pub(super) fn give_ledger_up(&mut self, why: impl Fn() -> BusinessConnectError) {
+        let later = Timestamp(self.now().0.saturating_add(READ_MS));
+        self.ledger.read_again();
+        self.ledger.read_due = later;
+        self.ledger.head_due = self.ledger.head_due.max(later);
+        for (_, asking) in self.ledger.asking.drain(..) {
+            let _ = asking.send(Err(why()));
+        }
     }
 
-    pub(super) fn tell_statements(
-        &mut self,
-        answer: impl Fn() -> Result<Box<CheckedStatement>, BusinessConnectError>,
-    ) {
-        self.ledger.entries.clear();
-        self.ledger.whole = false;
-        for (_, asking) in self.ledger.asking.drain(..) {
-            let _ = asking.send(answer());
-        }
+    /// On the next connection the ledger is read at once.
+    pub(super) fn ledger_lost(&mut self, why: impl Fn() -> BusinessConnectError) {
+        self.give_ledger_up(why);
+        self.ledger.read_due = Timestamp(0);
     }
 }
 
-/// A statement from the first entry dated in the period on.
+/// A statement from the first line dated in the period on, of the lines kept behind `opening`.
 fn statement(
-    entries: &[Entry],
+    (opening, entries): (&Frontier, &[Entry]),
     period: Period,
     head: &VerifiedHead,
     books: &Books,
     link: &Proof,
-) -> Result<Statement, TooMuch> {
+) -> Result<Statement, BusinessConnectError> {
     let first = entries.iter().position(|entry| period.contains(entry.hour));
+    if opening.size() != 0 && entries.first().is_none_or(|entry| period.from <= entry.hour) {
+        return Err(BusinessConnectError::Forgotten);
+    }
     let (before, listed) = entries.split_at(first.unwrap_or(entries.len()));
-    let mut opening = Frontier::default();
+    let mut opening = opening.clone();
     before.iter().for_each(|entry| opening.push(entry.hash(), |_, _| ()));
     let earlier = books.head.is_some_and(|last| last.body().size < opening.size());
     Ok(Statement {
         period,
         opening,
         entries: listed.to_vec(),
-        totals: totals(listed, period)?,
+        totals: totals(listed, period).map_err(|_| Trouble::Ledger)?,
         head: *head.head(),
         link: if earlier { link.clone() } else { Proof::default() },
     })
@@ -331,35 +442,44 @@ fn count(entries: &[Entry]) -> u64 {
 
 impl Wire for Record {
     fn write(&self, out: &mut Writer) {
-        let Self { authority, keys, head } = self;
+        let Self { authority, keys, head, lines } = self;
         authority.write(out);
         out.count(keys.len());
         keys.iter().for_each(|key| key.write(out));
-        out.optional(head.as_ref());
+        head.write(out);
+        lines.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         let authority = Wire::read(reader)?;
         let count = reader.count("ledger_keys", KEYS_MAX)?;
         let keys = (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?;
-        Ok(Self { authority, keys, head: reader.optional("has_head")? })
+        Ok(Self { authority, keys, head: Wire::read(reader)?, lines: Wire::read(reader)? })
     }
 }
 
 impl Wire for KeptRow {
     fn write(&self, out: &mut Writer) {
-        let Kept { receipt, ended } = &self.0;
+        let Self { kept: Kept { receipt, ended }, customer, id } = self;
         receipt.write(out);
         out.optional(ended.as_ref());
+        out.u64(*customer);
+        id.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         let receipt = Receipt::read(reader)?;
-        Ok(Self(Kept { receipt, ended: reader.optional("has_ended")? }))
+        let kept = Kept { receipt, ended: reader.optional("has_ended")? };
+        Ok(Self { kept, customer: reader.u64()?, id: Wire::read(reader)? })
     }
 }
 
 /// Milliseconds after which the head is asked for again (a day).
-const HEAD_MS: u64 = 24 * 60 * 60 * 1_000;
+const HEAD_MS: u64 = 24 * READ_MS;
+/// Milliseconds after which the ledger is read on (an hour): what is settled is dated by the day.
+const READ_MS: u64 = 60 * 60 * 1_000;
 /// Ledger keys kept: one lasts a year.
 const KEYS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests;

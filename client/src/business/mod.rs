@@ -108,6 +108,11 @@ pub enum BusinessConnectError {
     /// It was reached, and something must be put right.
     #[error(transparent)]
     Trouble(#[from] Trouble),
+    /// A statement would begin before the lines that are kept here, the last four million.
+    #[error(
+        "the lines of this period were forgotten here after four million more; ask the operator for the statement"
+    )]
+    Forgotten,
     /// The agent has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),

@@ -255,12 +255,14 @@ impl BusinessCore {
     pub(super) fn submitted(&mut self, message: u64, frame: &RelayFrame) -> Result<(), StateError> {
         let now = self.now();
         let sealed = self.state.read(|rows| Outbox::get(rows, message))?;
-        if let Some(submission) = sealed.and_then(|outgoing| outgoing.submission()) {
+        if let Some(outgoing) = sealed
+            && let Some(submission) = outgoing.submission()
+        {
             if let Some(consent) = &submission.consent {
                 self.compare_price(consent, frame);
             }
             if let RelayFrame::Accepted(acceptance) = frame {
-                self.keep_receipt(&submission, acceptance)?;
+                self.keep_receipt(&outgoing, &submission, acceptance)?;
             }
         }
         let settled = self.outbox.submitted(&mut self.state, message, frame, now)?;

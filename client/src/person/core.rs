@@ -459,7 +459,7 @@ fn show(
         News::State { id, state } => Event::Sent { event, conversation, id, state },
         News::Window { until } => Event::Window { event, conversation, until },
         // A business's.
-        News::First { .. } => return None,
+        News::First { .. } | News::Charge { .. } => return None,
         News::KeyChanged => {
             let offered = talk.record.offered.as_ref();
             let offered = offered.map(|known| Profile::of(known.certificate.body()));

@@ -42,12 +42,14 @@ pub(crate) enum Table {
     Restored = 18,
     /// The hour in which a business last ran; one row.
     Written = 19,
-    /// The relay's ledger keys and the last head a business saw; one row.
+    /// The relay's ledger keys, the last head a business saw and which lines it keeps; one row.
     Ledger = 20,
     /// A business's receipts, by the entry's number.
     Receipt = 21,
     /// The relay's rate card as a business keeps it; one row.
     RateCard = 22,
+    /// What a business read of its ledger, page by page, by the first entry's number.
+    Line = 23,
 }
 
 /// How a row is named.
@@ -92,6 +94,7 @@ impl Table {
             Self::Ledger => "ledger",
             Self::Receipt => "receipt",
             Self::RateCard => "rate card",
+            Self::Line => "line",
         }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{AccountKey, SubmitId};
 use crate::ledger::{
-    Amount, BadHead, Entry, EntryKind, EntrySequence, Generation, HeadBody, Message, Receipt,
-    Statement, TooMuch, TotalKey, Totals, VerifiedHead, VerifiedLedgerKey, statement,
+    Amount, BadHead, Entry, EntryKind, EntrySequence, Frontier, Generation, HeadBody, Message,
+    Receipt, Statement, TooMuch, TotalKey, Totals, VerifiedHead, VerifiedLedgerKey, statement,
 };
 use crate::ticket::Category;
 
@@ -31,6 +31,9 @@ pub struct Books {
     pub receipts: BTreeMap<EntrySequence, Kept>,
     /// The last head it saw.
     pub head: Option<VerifiedHead>,
+    /// The entries that follow a statement's, as far as it read them before that head: where the head
+    /// is later than the statement's, they join the two.
+    pub later: Vec<Entry>,
 }
 
 /// A statement that agrees with everything its reader knows.
@@ -237,13 +240,14 @@ impl Check<'_> {
         if let Some(other) = heads.iter().find(differs) {
             return Err(Disagreement::Heads { one: other.size, other: end.size });
         }
-        self.linked(self.statement.opening.size())
+        self.linked(tree)
     }
 
-    /// The last head, where it lies before or after the lines listed.
-    fn linked(&self, opening: u64) -> Result<(), Disagreement> {
+    /// The last head, where it lies before or after the lines listed, whose end is `tree`.
+    fn linked(&self, tree: Frontier) -> Result<(), Disagreement> {
         let Some(known) = self.books.head else { return Ok(()) };
         let (one, other) = (known.body().size, self.head.body().size);
+        let opening = self.statement.opening.size();
         if (opening..=other).contains(&one) && !self.is_past_restore(known.body()) {
             return Ok(());
         }
@@ -251,9 +255,22 @@ impl Check<'_> {
         let joined = match one <= other {
             true => known.precedes(&self.head, link),
             false if known.body().generation != self.head.body().generation => return Ok(()),
+            false if self.followed(tree, known.body()) => return Ok(()),
             false => self.head.precedes(&known, link),
         };
         joined.map_err(|_| Disagreement::Heads { one, other })
+    }
+
+    /// Whether the entries that were read since lead from the statement's tree to a later head's.
+    fn followed(&self, mut tree: Frontier, known: &HeadBody) -> bool {
+        let end = tree.size();
+        for entry in self.books.later.iter().skip_while(|entry| entry.sequence.0 < end) {
+            if tree.size() == known.size || entry.sequence.0 != tree.size() {
+                break;
+            }
+            tree.push(entry.hash(), |_, _| ());
+        }
+        tree.size() == known.size && tree.root() == known.root
     }
 
     /// The heads of which the tree that is listed must be a part or a continuation.

@@ -250,6 +250,9 @@ fn send_failure(error: BusinessSendError) -> Failure {
 pub(super) fn not_connected(error: BusinessConnectError) -> Failure {
     let failure = match error {
         BusinessConnectError::Stopped(error) => return error.into(),
+        BusinessConnectError::Forgotten => {
+            return Failure::of_sdk(Status::Failed, "There is no such statement.", &error);
+        }
         BusinessConnectError::Connect(error) => error.into(),
         BusinessConnectError::Trouble(trouble) => {
             Failure::of_sdk(Status::NotTrusted, "The business cannot be reached.", &trouble)

@@ -136,6 +136,13 @@ fn event_words(event: &BusinessEvent, customer: Option<&Customer>) -> Option<Str
         BusinessEvent::Consent { customer, free_until: None, .. } => {
             format!("{}  allows notifications; see `plico business customers`", name(*customer))
         }
+        BusinessEvent::Released { customer, amount, .. } => {
+            let (amount, currency) = (amount.millionths, amount.currency);
+            format!(
+                "{}  your message was not read and is not paid for: {amount} {currency}",
+                name(*customer)
+            )
+        }
         BusinessEvent::Trouble { trouble, .. } => format!("!  {trouble}"),
         BusinessEvent::Connected => "connected".to_owned(),
         BusinessEvent::Disconnected(error) => format!("reconnecting: {error}"),

@@ -360,9 +360,10 @@ async fn connect(business: &Business, relay: &RelayLink, printer: Printer) {
 fn customer_of(event: &BusinessEvent) -> Option<CustomerId> {
     match event {
         BusinessEvent::Message(message) => Some(message.customer),
-        BusinessEvent::Consent { customer, .. } | BusinessEvent::Sent { customer, .. } => {
-            Some(*customer)
-        }
+        BusinessEvent::Consent { customer, .. }
+        | BusinessEvent::Sent { customer, .. }
+        | BusinessEvent::Settled { customer, .. }
+        | BusinessEvent::Released { customer, .. } => Some(*customer),
         _ => None,
     }
 }

@@ -143,7 +143,8 @@ const PIPE_HELP: &str = r#"Lines of --pipe, one JSON object each:
   to the program     {"type":"message","event":7,"customer":3,"id":"…","at":"…","first":true,
                       "name":"Anna","ref":"counter 3","text":"Hello","attempt":1}
                      instead of text: "chosen":{"question","choice"}, "reaction":{"to","emoji"},
-                     "called", "goodbye", "other"
+                     "called", "goodbye", "other"; with --states also "sent", "consent",
+                     "settled" and "released"
   from the program   {"handled":7,"text":"Hi"}       answers event 7 and is done with it
                      {"handled":7}                   is done with it and says nothing
                      {"answers":7,"text":"Wait…"}    goes out once event 7 is handled

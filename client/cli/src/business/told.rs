@@ -8,7 +8,10 @@
 //! `event` and `id` stay the same when an event is told again after a crash.
 
 use jiff::Timestamp;
-use plico_client::{Body, BusinessEvent, Customer, CustomerMessage, MessageState};
+use plico_client::ledger::{Amount, EntryReason};
+use plico_client::{
+    Body, BusinessEvent, ContentId, Customer, CustomerId, CustomerMessage, EventId, MessageState,
+};
 use serde_json::{Map, Value, json};
 
 /// An event as JSON; `customer` is who it is about, where it is about somebody.
@@ -30,6 +33,12 @@ pub(super) fn json(event: &BusinessEvent, customer: Option<&Customer>) -> Value 
             }
             value
         }
+        BusinessEvent::Settled { event, customer, id, reason, amount } => {
+            charge_json("settled", *event, *customer, *id, (*reason, *amount))
+        }
+        BusinessEvent::Released { event, customer, id, reason, amount } => {
+            charge_json("released", *event, *customer, *id, (*reason, *amount))
+        }
         BusinessEvent::Trouble { event, trouble } => json!({
             "type": "trouble", "event": event.0, "explanation": trouble.to_string(),
         }),
@@ -37,6 +46,34 @@ pub(super) fn json(event: &BusinessEvent, customer: Option<&Customer>) -> Value 
         BusinessEvent::Disconnected(error) => json!({
             "type": "disconnected", "explanation": error.to_string(),
         }),
+    }
+}
+
+fn charge_json(
+    kind: &str,
+    event: EventId,
+    customer: CustomerId,
+    id: ContentId,
+    (reason, amount): (EntryReason, Amount),
+) -> Value {
+    json!({
+        "type": kind, "event": event.0, "customer": customer.0, "id": hex(id.as_bytes()),
+        "reason": reason_name(reason),
+        "amount": amount.millionths.to_string(), "currency": amount.currency.to_string(),
+    })
+}
+
+/// Why a charge was settled or released, as JSON has it.
+fn reason_name(reason: EntryReason) -> &'static str {
+    match reason {
+        EntryReason::Opened => "opened",
+        EntryReason::Offered => "offered",
+        EntryReason::Unreadable => "unreadable",
+        EntryReason::NotOffered => "not_offered",
+        EntryReason::InWindow
+        | EntryReason::OutsideWindow
+        | EntryReason::Standing
+        | EntryReason::Itself => "other",
     }
 }
 

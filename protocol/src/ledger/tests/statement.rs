@@ -24,7 +24,8 @@ impl World {
     /// settled, the other released, another is accepted.
     fn new() -> Self {
         let keys = vec![ledger_key().1];
-        let books = Books { account: account(), keys, receipts: Default::default(), head: None };
+        let receipts = Default::default();
+        let books = Books { account: account(), keys, receipts, head: None, later: Vec::new() };
         let mut world = Self { entries: Vec::new(), books };
         world.accept(30, 1);
         world.end(2, 0);
@@ -223,6 +224,13 @@ fn two_heads_that_are_not_consistent_are_named() {
     assert_eq!(unjoined, Err(Disagreement::Heads { one: 8, other: 7 }));
     statement.link = consistency(&later.entries, 7);
     assert_eq!(check(&statement, &later.books), Ok(()));
+    // So must one be that was signed over another beginning, whatever follows it.
+    statement.link = Proof::default();
+    later.books.later = later.entries.clone();
+    assert_eq!(check(&statement, &later.books), Ok(()), "by the lines that were read since");
+    later.books.later[7].hour = Hour(97);
+    let other = check(&statement, &later.books);
+    assert_eq!(other, Err(Disagreement::Heads { one: 8, other: 7 }));
 }
 
 #[test]
