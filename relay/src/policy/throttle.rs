@@ -5,11 +5,15 @@
 //! are short of their allowance than its table holds, some are whole again too early, because a
 //! table that refused strangers would let whoever fills it silence everybody.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use plico_protocol::envelope::SizeClass;
 use plico_protocol::id::{AccountKey, Address};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Timestamp;
@@ -298,13 +302,20 @@ impl Throttle {
     }
 }
 
-impl Limited {
-    /// A large envelope for an inbox that nobody is subscribed to.
-    pub fn large_while_offline() -> Self {
-        let limit = "8 KiB while it is offline".to_owned();
-        let retry_after_ms = LARGE_RETRY_MS;
-        Self { rule: Rule::LargeWhileOffline, limit, retry_after_ms }
+/// An envelope for an inbox: a large one waits until somebody is there to take it.
+///
+/// # Errors
+///
+/// [`Limited`].
+pub fn while_offline(
+    class: SizeClass,
+    is_subscribed: impl FnOnce() -> bool,
+) -> Result<(), Limited> {
+    if class <= SizeClass::Medium || is_subscribed() {
+        return Ok(());
     }
+    let limit = "8 KiB while it is offline".to_owned();
+    Err(Limited { rule: Rule::LargeWhileOffline, limit, retry_after_ms: LARGE_RETRY_MS })
 }
 
 impl From<Limited> for Refusal {
@@ -361,116 +372,3 @@ fn keys(rule: Rule) -> usize {
 const MINUTE_US: u64 = 60_000_000;
 /// A business that was away may come back; the device asks once a minute.
 const LARGE_RETRY_MS: u32 = 60_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: ThrottleLimits = ThrottleLimits {
-        connections_per_prefix_max: 2,
-        frames_per_minute_per_prefix: 2,
-        mailboxes_opened_per_minute_per_prefix: 3,
-        bundles_per_minute_per_prefix: 4,
-        submissions_per_minute_per_prefix: 50,
-        inbox_share_percent_per_prefix: 40,
-        submissions_per_minute_per_account: 5,
-        messages_per_minute_per_mailbox: 10,
-    };
-    const NOW: u64 = 1_000_000_000_000;
-
-    /// Takes until it is refused; gives how many passed, and the refusal.
-    fn until_refused(mut take: impl FnMut() -> Result<(), Limited>) -> (u32, Limited) {
-        (0..).find_map(|count| take().err().map(|limited| (count, limited))).unwrap()
-    }
-
-    #[track_caller]
-    fn check(
-        rule: Rule,
-        passed: u32,
-        limit: &str,
-        ms: u32,
-        take: impl Fn(&Throttle, u64) -> Result<(), Limited>,
-    ) {
-        let throttle = Throttle::new(LIMITS);
-        let (count, limited) = until_refused(|| take(&throttle, NOW));
-        let expected = Limited { rule, limit: limit.to_owned(), retry_after_ms: ms };
-        assert_eq!((count, limited), (passed, expected));
-        let later_us = NOW + u64::from(ms) * 1_000;
-        assert!(take(&throttle, later_us - 1_000).is_err());
-        assert_eq!(take(&throttle, later_us), Ok(()));
-    }
-
-    fn home(throttle: &Throttle) -> Prefix {
-        throttle.prefix([192, 0, 2, 7].into())
-    }
-
-    #[test]
-    fn each_limit_passes_up_to_it_and_refuses_one_more_with_rule_limit_and_time() {
-        let (inbox, account) = (Address::new([1; 32]), AccountKey::new([2; 32]));
-        check(Rule::Frames, 2, "2 a minute", 30_000, |t, now| t.frame(home(t), now));
-        let opened = Rule::MailboxesOpened;
-        check(opened, 3, "3 a minute", 20_000, |t, now| t.open(home(t), now));
-        let sends = Rule::AccountSubmissions;
-        check(sends, 5, "5 a minute", 12_000, |t, now| t.account(&account, now));
-        let (gets, limit) = (Rule::MailboxMessages, "10 a minute, 45 at once");
-        check(gets, 45, limit, 6_000, |t, now| t.mailbox(&inbox, now));
-        let sent = Rule::Submissions;
-        check(sent, 50, "50 a minute", 1_200, |t, now| t.to_inbox(home(t), &inbox, 1_000, now));
-        let share = Rule::InboxShare;
-        check(share, 4, "4 a day", 21_600_000, |t, now| t.to_inbox(home(t), &inbox, 10, now));
-        let bundle = |t: &Throttle, now| match t.one_time_prekey(home(t), now) {
-            true => Ok(()),
-            false => t.minutely(Rule::Bundles, home(t), 4, now),
-        };
-        check(Rule::Bundles, 4, "4 a minute", 15_000, bundle);
-    }
-
-    #[test]
-    fn an_inbox_takes_its_quota_from_many_networks_and_no_more() {
-        let throttle = Throttle::new(LIMITS);
-        let inbox = Address::new([1; 32]);
-        let from = |n: u8| throttle.prefix([192, 0, n, 1].into());
-        for n in 0..10 {
-            assert_eq!(throttle.to_inbox(from(n), &inbox, 10, NOW), Ok(()));
-        }
-        let (count, limited) = until_refused(|| throttle.to_inbox(from(99), &inbox, 10, NOW));
-        assert_eq!(
-            (count, limited.rule, limited.limit.as_str()),
-            (0, Rule::InboxQuota, "10 a day")
-        );
-        let other = Address::new([2; 32]);
-        assert_eq!(throttle.to_inbox(from(99), &other, 10, NOW), Ok(()));
-    }
-
-    #[test]
-    fn others_are_served_beside_one_who_has_too_much() {
-        let throttle = Throttle::new(LIMITS);
-        until_refused(|| throttle.frame(home(&throttle), NOW));
-        until_refused(|| throttle.account(&AccountKey::new([2; 32]), NOW));
-        assert_eq!(throttle.frame(throttle.prefix([192, 0, 3, 7].into()), NOW), Ok(()));
-        assert_eq!(throttle.account(&AccountKey::new([3; 32]), NOW), Ok(()));
-        // A neighbour in the same /24 shares the allowance.
-        assert!(throttle.frame(throttle.prefix([192, 0, 2, 99].into()), NOW).is_err());
-    }
-
-    #[test]
-    fn a_network_has_so_many_connections_until_one_ends() {
-        let throttle = Throttle::new(LIMITS);
-        let first = throttle.enter(home(&throttle)).unwrap();
-        let second = throttle.enter(home(&throttle)).unwrap();
-        assert!(throttle.enter(home(&throttle)).is_none());
-        assert!(throttle.enter(throttle.prefix([192, 0, 3, 7].into())).is_some());
-        drop(first);
-        assert!(throttle.enter(home(&throttle)).is_some());
-        drop(second);
-        assert!(lock(&throttle.present).is_empty(), "who is gone is not remembered");
-    }
-
-    #[test]
-    fn a_refusal_names_rule_and_limit_before_the_text_of_its_code() {
-        let refusal = Refusal::from(Limited::large_while_offline());
-        assert_eq!((refusal.code, refusal.retry_after_ms), (Code::RateLimited, 60_000));
-        let text = "large_while_offline: at most 8 KiB while it is offline: more than";
-        assert!(refusal.text.starts_with(text), "{}", refusal.text);
-    }
-}

@@ -1,10 +1,11 @@
 //! What a submission must pass before the writer sees it, in this order: space, size, then for a
 //! message to an inbox the directory and the limits of network and inbox, and for a message to a
 //! person the account's limit, certificate, ticket, category and the mailbox's limit. None of it
-//! looks a mailbox up.
+//! looks a mailbox up, and only what passed is hashed: a refusal must not cost more the larger the
+//! envelope is.
 
 use bytes::Bytes;
-use plico_protocol::envelope::{Envelope, SizeClass};
+use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::{Consent, Submission};
 use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::pricing::Millionths;
@@ -12,7 +13,7 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{BadTicket, CheckedTicket, TicketUse};
 
 use super::{Asker, Service};
-use crate::policy::throttle::{Limited, Prefix};
+use crate::policy::throttle::{Prefix, while_offline};
 use crate::request::{Digest, Pricing, Request};
 
 impl Service {
@@ -29,9 +30,8 @@ impl Service {
         let Submission { id, to, consent, envelope } = submission;
         let envelope =
             Envelope::new(envelope.0).map_err(|error| Refusal::because(Code::WrongSize, error))?;
-        let digest = Digest::of(body);
         match consent {
-            None => self.to_inbox(id, digest, to, envelope, prefix),
+            None => self.to_inbox(id, to, envelope, body, prefix),
             Some(consent) => {
                 let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
                 let now_us = self.elapsed_us();
@@ -40,7 +40,7 @@ impl Service {
                 self.throttle.mailbox(&to, now_us)?;
                 self.check_reach(&to, &account, &ticket)?;
                 let Consent { category, price_max, .. } = consent;
-                let pricing = self.pricing(price_max);
+                let (digest, pricing) = (Digest::of(body), self.pricing(price_max));
                 Ok(Request::SubmitToMailbox {
                     id,
                     digest,
@@ -64,22 +64,21 @@ impl Service {
     fn to_inbox(
         &self,
         id: SubmitId,
-        digest: Digest,
         inbox: Address,
         envelope: Envelope,
+        body: &Bytes,
         prefix: Prefix,
     ) -> Result<Request, Refusal> {
         let certified = self.directory.inbox(&inbox);
         let certified = certified.ok_or_else(|| Refusal::new(Code::NotAnInbox))?;
         certified.standing(self.clock.now().hour())?;
-        if SizeClass::Medium < envelope.class() && !self.hub.is_subscribed(&inbox) {
-            return Err(Limited::large_while_offline().into());
-        }
+        while_offline(envelope.class(), || self.hub.is_subscribed(&inbox))?;
         // Without a card that holds a business cannot send, but people can.
         let card = self.rules.rate_cards.at(self.clock.now().minute());
         let quota = card.map_or(u32::MAX, |card| card.fields().inbox_free_per_day);
         self.throttle.to_inbox(prefix, &inbox, quota, self.elapsed_us())?;
         let account = certified.certificate.body().keys.account;
+        let digest = Digest::of(body);
         Ok(Request::SubmitToInbox { id, digest, inbox, account, envelope })
     }
 
