@@ -16,16 +16,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::Bytes;
-use plico_protocol::certificate::{
-    BadCertificate, Certificate, Handle, Serial, VerifiedCertificate,
-};
+use plico_protocol::certificate::{BadCertificate, Handle, Serial, VerifiedCertificate};
 use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::Hour;
-use plico_protocol::wire::{Reader as WireReader, Wire};
 
-use crate::rows;
+use crate::rows::Rows;
 use crate::store::{ReadError, Reader};
 
 /// The certified businesses, shared by all threads. Cheap to clone.
@@ -150,14 +146,20 @@ impl Directory {
     /// left out because this authority did not sign them.
     pub(crate) fn load(
         &self,
+        rows: &Rows,
         reader: &dyn Reader,
         authority: &AuthorityKey,
     ) -> Result<usize, ReadError> {
         let mut state = State::default();
         let mut foreign = 0;
-        rows::for_each_certificate(reader, |bytes, revoked| match verify(bytes, authority) {
-            Some(certificate) => state.insert(Arc::new(certificate), revoked),
-            None => foreign += 1,
+        rows.for_each_certificate(reader, |stored| {
+            let verified = stored.and_then(|(certificate, revoked)| {
+                Some((certificate.verify(authority).ok()?, revoked))
+            });
+            match verified {
+                Some((certificate, revoked)) => state.insert(Arc::new(certificate), revoked),
+                None => foreign += 1,
+            }
         })?;
         *self.write() = state;
         Ok(foreign)
@@ -191,14 +193,6 @@ impl State {
 fn raise<K: core::hash::Hash + Eq>(index: &mut HashMap<K, Serial>, key: K, serial: Serial) {
     let newest = index.entry(key).or_insert(serial);
     *newest = serial.max(*newest);
-}
-
-/// A stored certificate, if it is one and of this authority.
-fn verify(bytes: Bytes, authority: &AuthorityKey) -> Option<VerifiedCertificate> {
-    let mut reader = WireReader::new(bytes);
-    let certificate = Certificate::read(&mut reader).ok()?;
-    reader.finish().ok()?;
-    certificate.verify(authority).ok()
 }
 
 #[cfg(test)]
@@ -269,11 +263,11 @@ mod tests {
         world.certify_bank();
         world.call(Request::RevokeCertificate { serial: Serial(1) }).unwrap();
         let reader = world.store.reader().unwrap();
-        let directory = Directory::default();
-        assert_eq!(directory.load(&*reader, world.keys.authority()).unwrap(), 0);
+        let (directory, rows) = (Directory::default(), Rows::new(&world.keys.ring()));
+        assert_eq!(directory.load(&rows, &*reader, world.keys.authority()).unwrap(), 0);
         assert!(directory.by_serial(Serial(1)).unwrap().revoked);
         let other = AuthoritySecret::from_seed(&[77; 32]).public();
-        assert_eq!(directory.load(&*reader, &other).unwrap(), 1);
+        assert_eq!(directory.load(&rows, &*reader, &other).unwrap(), 1);
         assert!(directory.by_serial(Serial(1)).is_none());
     }
 }

@@ -3,10 +3,9 @@
 use plico_protocol::certificate::{BusinessKeys, Serial, VerifiedCertificate};
 use plico_protocol::frame::{EndReason, RelayFrame};
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::wire::Wire;
 
 use crate::decide::{Denied, Draft, Effect};
-use crate::rows::{QueueKind, serial_key};
+use crate::rows::{CertificateRow, QueueKind};
 use crate::store::Table;
 use crate::writer::Event;
 
@@ -34,8 +33,9 @@ impl Draft<'_> {
         if queue.is_some_and(|queue| queue.kind == QueueKind::Mailbox) {
             return other("a person's mailbox is open under the inbox's address");
         }
-        let key = serial_key(body.serial);
-        self.put_clear(Table::Certificates, key, certificate.certificate().encode());
+        let key = self.facts.rows.certificate(body.serial);
+        let row = CertificateRow { certificate: certificate.certificate().clone() };
+        self.put(*key.as_bytes(), &row);
         self.decision.effects.push(Effect::Certified(Box::new(certificate.clone())));
         Ok(RelayFrame::Certified {
             authority: *self.facts.authority,
@@ -54,7 +54,8 @@ impl Draft<'_> {
         let authority = *self.facts.authority;
         let verified = certificate.clone().verify(&authority);
         let verified = verified.map_err(|error| Refusal::because(Code::NotCertified, error))?;
-        self.put_clear(Table::Revocations, serial_key(serial), Vec::new());
+        let key = self.facts.rows.revocation(serial);
+        self.put_clear(Table::Revocations, *key.as_bytes(), Vec::new());
         self.decision.effects.push(Effect::CertificateRevoked(serial));
         let BusinessKeys { inbox, account, .. } = verified.body().keys;
         let newest = self.facts.directory.inbox(&inbox);

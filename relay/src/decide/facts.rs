@@ -21,8 +21,8 @@ use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::ledger::{AccountRow, EntryRow, TileRow, missing};
 use crate::rows::{
-    BadRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed, StandingRow,
-    SubmissionRow, sequence_of, serial_key,
+    BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
+    StandingRow, SubmissionRow, sequence_of,
 };
 use crate::store::{Change, Reader, Table};
 
@@ -189,10 +189,8 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn certificate(&self, serial: Serial) -> Result<Option<Certificate>, FactError> {
-        let table = Table::Certificates.name();
-        let value = self.get(Table::Certificates, &serial_key(serial))?;
-        let row = value.map(|value| Certificate::decode(value.into_bytes())).transpose();
-        Ok(row.map_err(|error| BadRow::Form { table, error })?)
+        let row: Option<CertificateRow> = self.sealed(self.rows.certificate(serial).as_bytes())?;
+        Ok(row.map(|row| row.certificate))
     }
 
     pub(super) fn sealed<R: Sealed>(&self, key: &[u8]) -> Result<Option<R>, FactError> {
@@ -265,13 +263,5 @@ impl<'a> Facts<'a> {
             };
         }
         Ok(merged.into_iter().take(limit))
-    }
-}
-
-impl Value {
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Stored(bytes) | Self::Open(bytes) => bytes,
-        }
     }
 }

@@ -32,6 +32,7 @@
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
 
+mod certified;
 mod record;
 mod seal;
 mod standing;
@@ -40,6 +41,7 @@ mod swept;
 mod tests;
 mod view;
 
+pub(crate) use certified::CertificateRow;
 pub(crate) use record::{
     Fate, OneTimeRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, SubmissionRow,
 };
@@ -49,8 +51,6 @@ pub(crate) use standing::StandingRow;
 pub(crate) use swept::{Pass, Stage, SweptRow};
 pub use view::{StoredEnvelope, View, ViewError};
 
-use bytes::Bytes;
-use plico_protocol::certificate::Serial;
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::ledger::{EntrySequence, Subtree};
@@ -59,7 +59,7 @@ use plico_protocol::prekey::PrekeyId;
 use plico_protocol::time::Hour;
 
 use crate::keys::{Ring, SealKey};
-use crate::store::{ReadError, Reader, Table};
+use crate::store::Table;
 
 /// Names rows and seals values. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -172,27 +172,3 @@ impl core::fmt::Debug for RowName {
 pub(crate) fn sequence_of(key: &[u8]) -> Option<Sequence> {
     key.last_chunk().map(|bytes| Sequence(u64::from_be_bytes(*bytes)))
 }
-
-/// The key of a certificate or revocation.
-pub(crate) fn serial_key(serial: Serial) -> [u8; 8] {
-    serial.0.to_be_bytes()
-}
-
-/// Calls `each` with every stored certificate, by rising serial, and whether it is revoked.
-pub(crate) fn for_each_certificate(
-    reader: &dyn Reader,
-    mut each: impl FnMut(Bytes, bool),
-) -> Result<(), ReadError> {
-    let mut from = Vec::new();
-    loop {
-        let page = reader.scan(Table::Certificates, &[], &from, PAGE_ROWS)?;
-        for entry in &page {
-            let revoked = reader.get(Table::Revocations, &entry.key)?.is_some();
-            each(entry.value.clone(), revoked);
-        }
-        let Some(last) = page.last().filter(|_| page.len() == PAGE_ROWS) else { return Ok(()) };
-        from = [&last.key, [0].as_slice()].concat();
-    }
-}
-
-const PAGE_ROWS: usize = 256;

@@ -332,7 +332,7 @@ impl Core {
 
     fn load_directory(&self) -> Result<(), ReadError> {
         let reader = self.setup.store.reader()?;
-        let foreign = self.directory.load(&*reader, self.setup.keys.authority())?;
+        let foreign = self.directory.load(&self.rows, &*reader, self.setup.keys.authority())?;
         if 0 < foreign {
             tracing::warn!(
                 target: "plico_relay::writer",
