@@ -1,4 +1,4 @@
-//! What the tables hold and how rows are named and sealed.
+//! How rows are named and sealed.
 //!
 //! A row is named `HMAC(row key, "plico/1 row" || 0 || u8 table || name)[..16]`, so that neither
 //! keys nor values show an address, an account, a `submit_id` or an hour. Sealed values are
@@ -6,28 +6,7 @@
 //! the associated data is `"plico/1 value" || 0 || u8 table || row key`, so that a value moved to
 //! another row does not open.
 //!
-//! | table | key | value | sealed | kept |
-//! |---|---|---|---|---|
-//! | `meta` | `schema` | `u32` version | no | always |
-//! | | `swept` | next hour to expire, next hour to forget, settled days and where the settlement under way stands, generation of the ledgers; shows that the key directory fits | yes | always |
-//! | `queues` | name(address) | kind, epoch, end of the window, on how many days of which month windows were opened and on which the last, counters, last and acknowledged sequence | yes | mailbox: until closed; inbox: always |
-//! | `envelopes` | name(address) ‖ `u64` sequence | the envelope | no: end-to-end ciphertext | until acknowledged, revoked, closed or 30 days |
-//! | `origins` | the same | submission, expiry hour, size class, origin and stamp | yes | the same |
-//! | `expiries` | bucket(hour) ‖ name(address) ‖ sequence | empty | | the same |
-//! | `submissions` | name(submit_id) | digest, state, acceptance, expiry and outcome | yes | 48 h past the outcome, 49 h past acceptance at least |
-//! | `forgets` | bucket(hour) ‖ name(submit_id) | empty | | the same, from the outcome on |
-//! | `certificates` | `u64` serial | certificate | no: public | always |
-//! | `revocations` | `u64` serial | empty | no: public | always |
-//! | `prekeys` | name(account) | signed prekeys, counters | yes | until replaced |
-//! | `one_time_prekeys` | name(account) ‖ `u32` id | prekey | yes | until handed out or expired |
-//! | `profiles` | name(account) | profile | yes | until replaced, or the account's last certificate is revoked |
-//! | `reports` | bucket(hour of forgetting) ‖ name(stamp) | empty | | 62 days past the message, as long as its stamp verifies |
-//! | | bucket(hour of forgetting) ‖ name(day, account, address tag) | empty | | until the end of the UTC day |
-//! | `standings` | name(account) | tier, whether suspended and since when; of each of seven days, how many reports and how many deliveries outside windows | yes | always |
-//! | `accounts` | name(account) | account, balance, frontier of its tree | yes | always |
-//! | `entries` | name(account) ‖ `u64` sequence | ledger entry: kind, hour, submit_id, category, zone, amount | yes | always |
-//! | `tiles` | name(account) ‖ `u8` level ‖ `u64` index | hash of 256 entries, or of 256 such | yes | always |
-//! | `pending` | random | account, day, accepted entry and outcome if it was charged, whether it was delivered outside a window | yes | until the day's settlement |
+//! docs/data.md lists the tables, what each column says, and for how long.
 //!
 //! `bucket(hour)` is a name like any other, of the hour in the index's table: "expire hour h" names
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
