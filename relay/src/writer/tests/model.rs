@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use plico_protocol::frame::{RelayFrame, Sequence, SubmissionState};
 use plico_protocol::id::{Address, SubmitId};
+use plico_protocol::limits::UNANSWERED_MAX;
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::{Ticket, Zone};
 use plico_protocol::time::Hour;
@@ -56,6 +57,8 @@ struct Mailbox {
     /// How often its tickets were ended.
     era: u32,
     used: u32,
+    /// Outside windows under tickets with one, since a ticket with a window was minted.
+    unanswered: u32,
     last: u64,
     acknowledged: u64,
     /// Sequence, submission, first hour in which it is gone.
@@ -130,6 +133,9 @@ fn take(world: &mut World, model: &mut Model, step: &Step) -> Option<Reply> {
                 Request::Mint { address: address(who), terms, window, zone: Zone::UNKNOWN };
             let reply = world.call(request);
             minted(model, who, max, &reply, false);
+            if let Some(mailbox) = model.mailboxes.get_mut(&who).filter(|_| window.is_some()) {
+                mailbox.unanswered = 0;
+            }
             Some(reply)
         }
         Step::ChangeTerms(who, max) => {
@@ -215,15 +221,21 @@ fn send(world: &mut World, model: &mut Model, who: u8, back: u8) -> Option<Reply
     let id = world.id(model.next);
     let request = world.to_mailbox(model.next, address(who), &ticket);
     let reply = world.call(request.clone());
-    let now = world.now().hour();
+    let (now, minute) = (world.now().hour(), world.now().minute());
+    let free_until = ticket.fields().unwrap().free_until;
+    let unanswered = u32::from(free_until.is_some_and(|end| end <= minute));
     match model.mailboxes.get_mut(&who).filter(|mailbox| mailbox.era == era) {
         None => assert_eq!(refused(&reply), Some(Code::Revoked)),
         Some(mailbox) if u32::from(max) <= mailbox.used => {
             assert_eq!(refused(&reply), Some(Code::TicketExhausted));
         }
+        Some(mailbox) if UNANSWERED_MAX < mailbox.unanswered + unanswered => {
+            assert_eq!(refused(&reply), Some(Code::TicketExhausted));
+        }
         Some(mailbox) => {
             assert!(matches!(reply, Ok(RelayFrame::Accepted(_))), "{reply:?}");
             mailbox.used += 1;
+            mailbox.unanswered += unanswered;
             mailbox.last += 1;
             mailbox.queue.push((mailbox.last, id, now.plus(720)));
             model.submissions.insert(*id.as_bytes(), (SubmissionState::Queued, now));
