@@ -59,14 +59,16 @@ impl Draft<'_> {
         if charge.is_none() && !unasked {
             return;
         }
-        let row =
-            PendingRow { account: stamped.origin.account, day: self.now.day(), charge, unasked };
+        // What expired ended with its last hour, however late a relay that was down takes it away.
+        let day = self.now.hour().min(origin.expires).day();
+        let row = PendingRow { account: stamped.origin.account, day, charge, unasked };
         let name: [u8; 16] = self.random();
         self.put(name, &row);
     }
 
     /// One pass over the pending rows of the days before its own, then one over the standings, a
-    /// bounded number of rows at a time. It finds everything: to a day that is over nothing is added.
+    /// bounded number of rows at a time. It finds everything but what expired on such a day and was
+    /// taken away only after it: that is left to the next pass.
     fn settle(&mut self) -> Result<bool, FactError> {
         let today = self.now.day();
         let swept = swept(self.facts, self.now)?;

@@ -12,6 +12,7 @@ use plico_protocol::ledger::{
 use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::{Category, Ticket};
+use plico_protocol::time::Hour;
 use plico_protocol::wire::Wire;
 
 use crate::admin::ledger::{LedgerLine, lines};
@@ -187,6 +188,18 @@ fn what_expires_is_paid_for_only_if_it_was_offered() {
     let outcome = |receipt: Box<Receipt>| shop.outcome(receipt.entry.sequence).unwrap();
     assert_eq!(outcome(offered), (EntryKind::Settle, EntryReason::Offered));
     assert_eq!(outcome(unseen), (EntryKind::Release, EntryReason::NotOffered));
+}
+
+#[test]
+fn what_expired_while_the_relay_was_down_is_dated_by_its_last_hour() {
+    let mut shop = Shop::new();
+    shop.send();
+    let last = shop.world.now().hour().plus(720).day();
+    shop.world.pass_hours(720 + 3 * 24);
+    shop.world.sweep();
+    shop.next_day();
+    let dated: Vec<_> = shop.entries().iter().map(|entry| entry.hour).collect();
+    assert_eq!(dated[1..], [Hour(last.0 * 24)]);
 }
 
 #[test]
