@@ -23,6 +23,8 @@ pub(crate) struct Offers {
     open: BTreeMap<Channel, (Offer, Instant)>,
     /// Of channels that ended.
     ended: Vec<Offer>,
+    /// Which the store did not take, and when to tell it again.
+    refused: Vec<(Offer, Instant)>,
 }
 
 impl Offers {
@@ -49,8 +51,17 @@ impl Offers {
         self.ended.extend(core::mem::take(&mut self.open).into_values().map(|(offer, _)| offer));
     }
 
+    /// The store did not take it: on a full disk whoever reads, waits for room and revokes would
+    /// have read for free.
+    pub(crate) fn refused(&mut self, offer: Offer, now: Instant) {
+        self.refused.push((offer, now + PAUSE));
+    }
+
     /// One of which the store is to be told now.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Offer> {
+        if let Some(at) = self.refused.iter().position(|(_, due)| *due <= now) {
+            return Some(self.refused.swap_remove(at).0);
+        }
         let waited = self.open.iter().find(|(_, (_, due))| *due <= now);
         if let Some(channel) = waited.map(|(channel, _)| *channel) {
             self.end(channel);
@@ -60,12 +71,14 @@ impl Offers {
 
     /// When the next one is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.open.values().map(|(_, due)| *due).min()
+        self.open.values().chain(&self.refused).map(|(_, due)| *due).min()
     }
 }
 
 /// In which a device that stores what it gets has acknowledged it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Until a store that refused is told again: longer than a commit, and a revocation is rarely sooner.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -101,5 +114,15 @@ mod tests {
         assert_eq!(offers.due(start), None);
         offers.end_all();
         assert_eq!(offers.due(start), Some(offer(8)));
+    }
+
+    #[test]
+    fn what_the_store_refused_is_told_again_after_a_pause() {
+        let mut offers = Offers::default();
+        let start = Instant::now();
+        offers.refused(offer(3), start);
+        assert_eq!((offers.next(), offers.due(start)), (Some(start + PAUSE), None));
+        assert_eq!(offers.due(start + PAUSE), Some(offer(3)));
+        assert_eq!((offers.next(), offers.due(start + PAUSE)), (None, None));
     }
 }

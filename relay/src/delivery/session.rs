@@ -24,6 +24,7 @@ use super::offers::{Offer, Offers};
 use crate::connection::{Answer, Item, Outbox, Unheard};
 use crate::request::Request;
 use crate::service::Service;
+use crate::writer::Pending;
 
 /// Serves a delivery stream from its first subscription until the client ends it.
 pub(crate) async fn deliver(
@@ -41,13 +42,14 @@ pub(crate) async fn deliver(
         pending: VecDeque::new(),
         resting: None,
         offers: Offers::default(),
+        telling: VecDeque::new(),
     };
     session.subscribe(first, account);
     session.tell_ticket_keys(account);
     let ended = session.run(queue).await;
     session.offers.end_all();
     // Before the subscriptions go: what was handed out is known from them or from the store.
-    session.tell_offers().await;
+    session.tell_all_offers().await;
     if ended.is_ok() {
         session.outbox.finish().await;
     }
@@ -63,6 +65,8 @@ struct Session {
     /// A read failed: no turns until then.
     resting: Option<Instant>,
     offers: Offers,
+    /// What the store is being told.
+    telling: VecDeque<(Offer, Pending)>,
 }
 
 impl Session {
@@ -82,6 +86,7 @@ impl Session {
                 continue;
             }
             self.outbox.flush().await?;
+            let pause = self.resting.or(self.offers.next());
             tokio::select! {
                 biased;
                 item = queue.recv(), if self.may_take() => match item {
@@ -90,7 +95,8 @@ impl Session {
                 },
                 frame = front(&mut self.pending) => self.say(&frame),
                 () = self.port.changed() => (),
-                () = rested(self.resting.or(self.offers.next())) => self.resting = None,
+                () = told(&mut self.telling, &mut self.offers) => (),
+                () = rested(pause) => self.resting = None,
             }
         }
     }
@@ -241,10 +247,26 @@ impl Session {
 
     /// Tells the store what was handed out and not acknowledged, without waiting for it.
     async fn tell_offers(&mut self) {
-        while let Some(Offer { address, up_to }) = self.offers.due(Instant::now()) {
+        while let Some(offer) = self.offers.due(Instant::now()) {
+            let Offer { address, up_to } = offer;
             let request = Request::Offer { address, up_to };
             // Boxed, as there is room for it in every stream that waits.
-            drop(Box::pin(self.service.writer.enqueue(request)).await);
+            let answer = Box::pin(self.service.writer.enqueue(request)).await;
+            self.telling.push_back((offer, answer));
+        }
+    }
+
+    /// The same, until the store has taken everything.
+    async fn tell_all_offers(&mut self) {
+        loop {
+            self.tell_offers().await;
+            if !self.telling.is_empty() {
+                told(&mut self.telling, &mut self.offers).await;
+            } else if let Some(due) = self.offers.next() {
+                tokio::time::sleep_until(due).await;
+            } else {
+                return;
+            }
         }
     }
 
@@ -293,6 +315,17 @@ async fn front(pending: &mut VecDeque<Answer>) -> RelayFrame {
     let frame = answer.frame().await;
     pending.pop_front();
     frame
+}
+
+/// Once the store took an offer or did not; never, where it is told of none. Cancel-safe. One that
+/// stops takes nothing any more.
+async fn told(telling: &mut VecDeque<(Offer, Pending)>, offers: &mut Offers) {
+    let Some((offer, answer)) = telling.front_mut() else { return core::future::pending().await };
+    let (offer, reply) = (*offer, answer.await);
+    telling.pop_front();
+    if reply.is_err_and(|refusal| refusal.code != Code::ShuttingDown) {
+        offers.refused(offer, Instant::now());
+    }
 }
 
 /// Once a pause is over; never, where there is none.
