@@ -102,7 +102,7 @@ async fn a_business_is_told_once_what_became_of_each_charge() {
     assert_eq!(checked.verified.map(|_| ()), Ok(()));
     assert_eq!(kept.entries.len(), 2);
     let all = bank.statement(so_far(&relay)).await.unwrap();
-    assert_eq!(all.statement.entries.len(), 4);
+    assert_eq!(all.statement.entries.len(), 5, "with a subscription: a month has passed");
     assert_eq!(all.verified.map(|_| ()), Ok(()));
     bank.close().await.unwrap();
     relay.stop().await;

@@ -14,6 +14,7 @@ mod backup;
 mod consent;
 mod conversation;
 mod crash;
+mod dues;
 mod full_disk;
 mod leak;
 mod ledger;

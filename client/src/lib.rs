@@ -114,7 +114,7 @@ pub mod limits {
 /// What a business is charged: entries, receipts, statements. SPEC.md §14.
 pub mod ledger {
     pub use plico_protocol::ledger::*;
-    pub use plico_protocol::time::Hour;
+    pub use plico_protocol::time::{Day, Hour};
     pub use plico_protocol::wire::Wire;
 }
 
@@ -161,5 +161,5 @@ pub use plico_protocol::pricing::{
 };
 pub use plico_protocol::profile::{BadLogo, Logo, Status};
 pub use plico_protocol::refusal::Code;
-pub use plico_protocol::reputation::{AccountStanding, Inputs, Reputation, Tier};
+pub use plico_protocol::reputation::{AccountStanding, Dues, Inputs, Reputation, Tier, Unpaid};
 pub use plico_protocol::ticket::{Categories, Category};

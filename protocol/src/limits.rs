@@ -104,6 +104,8 @@ pub const TARIFF_NAME_BYTES_MAX: usize = 32;
 pub const PRICE_MILLIONTHS_MAX: u64 = 1_000_000_000;
 /// Days of one period of a subscription.
 pub const SUBSCRIPTION_DAYS_MAX: u16 = 400;
+/// Days for which an account whose subscription is unpaid may still send.
+pub const SUBSCRIPTION_GRACE_DAYS_MAX: u16 = 400;
 /// Hours of a window that a rate card may state.
 pub const WINDOW_HOURS_MAX: u8 = 72;
 /// Days of a month on which a mailbox may open a window.

@@ -150,6 +150,7 @@ codes! {
     RateLimited = 41, "rate_limited", "more than the rule allows; try again after the time given";
     BadReport = 42, "bad_report", "the report proves nothing: no such message came to this mailbox in the last 62 days, or it said something else";
     NoRateCard = 43, "no_rate_card", "this relay has no rate card for the minute asked for; ask its operator";
+    Unpaid = 44, "unpaid", "the account's subscription is unpaid; pay the operator, who enters the payment";
 }
 
 impl Code {

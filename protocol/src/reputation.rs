@@ -42,6 +42,26 @@ pub struct AccountStanding {
     pub reputation: Reputation,
     /// As of now.
     pub inputs: Inputs,
+    /// What it owes for itself.
+    pub dues: Dues,
+}
+
+/// When an account's subscription is owed (SPEC.md §14.7); none of it where the rate card has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dues {
+    /// The day on which the period ends that is not paid for yet.
+    pub due: Option<Day>,
+    /// Since when it is unpaid, if it is.
+    pub unpaid: Option<Unpaid>,
+}
+
+/// A subscription that balance and credit did not cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unpaid {
+    /// The day on which it was found so.
+    pub since: Day,
+    /// The first day on which nothing is taken from the account any more.
+    pub stops: Day,
 }
 
 impl Inputs {
@@ -127,13 +147,53 @@ impl Wire for Reputation {
 
 impl Wire for AccountStanding {
     fn write(&self, out: &mut Writer) {
-        let Self { reputation, inputs } = self;
+        let Self { reputation, inputs, dues } = self;
         reputation.write(out);
         inputs.write(out);
+        dues.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { reputation: Wire::read(reader)?, inputs: Wire::read(reader)? })
+        let (reputation, inputs) = (Wire::read(reader)?, Wire::read(reader)?);
+        Ok(Self { reputation, inputs, dues: Wire::read(reader)? })
+    }
+}
+
+impl Wire for Dues {
+    fn write(&self, out: &mut Writer) {
+        let Self { due, unpaid } = self;
+        out.optional(due.map(DueDay).as_ref());
+        out.optional(unpaid.as_ref());
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let due: Option<DueDay> = reader.optional("has_due")?;
+        Ok(Self { due: due.map(|DueDay(due)| due), unpaid: reader.optional("is_unpaid")? })
+    }
+}
+
+/// A day as a value of its own: where it stands among others it is written as its number.
+struct DueDay(Day);
+
+impl Wire for DueDay {
+    fn write(&self, out: &mut Writer) {
+        out.u32(self.0.0);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self(Day(reader.u32()?)))
+    }
+}
+
+impl Wire for Unpaid {
+    fn write(&self, out: &mut Writer) {
+        let Self { since, stops } = self;
+        out.u32(since.0);
+        out.u32(stops.0);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { since: Day(reader.u32()?), stops: Day(reader.u32()?) })
     }
 }
 

@@ -16,8 +16,10 @@ use crate::decide::SWEPT_KEY;
 use crate::directory::Directory;
 use crate::keys::{self, Keys, KeysError};
 use crate::metrics::Metrics;
+use crate::policy::rate_card::RateCards;
 use crate::random::Pool;
 use crate::rows::View;
+use crate::rules::Current;
 use crate::simulation::Simulation;
 use crate::space::SpaceProbe;
 use crate::store::{Fjall, OpenError, Store, Table};
@@ -153,6 +155,7 @@ impl core::fmt::Debug for Options {
 pub(crate) fn open(
     config: &Config,
     options: &Options,
+    rate_cards: Current<RateCards>,
     wake: Arc<dyn Wake>,
     metrics: Arc<Metrics>,
 ) -> Result<Opened, OpeningError> {
@@ -185,7 +188,8 @@ pub(crate) fn open(
         limits: config.limits(),
         wake,
         probe: options.probe.clone(),
-    })?;
+    })?
+    .charging(rate_cards);
     let (directory, view) = (core.directory(), core.view());
     let on_fatal = options.on_fatal.clone();
     let on_fatal = Box::new(move |fatal: &Fatal| on_fatal(fatal));

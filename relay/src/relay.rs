@@ -93,7 +93,8 @@ impl Relay {
         let rules = Rules::open(&config, options.clock.now().minute())?;
         let hub = Arc::new(Hub::default());
         let (metrics, exporter) = Metrics::new(config.metrics_listen)?;
-        let opened = opening::open(&config, &options, hub.clone(), metrics.clone())?;
+        let cards = rules.rate_cards.clone();
+        let opened = opening::open(&config, &options, cards, hub.clone(), metrics.clone())?;
         let simulation = options.simulation.as_ref();
         let Bound { endpoint, socket } = listener::bind(&config, &opened.identity, simulation)?;
         let address = local_address(&endpoint, &config)?;

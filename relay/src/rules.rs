@@ -87,6 +87,11 @@ impl<T> Current<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Goes on with this, everywhere.
+    pub fn replace(&self, next: T) {
+        self.set(Arc::new(next));
+    }
+
     fn set(&self, next: Arc<T>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
     }

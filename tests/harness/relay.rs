@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use plico_protocol::certificate::{
     CertificateBody, CertificateRequest, DomainCheck, Handle, Serial, VerifiedCertificate,
 };
+use plico_protocol::ledger::Amount;
 use plico_protocol::limits::CERTIFICATE_HOURS_MAX;
-use plico_protocol::pricing::Millionths;
+use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::Categories;
 use plico_protocol::time::{Hour, Timestamp};
@@ -187,6 +188,15 @@ impl TestRelay {
     pub(crate) async fn rotate_tickets(&self, end_all: bool) {
         let answer = self.command(Command::RotateTickets { end_all }).await;
         assert!(matches!(answer, Answer::Rotated(_)), "{answer:?}");
+    }
+
+    /// Enters that a business paid so many units.
+    pub(crate) async fn pay(&self, handle: &str, units: u64) {
+        let currency = Currency::new(*b"EUR").unwrap();
+        let amount = Amount { millionths: Millionths(units * 1_000_000), currency };
+        let command = Command::Pay { handle: Handle::new(handle).unwrap(), amount };
+        let answer = self.command(command).await;
+        assert!(matches!(answer, Answer::Paid(_)), "{answer:?}");
     }
 
     /// Has it read its files again; gives why it did not.

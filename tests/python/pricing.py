@@ -62,7 +62,7 @@ class Card:
         self.window_hours = fields.number(1)
         self.window_days_per_month = fields.number(1)
         self.free_in_window = fields.optional(lambda: fields.number(2)) or 0
-        self.subscription = fields.optional(lambda: (fields.number(8), fields.number(2)))
+        self.subscription = fields.optional(lambda: (fields.number(8), fields.number(2), fields.number(2)))
         self.inbox_free_per_day = fields.number(4)
         self.tiers = fields.list(8, lambda: fields.number(4))
         self.tariffs = fields.list(32, lambda: self.tariff(fields))

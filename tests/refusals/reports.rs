@@ -272,7 +272,8 @@ async fn twenty_people_who_report_suspend_a_business_until_its_operator_restores
 
     let restored = scene.relay.restore("bank").await;
     let reputation = Reputation { since: scene.relay.clock.hour().day(), ..Reputation::default() };
-    assert_eq!(restored, AccountStanding { reputation, inputs: Inputs::default() });
+    let dues = suspended.dues;
+    assert_eq!(restored, AccountStanding { reputation, dues, inputs: Inputs::default() });
     let answer = scene.business.ask(&frame(1)).await;
     assert!(matches!(answer, RelayFrame::Accepted(_)), "{answer:?}");
     scene.relay.stop().await;

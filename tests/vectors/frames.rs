@@ -149,12 +149,16 @@ fn relay_fields(frame: &RelayFrame) -> Value {
         }),
         RelayFrame::Prekeys(bundle) => json!({"bundle": bytes(&**bundle)}),
         RelayFrame::State(state) => json!({"state": state.byte()}),
-        RelayFrame::Standing(AccountStanding { reputation, inputs }) => json!({
+        RelayFrame::Standing(AccountStanding { reputation, inputs, dues }) => json!({
             "suspended": reputation.suspended,
             "tier": reputation.tier.0,
             "since": reputation.since.0,
             "reports": inputs.reports,
             "deliveries": inputs.deliveries,
+            "due": dues.due.map(|due| due.0),
+            "unpaid": dues.unpaid.map(|unpaid| json!({
+                "since": unpaid.since.0, "stops": unpaid.stops.0,
+            })),
         }),
         RelayFrame::Minted(ticket) => json!({"ticket": bytes(&**ticket)}),
         RelayFrame::Stock(stock) => json!({
@@ -214,6 +218,7 @@ fn noticed(notice: &Notice) -> Value {
         Notice::PrekeysLow { .. } => 1,
         Notice::CertificateEnds { .. } => 2,
         Notice::TicketKeys(_) => 3,
+        Notice::Unpaid { .. } => 4,
         Notice::Other { kind, .. } => *kind,
     };
     json!({"kind": kind, "value": value})

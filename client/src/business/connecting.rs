@@ -197,6 +197,12 @@ impl BusinessCore {
                 self.retry_at = Timestamp(0);
                 Ok(())
             }
+            // It still receives, and may still send for a while.
+            Notice::Unpaid { .. } => {
+                self.trouble(Trouble::Unpaid)?;
+                self.retry_at = Timestamp(0);
+                Ok(())
+            }
             // To a person, or of a later relay.
             Notice::TicketKeys(_) | Notice::Other { .. } => Ok(()),
         }

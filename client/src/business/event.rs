@@ -140,6 +140,11 @@ pub enum Trouble {
         "the relay's rate card is not signed by its ledger key, or does not hold now; no price is computed with it; check this machine's clock, and ask the operator"
     )]
     RateCard,
+    /// The account's subscription is unpaid; [`crate::AccountStanding`] has the days.
+    #[error(
+        "the account's subscription is unpaid; pay the relay's operator, or it soon takes no messages"
+    )]
+    Unpaid,
     /// The relay refused.
     #[error("the relay refused: {}", .0.text())]
     Refused(Code),
@@ -173,6 +178,7 @@ impl Trouble {
             Self::OlderCopy => OWN + 5,
             Self::Ledger => OWN + 6,
             Self::RateCard => OWN + 7,
+            Self::Unpaid => OWN + 8,
             Self::CertificateEnds { hours } => {
                 ENDS.saturating_add(u16::try_from(hours).unwrap_or(u16::MAX))
             }
@@ -186,7 +192,7 @@ impl Trouble {
         let own = [Self::WrongAuthority, Self::OtherKeys, Self::BadCertificate]
             .into_iter()
             .chain([Self::CertificateNotValid, Self::TakenOver, Self::OlderCopy])
-            .chain([Self::Ledger, Self::RateCard]);
+            .chain([Self::Ledger, Self::RateCard, Self::Unpaid]);
         match number < OWN {
             true => Some(Self::Refused(Code::from_number(number))),
             false => own.into_iter().find(|trouble| trouble.number() == number),

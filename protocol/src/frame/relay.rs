@@ -14,7 +14,7 @@ use crate::report::Reported;
 use crate::reputation::AccountStanding;
 use crate::stamp::{Reason, StampedOrigin};
 use crate::ticket::{Ticket, TicketKeyId, TicketKeys};
-use crate::time::Minute;
+use crate::time::{Day, Minute};
 use crate::wire::{DecodeError, Reader, Wire, Writer};
 
 /// A relay's frame.
@@ -188,6 +188,11 @@ pub enum Notice {
     },
     /// To a person: tickets of other keys ended.
     TicketKeys(TicketKeys),
+    /// The account's subscription is unpaid: pay the operator.
+    Unpaid {
+        /// The first day on which nothing is taken from it any more.
+        stops: Day,
+    },
     /// One of a later relay: to be skipped.
     Other {
         /// Its kind, none of those above.
@@ -378,6 +383,7 @@ impl Wire for Notice {
             Self::TicketKeys(TicketKeys { oldest, newest }) => {
                 (3, u32::from(u16::from_be_bytes([oldest.0, newest.0])))
             }
+            Self::Unpaid { stops } => (4, stops.0),
             Self::Other { kind, value } => (*kind, *value),
         };
         out.u8(kind);
@@ -392,6 +398,7 @@ impl Wire for Notice {
                 let [.., oldest, newest] = value.to_be_bytes().map(TicketKeyId);
                 Self::TicketKeys(TicketKeys { oldest, newest })
             }
+            (4, stops) => Self::Unpaid { stops: Day(stops) },
             (kind, value) => Self::Other { kind, value },
         })
     }

@@ -20,11 +20,11 @@ use crate::profile::{Profile, SignedProfile};
 use crate::prove::{ExporterValue, Proof};
 use crate::refusal::{Code, Refusal};
 use crate::report::{Disclosure, Report, Reported};
-use crate::reputation::AccountStanding;
+use crate::reputation::{AccountStanding, Dues, Unpaid};
 use crate::signature::{AccountSecret, AuthoritySecret, LedgerSecret, MailboxSecret};
 use crate::stamp::{Origin, Reason, StampedOrigin};
 use crate::ticket::{Categories, Category, Terms, Ticket, TicketKeyId, TicketKeys};
-use crate::time::{Hour, Minute};
+use crate::time::{Day, Hour, Minute};
 
 fn parse<F: Frame>(bytes: &[u8]) -> Result<F, FrameError> {
     let (header, body) = bytes.split_at(FRAME_HEADER_BYTES);
@@ -186,6 +186,13 @@ fn relay_frames() -> Vec<RelayFrame> {
         RelayFrame::ProfilePublished,
         RelayFrame::Standing(AccountStanding::default()),
         RelayFrame::RateCard { key, card: rate_card() },
+        RelayFrame::Standing(AccountStanding {
+            dues: Dues {
+                due: Some(Day(20_686)),
+                unpaid: Some(Unpaid { since: Day(20_686), stops: Day(20_700) }),
+            },
+            ..AccountStanding::default()
+        }),
         RelayFrame::Reported(Reported::Already),
         RelayFrame::Subscribed { channel: Channel(1) },
         RelayFrame::Acknowledged { channel: Channel(1), up_to: Sequence(2) },
@@ -199,6 +206,7 @@ fn relay_frames() -> Vec<RelayFrame> {
             oldest: TicketKeyId(254),
             newest: TicketKeyId(1),
         })),
+        RelayFrame::Notice(Notice::Unpaid { stops: Day(20_700) }),
         RelayFrame::Notice(Notice::Other { kind: 3, value: 0x1_0000 }),
         RelayFrame::Notice(Notice::Other { kind: 9, value: 6 }),
         RelayFrame::Refused(Refusal::new(Code::Busy).retry_after(1000)),

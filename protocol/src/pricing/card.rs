@@ -4,7 +4,8 @@
 use super::money::{Currency, Millionths};
 use crate::limits::{
     PRICE_MILLIONTHS_MAX, RATE_CARD_COUNTRIES_MAX, RATE_CARD_TARIFFS_MAX, RATE_CARD_TIERS_MAX,
-    SUBSCRIPTION_DAYS_MAX, TARIFF_NAME_BYTES_MAX, WINDOW_DAYS_PER_MONTH_MAX, WINDOW_HOURS_MAX,
+    SUBSCRIPTION_DAYS_MAX, SUBSCRIPTION_GRACE_DAYS_MAX, TARIFF_NAME_BYTES_MAX,
+    WINDOW_DAYS_PER_MONTH_MAX, WINDOW_HOURS_MAX,
 };
 use crate::reputation::Tier;
 use crate::ticket::{Categories, Category, Zone};
@@ -43,13 +44,15 @@ pub struct CardFields {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateCard(CardFields);
 
-/// What an account costs in each period, in advance.
+/// What an account costs in each period, owed at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// How much.
     pub amount: Millionths,
     /// Days of a period, 1 to 400.
     pub days: u16,
+    /// For how many days an account that did not pay may still send, 0 to 400.
+    pub grace_days: u16,
 }
 
 /// The prices of a group of countries.
@@ -97,6 +100,8 @@ impl CardFields {
         if let Some(subscription) = &self.subscription {
             let days = 1..=SUBSCRIPTION_DAYS_MAX;
             check("subscription_days", days.contains(&subscription.days))?;
+            let grace = subscription.grace_days;
+            check("grace_days", grace <= SUBSCRIPTION_GRACE_DAYS_MAX)?;
         }
         check("inbox_free_per_day", self.inbox_free_per_day != 0)?;
         let count = 1..=RATE_CARD_TIERS_MAX;
@@ -240,13 +245,15 @@ impl Wire for RateCard {
 
 impl Wire for Subscription {
     fn write(&self, out: &mut Writer) {
-        let Self { amount, days } = self;
+        let Self { amount, days, grace_days } = self;
         amount.write(out);
         out.u16(*days);
+        out.u16(*grace_days);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { amount: Wire::read(reader)?, days: reader.u16()? })
+        let amount = Wire::read(reader)?;
+        Ok(Self { amount, days: reader.u16()?, grace_days: reader.u16()? })
     }
 }
 

@@ -39,7 +39,11 @@ fn fields() -> CardFields {
         window_hours: 24,
         window_days_per_month: 31,
         free_in_window: Categories::of(&[Category::Service]),
-        subscription: Some(Subscription { amount: Millionths(10_000_000), days: 30 }),
+        subscription: Some(Subscription {
+            amount: Millionths(10_000_000),
+            days: 30,
+            grace_days: 14,
+        }),
         inbox_free_per_day: 10_000,
         tiers: vec![250, 2_000, TIER_UNLIMITED],
         tariffs: vec![
@@ -179,6 +183,7 @@ fn a_card_that_says_two_things_is_refused() {
     refused("window_days_per_month", &|card| card.window_days_per_month = 32);
     refused("subscription_days", &|card| card.subscription.as_mut().unwrap().days = 0);
     refused("subscription_days", &|card| card.subscription.as_mut().unwrap().days = 401);
+    refused("grace_days", &|card| card.subscription.as_mut().unwrap().grace_days = 401);
     refused("inbox_free_per_day", &|card| card.inbox_free_per_day = 0);
     refused("tiers", &|card| card.tiers = vec![]);
     refused("tiers", &|card| card.tiers = vec![0, 5]);

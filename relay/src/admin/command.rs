@@ -3,6 +3,7 @@
 
 use plico_protocol::certificate::{Certificate, Handle, Serial};
 use plico_protocol::ledger::{Amount, Entry};
+use plico_protocol::limits::ENTRIES_PER_FRAME_MAX;
 use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
@@ -71,8 +72,8 @@ pub enum Answer {
     Standing(AccountStanding),
     /// To [`Command::Ledger`]: totals, in the order of days.
     Ledger(Vec<LedgerLine>),
-    /// To [`Command::Pay`]: the entry that says so.
-    Paid(Entry),
+    /// To [`Command::Pay`]: the entry that says so, and those of what it was owed for.
+    Paid(Vec<Entry>),
     /// To [`Command::RotateTickets`]: the keys that verify now.
     Rotated(TicketKeys),
 }
@@ -174,9 +175,10 @@ impl Wire for Answer {
                 out.count(lines.len());
                 lines.iter().for_each(|line| line.write(out));
             }
-            Self::Paid(entry) => {
+            Self::Paid(entries) => {
                 out.u8(21);
-                entry.write(out);
+                out.count(entries.len());
+                entries.iter().for_each(|entry| entry.write(out));
             }
             Self::Rotated(TicketKeys { oldest, newest }) => {
                 out.u8(7);
@@ -209,7 +211,11 @@ impl Wire for Answer {
                 let lines = (0..count).map(|_| LedgerLine::read(reader));
                 lines.collect::<Result<_, _>>().map(Self::Ledger)
             }
-            21 => Entry::read(reader).map(Self::Paid),
+            21 => {
+                let count = reader.count("paid", ENTRIES_PER_FRAME_MAX)?;
+                let entries = (0..count).map(|_| Entry::read(reader));
+                entries.collect::<Result<_, _>>().map(Self::Paid)
+            }
             7 => Ok(Self::Rotated(TicketKeys {
                 oldest: TicketKeyId(reader.u8()?),
                 newest: TicketKeyId(reader.u8()?),

@@ -179,10 +179,7 @@ impl Desk {
     async fn pay(&self, handle: &Handle, amount: Amount) -> Result<Answer, String> {
         let account = self.account(handle)?;
         match self.0.writer.call(Request::Pay { account, amount }).await {
-            Ok(RelayFrame::Entries(entries)) => match entries.as_slice() {
-                [entry] => Ok(Answer::Paid(*entry)),
-                _ => Err("the relay gave an unexpected answer".to_owned()),
-            },
+            Ok(RelayFrame::Entries(entries)) => Ok(Answer::Paid(entries)),
             Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
             Err(refusal) => Err(refusal.text),
         }

@@ -65,11 +65,12 @@ pub(super) fn pay(
     let amount = Amount { millionths: amount, currency };
     let handle = parsed(business)?;
     let registrar = Registrar::find(config, options)?;
-    let Answer::Paid(entry) = registrar.call(Command::Pay { handle, amount })? else {
+    let Answer::Paid(entries) = registrar.call(Command::Pay { handle, amount })? else {
         return Err(unexpected());
     };
-    let Entry { sequence, amount, .. } = entry;
-    say(format_args!("paid  {} {}, line {}", amount.millionths, amount.currency, sequence.0));
+    for Entry { kind, sequence, amount: Amount { millionths, currency }, .. } in entries {
+        say(format_args!("{}  {millionths} {currency}, line {}", kind.name(), sequence.0));
+    }
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use plico_protocol::pricing::{CardFields, Millionths, RateCard, TIER_UNLIMITED, Tariff};
+use plico_protocol::pricing::{
+    CardFields, Millionths, RateCard, Subscription, TIER_UNLIMITED, Tariff,
+};
 use plico_protocol::ticket::{Category, Zone};
 use plico_protocol::time::Minute;
 use serde_json::{Value, json};
@@ -63,7 +65,9 @@ fn table(card: &RateCard) -> Vec<String> {
     fact(
         "subscription",
         match fields.subscription {
-            Some(paid) => format!("{} every {} days", paid.amount, paid.days),
+            Some(Subscription { amount, days, grace_days }) => format!(
+                "{amount} every {days} days, at their end; unpaid, it may send for {grace_days} more"
+            ),
             None => "none".to_owned(),
         },
     );
@@ -113,7 +117,7 @@ fn card_as_json(card: &RateCard) -> Value {
         "window_days_per_month": fields.window_days_per_month,
         "free_in_window": free.map(Category::name).collect::<Vec<_>>(),
         "subscription": fields.subscription.map(|paid| json!({
-            "amount": paid.amount.0, "days": paid.days
+            "amount": paid.amount.0, "days": paid.days, "grace_days": paid.grace_days
         })),
         "inbox_free_per_day": fields.inbox_free_per_day,
         "tiers": fields.tiers,

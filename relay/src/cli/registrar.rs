@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::opening::{self, Opened, Options};
 use crate::relay;
+use crate::rules::Rules;
 use crate::store::Store;
 use crate::writer::{NoWake, Running, Writer};
 
@@ -78,8 +79,11 @@ impl Directory {
         }
         let runtime = Runtime::new().map_err(Failure::failed)?;
         let (metrics, _) = Metrics::new(None).map_err(Failure::failed)?;
-        let opened =
-            opening::open(config, options, Arc::new(NoWake), metrics).map_err(Failure::failed)?;
+        // A rate card with a mistake keeps no certificate from being revoked: nobody is charged then.
+        let rules = Rules::open(config, options.clock.now().minute());
+        let cards = rules.map(|rules| rules.rate_cards).unwrap_or_default();
+        let opened = opening::open(config, options, cards, Arc::new(NoWake), metrics);
+        let opened = opened.map_err(Failure::failed)?;
         let link = relay::link(config, config.listen.port(), &opened.identity, &opened.keys);
         let link = link.map_err(|error| Failure::Usage(error.to_string()))?;
         let Opened { store, keys, directory, writer, running, .. } = opened;

@@ -3,7 +3,7 @@
 use clap::Args;
 use plico_protocol::certificate::Handle;
 use plico_protocol::limits::REPUTATION_DAYS;
-use plico_protocol::reputation::AccountStanding;
+use plico_protocol::reputation::{AccountStanding, Dues, Unpaid};
 use serde_json::json;
 
 use super::business::unexpected;
@@ -54,25 +54,38 @@ fn ask(
     Ok(())
 }
 
-fn lines(standing: &AccountStanding) -> [String; 3] {
-    let AccountStanding { reputation, inputs } = standing;
+fn lines(standing: &AccountStanding) -> Vec<String> {
+    let AccountStanding { reputation, inputs, dues } = standing;
     let may = if reputation.suspended { "suspended: may send nothing" } else { "may send" };
     let rate = match inputs.per_million() {
         Some(rate) => format!(": {}.{:02} %", rate / 10_000, rate / 100 % 100),
         None => String::new(),
     };
-    [
+    let mut lines = vec![
         format!("standing     {may}, since {}", rfc3339_day(reputation.since)),
         format!("tier         {} of the rate card, the first being 0", reputation.tier.0),
         format!(
             "{REPUTATION_DAYS} days       {} reports, {} deliveries outside windows{rate}",
             inputs.reports, inputs.deliveries
         ),
-    ]
+    ];
+    lines.extend(dues_of(dues).map(|said| format!("subscription {said}")));
+    lines
+}
+
+/// What is said of a subscription, if there is one.
+pub(super) fn dues_of(dues: &Dues) -> Option<String> {
+    let Dues { due, unpaid } = dues;
+    let due = due.map(|due| format!("due on {}", rfc3339_day(due)));
+    let unpaid = unpaid.map(|Unpaid { since, stops }| {
+        let (since, stops) = (rfc3339_day(since), rfc3339_day(stops));
+        format!("unpaid since {since}; from {stops} on it may send nothing")
+    });
+    unpaid.or(due)
 }
 
 fn as_json(handle: &str, standing: &AccountStanding) -> serde_json::Value {
-    let AccountStanding { reputation, inputs } = standing;
+    let AccountStanding { reputation, inputs, dues } = standing;
     json!({
         "handle": handle,
         "suspended": reputation.suspended,
@@ -81,5 +94,8 @@ fn as_json(handle: &str, standing: &AccountStanding) -> serde_json::Value {
         "reports": inputs.reports,
         "deliveries": inputs.deliveries,
         "reports_per_million": inputs.per_million(),
+        "subscription_due": dues.due.map(rfc3339_day),
+        "unpaid_since": dues.unpaid.map(|unpaid| rfc3339_day(unpaid.since)),
+        "unpaid_stops": dues.unpaid.map(|unpaid| rfc3339_day(unpaid.stops)),
     })
 }

@@ -11,6 +11,7 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::ticket::{Category, CheckedTicket};
 use plico_protocol::time::Hour;
 
+use crate::decide::dues::Sender;
 use crate::decide::submit::Submitted;
 use crate::decide::{Denied, Draft};
 use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line};
@@ -21,15 +22,15 @@ impl Draft<'_> {
     pub(super) fn charge(
         &mut self,
         submitted: &Submitted<'_>,
+        sender: Sender,
         ticket: &CheckedTicket,
         category: Category,
         pricing: &Pricing,
     ) -> Result<Option<Entry>, Denied> {
         let Pricing { card, certified, price_max } = pricing;
         let card = card.as_ref().ok_or_else(|| Refusal::from(NoPrice::CardNotValid))?;
-        let mut account = self.facts.account(submitted.account)?;
+        let Sender { row: mut account, reputation } = sender;
         let available = account.available(self.facts.limits.credit);
-        let reputation = self.facts.standing(submitted.account, self.now.day())?.reputation;
         let standing = Standing { suspended: reputation.suspended, available };
         let minute = self.now.minute();
         let priced = price(ticket.fields(), category, card, &standing, *price_max, minute);
@@ -46,12 +47,13 @@ impl Draft<'_> {
             None => EntryReason::Standing,
         };
         let line = accept(submitted, charge, self.now.hour(), reason);
+        account.use_from(self.now.day());
         let entry = self.append(&mut account, line).map_err(full)?;
         self.put(*self.facts.rows.account(submitted.account).as_bytes(), &account);
         Ok(Some(entry))
     }
 
-    /// Notes what a business paid.
+    /// Notes what a business paid. Answered by every entry this brings.
     pub(super) fn pay(
         &mut self,
         account: &AccountKey,
@@ -67,9 +69,13 @@ impl Draft<'_> {
             generation: Generation::default(),
             amount,
         };
-        let entry = self.append(&mut row, line).map_err(full)?;
+        row.use_from(self.now.day());
+        self.append(&mut row, line).map_err(full)?;
+        // What it is unpaid for, in the same commit.
+        self.enter_dues(&mut row)?;
         self.put(*self.facts.rows.account(account).as_bytes(), &row);
-        Ok(RelayFrame::Entries(vec![entry]))
+        let entered = self.decision.appended.iter().map(|(_, entry)| *entry);
+        Ok(RelayFrame::Entries(entered.collect()))
     }
 
     /// Writes an entry, after word of a restore if it is the first one since; the account's row is the

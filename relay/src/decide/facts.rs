@@ -20,6 +20,7 @@ use crate::decide::{FactError, Limits};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::ledger::{AccountRow, EntryRow, TileRow, missing};
+use crate::policy::rate_card::RateCards;
 use crate::rows::{
     BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
     StandingRow, SubmissionRow, sequence_of,
@@ -37,6 +38,8 @@ pub(crate) struct Facts<'a> {
     pub(super) directory: &'a Directory,
     pub(super) limits: &'a Limits,
     pub(super) generation: Generation,
+    pub(super) rate_cards: &'a RateCards,
+    pub(super) certified: bool,
 }
 
 /// A row as a decision leaves it.
@@ -66,14 +69,29 @@ pub(crate) struct Fixed<'a> {
     pub(crate) limits: &'a Limits,
     /// Of the ledgers, since the relay's last restore.
     pub(crate) generation: Generation,
+    /// What the relay asks for; for messages, their requests say.
+    pub(crate) rate_cards: &'a RateCards,
+    /// Whether there is a certified key to sign receipts with.
+    pub(crate) certified: bool,
 }
 
 impl<'a> Facts<'a> {
     /// What `reader` sees.
     pub(crate) fn new(reader: &'a dyn Reader, fixed: Fixed<'a>) -> Self {
-        let Fixed { rows, ring, authority, directory, limits, generation } = fixed;
-        let pending = BTreeMap::new();
-        Self { reader, pending, rows, ring, authority, directory, limits, generation }
+        let Fixed { rows, ring, authority, directory, limits, generation, rate_cards, certified } =
+            fixed;
+        Self {
+            reader,
+            pending: BTreeMap::new(),
+            rows,
+            ring,
+            authority,
+            directory,
+            limits,
+            generation,
+            rate_cards,
+            certified,
+        }
     }
 
     /// Shows a row that is written whatever was decided.

@@ -19,6 +19,7 @@ mod acknowledge;
 mod batch;
 mod certificates;
 mod charge;
+mod dues;
 mod facts;
 mod mailbox;
 mod prekeys;

@@ -54,6 +54,7 @@ impl Draft<'_> {
             row.one_time += 1;
         }
         self.put(*name.as_bytes(), &row);
+        self.use_account(account)?;
         Ok(RelayFrame::Stock(row.stock()))
     }
 

@@ -6,7 +6,6 @@
 
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
-use plico_protocol::refusal::Code;
 use plico_protocol::report::{ProvenReport, Reported};
 use plico_protocol::stamp::Reason;
 
@@ -40,18 +39,10 @@ impl Draft<'_> {
         Ok(RelayFrame::Reported(Reported::Counted))
     }
 
-    /// Refuses what a suspended account sends.
-    pub(super) fn check_standing(&self, account: &AccountKey) -> Result<(), Denied> {
-        match self.facts.standing(account, self.now.day())?.reputation.suspended {
-            true => Err(Code::Suspended.into()),
-            false => Ok(()),
-        }
-    }
-
     /// How an account stands, for its operator.
     pub(super) fn standing(&self, account: &AccountKey) -> Result<RelayFrame, Denied> {
-        let today = self.now.day();
-        Ok(RelayFrame::Standing(self.facts.standing(account, today)?.shown(today)))
+        let standing = self.facts.standing(account, self.now.day())?;
+        self.shown(account, &standing)
     }
 
     /// Ends a suspension, if there is one. What it was for is not held against the account twice.
@@ -59,11 +50,16 @@ impl Draft<'_> {
         let today = self.now.day();
         let standing = self.facts.standing(account, today)?;
         if !standing.reputation.suspended {
-            return Ok(RelayFrame::Standing(standing.shown(today)));
+            return self.shown(account, &standing);
         }
         let reputation = standing.reputation.restored(today);
         let standing = StandingRow { reputation, ..StandingRow::new(today) };
         self.put(*self.facts.rows.standing(account).as_bytes(), &standing);
-        Ok(RelayFrame::Standing(standing.shown(today)))
+        self.shown(account, &standing)
+    }
+
+    fn shown(&self, account: &AccountKey, standing: &StandingRow) -> Result<RelayFrame, Denied> {
+        let dues = self.dues(account)?;
+        Ok(RelayFrame::Standing(standing.shown(self.now.day(), dues)))
     }
 }

@@ -34,6 +34,9 @@ pub(crate) fn settle(
     }
 }
 
+/// The row a pass goes on from, which is looked at once more; none at the end of the table.
+pub(super) type Next = Option<[u8; 16]>;
+
 /// The accounts that one step changes.
 #[derive(Default)]
 struct Touched {
@@ -66,7 +69,7 @@ impl Draft<'_> {
         self.put(name, &row);
     }
 
-    /// One pass over the pending rows of the days before its own, then one over the standings, a
+    /// One pass over the pending rows of the days before its own, then over standings and accounts, a
     /// bounded number of rows at a time. It finds everything but what expired on such a day and was
     /// taken away only after it: that is left to the next pass.
     fn settle(&mut self) -> Result<bool, FactError> {
@@ -79,16 +82,18 @@ impl Draft<'_> {
         let next = match stage {
             Stage::Pending => self.settle_some(day, &cursor)?,
             Stage::Standings => self.judge_some(swept.settled, &cursor)?,
+            Stage::Accounts => self.dues_of_some(&cursor)?,
         };
         let stage = if next.is_some() { Some(stage) } else { stage.next() };
         let pass = Pass { day, stage: stage.unwrap_or_default(), cursor: next.unwrap_or_default() };
         let settled = if stage.is_some() { swept.settled } else { day };
-        self.put(SWEPT_KEY, &SweptRow { settled, pass, ..swept });
+        let asked = !self.facts.certified || self.calendar()?.is_some();
+        let dues_from = if asked { swept.dues_from } else { self.now.day() };
+        self.put(SWEPT_KEY, &SweptRow { settled, pass, dues_from, ..swept });
         Ok(settled < today)
     }
 
-    /// Gives the row to go on from, which is looked at once more; none at the end of the table.
-    fn settle_some(&mut self, day: Day, from: &[u8]) -> Result<Option<[u8; 16]>, FactError> {
+    fn settle_some(&mut self, day: Day, from: &[u8]) -> Result<Next, FactError> {
         let (keys, next) = self.some_keys(Table::Pending, from)?;
         let mut touched = Touched::default();
         for key in &keys {
@@ -153,7 +158,7 @@ impl Draft<'_> {
 
     /// Judges whose deliveries were counted, only now that all of them are: against the first few
     /// hundred of ten thousand, twenty reports would suspend.
-    fn judge_some(&mut self, since: Day, from: &[u8]) -> Result<Option<[u8; 16]>, FactError> {
+    fn judge_some(&mut self, since: Day, from: &[u8]) -> Result<Next, FactError> {
         let today = self.now.day();
         let (keys, next) = self.some_keys(Table::Standings, from)?;
         for key in &keys {
@@ -170,11 +175,11 @@ impl Draft<'_> {
     }
 
     /// The next keys of a table, and the last of them if there may be more.
-    fn some_keys(
+    pub(super) fn some_keys(
         &self,
         table: Table,
         from: &[u8],
-    ) -> Result<(Vec<Bytes>, Option<[u8; 16]>), FactError> {
+    ) -> Result<(Vec<Bytes>, Next), FactError> {
         let keys = self.facts.scan_keys(table, &[], from, ROWS_PER_STEP_MAX)?;
         let next = keys.last().filter(|_| keys.len() == ROWS_PER_STEP_MAX);
         let next = next.and_then(|key| <[u8; 16]>::try_from(key.as_ref()).ok());

@@ -74,7 +74,7 @@ impl Draft<'_> {
             return Ok(acceptance);
         }
         self.check_hour(submitted.id)?;
-        self.check_standing(submitted.account)?;
+        let sender = self.sender(submitted.account)?;
         let fields = ticket.fields();
         let queue = self.facts.queue_named(&submitted.queue)?;
         // One answer for both: a business must not learn whether a mailbox was closed or its
@@ -97,7 +97,7 @@ impl Draft<'_> {
         let limits = self.facts.limits;
         check_room(&queue, submitted, limits.mailbox_envelopes_max, limits.mailbox_bytes_max)?;
         let origin = self.stamped(submitted, ticket, category, reason)?;
-        let charge = self.charge(submitted, ticket, category, pricing)?;
+        let charge = self.charge(submitted, sender, ticket, category, pricing)?;
         queue.used = queue.used.saturating_add(1);
         if unanswered {
             queue.unanswered = queue.unanswered.saturating_add(1);

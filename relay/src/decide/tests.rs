@@ -172,6 +172,8 @@ fn check_with(keys: Keys, limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) 
         directory: &directory,
         limits: &limits,
         generation: Default::default(),
+        rate_cards: &Default::default(),
+        certified: true,
     };
     let mut facts = Facts::new(&Empty, fixed);
     facts.apply(vec![RowChange {

@@ -148,6 +148,7 @@ impl Wake for Hub {
             Event::PrekeysLow { account, one_time } => {
                 self.notice(&account, Notice::PrekeysLow { one_time });
             }
+            Event::Unpaid { account, stops } => self.notice(&account, Notice::Unpaid { stops }),
             Event::TicketsEnded(keys) => self.notice_people(Notice::TicketKeys(keys)),
         }
     }

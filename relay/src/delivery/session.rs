@@ -195,11 +195,16 @@ impl Session {
         let stock = self.service.view.prekey_stock(account).map(|stock| stock.one_time);
         let low = stock.ok().filter(|left| *left as usize <= ONE_TIME_PREKEYS_LOW);
         let certified = self.service.directory.by_account(account);
+        let now = self.service.clock.now();
         let end = certified.map(|certified| certified.certificate.body().valid_to);
-        let hours = end.map(|end| end.0.saturating_sub(self.service.clock.now().hour().0));
+        let hours = end.map(|end| end.0.saturating_sub(now.hour().0));
         let ending = hours.filter(|hours| *hours <= CERTIFICATE_ENDS_HOURS);
+        let dues = self.service.view.dues(account, &self.service.rules.rate_cards.get(), now);
+        let unpaid = dues.ok().and_then(|dues| dues.unpaid);
         let low = low.map(|one_time| Notice::PrekeysLow { one_time });
-        low.into_iter().chain(ending.map(|hours| Notice::CertificateEnds { hours })).collect()
+        let ending = ending.map(|hours| Notice::CertificateEnds { hours });
+        let unpaid = unpaid.map(|unpaid| Notice::Unpaid { stops: unpaid.stops });
+        [low, ending, unpaid].into_iter().flatten().collect()
     }
 
     /// A person's device may have given tickets since it was last here that ended all together. As

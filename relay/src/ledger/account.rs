@@ -8,6 +8,7 @@ use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::time::{Day, Hour};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use crate::policy::dues::Periods;
 use crate::rows::Sealed;
 use crate::store::Table;
 
@@ -27,8 +28,8 @@ pub(crate) struct AccountRow {
     pub(crate) owed: Millionths,
     /// Accepted, and neither settled nor released.
     pub(crate) reserved: Millionths,
-    /// The first day that no subscription covers; 0 before the first.
-    pub(crate) subscribed: Day,
+    /// What of its subscription is entered.
+    pub(crate) periods: Periods,
     pub(crate) tree: Frontier,
 }
 
@@ -60,9 +61,18 @@ impl AccountRow {
             paid: Millionths::ZERO,
             owed: Millionths::ZERO,
             reserved: Millionths::ZERO,
-            subscribed: Day(0),
+            periods: Periods::default(),
             tree: Frontier::default(),
         }
+    }
+
+    /// Whether it is used for the first time.
+    pub(crate) fn use_from(&mut self, today: Day) -> bool {
+        let first = self.periods.begun == Day(0);
+        if first {
+            self.periods.begun = today;
+        }
+        first
     }
 
     /// What may still be reserved: credit and payments, less what is owed and reserved.
@@ -109,12 +119,12 @@ impl AccountRow {
 
 impl Sealed for AccountRow {
     const TABLE: Table = Table::Accounts;
-    const BYTES: usize = AccountKey::BYTES + 4 + 3 + (1 + 8) + 3 * 8 + 4 + 8 + 32 * TREE_LEVELS;
+    const BYTES: usize = AccountKey::BYTES + 4 + 3 + (1 + 8) + 3 * 8 + 2 * 4 + 8 + 32 * TREE_LEVELS;
 }
 
 impl Wire for AccountRow {
     fn write(&self, out: &mut Writer) {
-        let Self { account, generation, currency, credit, paid, owed, reserved, subscribed, tree } =
+        let Self { account, generation, currency, credit, paid, owed, reserved, periods, tree } =
             self;
         account.write(out);
         generation.write(out);
@@ -124,7 +134,8 @@ impl Wire for AccountRow {
         paid.write(out);
         owed.write(out);
         reserved.write(out);
-        out.u32(subscribed.0);
+        out.u32(periods.begun.0);
+        out.u32(periods.unpaid.0);
         tree.write(out);
         // One length, whatever the size: the row must not say how busy its account is.
         let peaks = usize::try_from(tree.size().count_ones()).unwrap_or(TREE_LEVELS);
@@ -142,11 +153,11 @@ impl Wire for AccountRow {
         let credit = Some(Millionths::read(reader)?).filter(|_| has_credit);
         let (paid, owed, reserved) =
             (Wire::read(reader)?, Wire::read(reader)?, Wire::read(reader)?);
-        let subscribed = Day(reader.u32()?);
+        let periods = Periods { begun: Day(reader.u32()?), unpaid: Day(reader.u32()?) };
         let tree = Frontier::read(reader)?;
         let peaks = usize::try_from(tree.size().count_ones()).unwrap_or(TREE_LEVELS);
         reader.take(32 * TREE_LEVELS.saturating_sub(peaks))?;
-        Ok(Self { account, generation, currency, credit, paid, owed, reserved, subscribed, tree })
+        Ok(Self { account, generation, currency, credit, paid, owed, reserved, periods, tree })
     }
 }
 

@@ -5,11 +5,14 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
     Entry, EntrySequence, HeadBody, LedgerKeyCertificate, Proof, Subtree, TreeHash,
 };
+use plico_protocol::reputation::Dues;
 use plico_protocol::signature::LedgerSecret;
-use plico_protocol::time::Hour;
+use plico_protocol::time::{Hour, Timestamp};
 
 use crate::decide::SWEPT_KEY;
 use crate::ledger::{AccountRow, EntryRow, TileRow, hash_of};
+use crate::policy::dues::Calendar;
+use crate::policy::rate_card::RateCards;
 use crate::rows::{BadRow, Sealed, SweptRow, View, ViewError};
 use crate::store::{Reader, Table};
 
@@ -43,6 +46,26 @@ impl View {
         let body = HeadBody { account: *account, generation, size, root, hour: *hour };
         let head = *body.sign(secret).head();
         Ok(Headed { key: *certificate, head, link: link.unwrap_or_default() })
+    }
+
+    /// What an account owes for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn dues(
+        &self,
+        account: &AccountKey,
+        cards: &RateCards,
+        now: Timestamp,
+    ) -> Result<Dues, ViewError> {
+        let reader = self.store.reader()?;
+        let swept = self.row_in::<SweptRow>(&*reader, SWEPT_KEY)?;
+        let swept = swept.unwrap_or_else(|| SweptRow::begun(now.hour()));
+        let Some(calendar) = Calendar::new(cards, swept.dues_from, now) else {
+            return Ok(Dues::default());
+        };
+        Ok(calendar.shown(self.account_in(&*reader, account)?.periods))
     }
 
     /// Entries of an account's ledger, from one on, at most `limit`.

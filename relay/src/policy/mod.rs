@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod consent;
+pub(crate) mod dues;
 pub mod limit;
 pub mod rate_card;
 pub mod reach;

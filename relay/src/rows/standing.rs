@@ -2,7 +2,7 @@
 //! business has.
 
 use plico_protocol::id::{AccountKey, AddressTag};
-use plico_protocol::reputation::{AccountStanding, Inputs, Reputation};
+use plico_protocol::reputation::{AccountStanding, Dues, Inputs, Reputation};
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::{Day, Hour};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
@@ -26,8 +26,8 @@ impl StandingRow {
     }
 
     /// What its business and the operator are told.
-    pub(crate) fn shown(&self, today: Day) -> AccountStanding {
-        AccountStanding { reputation: self.reputation, inputs: self.counts.inputs(today) }
+    pub(crate) fn shown(&self, today: Day, dues: Dues) -> AccountStanding {
+        AccountStanding { reputation: self.reputation, inputs: self.counts.inputs(today), dues }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct SweptRow {
     pub(crate) settled: Day,
     /// Where the settlement of the days since stands.
     pub(crate) pass: Pass,
+    /// The last day on which no subscription was asked for: no period begins before it.
+    pub(crate) dues_from: Day,
     /// Of the ledgers: when the relay was last restored.
     pub(crate) generation: Generation,
 }
@@ -40,6 +42,8 @@ pub(crate) enum Stage {
     Pending,
     /// Whom to judge by what was counted.
     Standings,
+    /// What accounts owe for themselves.
+    Accounts,
 }
 
 impl Pass {
@@ -56,7 +60,8 @@ impl Stage {
     pub(crate) fn next(self) -> Option<Self> {
         match self {
             Self::Pending => Some(Self::Standings),
-            Self::Standings => None,
+            Self::Standings => Some(Self::Accounts),
+            Self::Accounts => None,
         }
     }
 }
@@ -66,13 +71,13 @@ impl SweptRow {
     pub(crate) fn begun(now: Hour) -> Self {
         let generation = Generation::default();
         let (settled, pass) = (now.day(), Pass::default());
-        Self { expire: now, forget: now, settled, pass, generation }
+        Self { expire: now, forget: now, settled, pass, dues_from: settled, generation }
     }
 }
 
 impl Sealed for SweptRow {
     const TABLE: Table = Table::Meta;
-    const BYTES: usize = 4 * 3 + (4 + 1 + 16) + 4;
+    const BYTES: usize = 4 * 3 + (4 + 1 + 16) + 4 + 4;
 }
 
 impl Wire for SweptRow {
@@ -81,6 +86,7 @@ impl Wire for SweptRow {
         self.forget.write(out);
         out.u32(self.settled.0);
         self.pass.write(out);
+        out.u32(self.dues_from.0);
         self.generation.write(out);
     }
 
@@ -90,6 +96,7 @@ impl Wire for SweptRow {
             forget: Wire::read(reader)?,
             settled: Day(reader.u32()?),
             pass: Wire::read(reader)?,
+            dues_from: Day(reader.u32()?),
             generation: Wire::read(reader)?,
         })
     }
@@ -102,6 +109,7 @@ impl Wire for Pass {
         out.u8(match stage {
             Stage::Pending => 1,
             Stage::Standings => 2,
+            Stage::Accounts => 3,
         });
         out.bytes(cursor);
     }
@@ -111,6 +119,7 @@ impl Wire for Pass {
         let stage = match reader.u8()? {
             1 => Stage::Pending,
             2 => Stage::Standings,
+            3 => Stage::Accounts,
             _ => return Err(DecodeError::BadValue { field: "stage" }),
         };
         Ok(Self { day, stage, cursor: reader.array()? })

@@ -8,7 +8,6 @@ use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::profile::SignedProfile;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::reputation::AccountStanding;
 use plico_protocol::stamp::StampedOrigin;
 use plico_protocol::time::Timestamp;
 
@@ -179,15 +178,15 @@ impl View {
     /// # Errors
     ///
     /// [`ViewError`].
-    pub fn standing(
+    pub(crate) fn standing(
         &self,
         account: &AccountKey,
         now: Timestamp,
-    ) -> Result<AccountStanding, ViewError> {
-        let (key, today) = (self.rows.standing(account), now.day());
+    ) -> Result<StandingRow, ViewError> {
+        let key = self.rows.standing(account);
         let sealed = self.store.reader()?.get(Table::Standings, key.as_bytes())?;
         let row = sealed.map(|sealed| self.rows.open(key.as_bytes(), &sealed)).transpose()?;
-        Ok(row.unwrap_or_else(|| StandingRow::new(today)).shown(today))
+        Ok(row.unwrap_or_else(|| StandingRow::new(now.day())))
     }
 
     fn queue(&self, address: &Address) -> Result<Option<QueueRow>, ViewError> {

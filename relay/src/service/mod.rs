@@ -284,7 +284,9 @@ impl Service {
         let service = self.clone();
         Answer::in_turn(move || -> Reply {
             let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
-            Ok(RelayFrame::Standing(service.view.standing(&account, service.clock.now())?))
+            let (view, now) = (&service.view, service.clock.now());
+            let dues = view.dues(&account, &service.rules.rate_cards.get(), now)?;
+            Ok(RelayFrame::Standing(view.standing(&account, now)?.shown(now.day(), dues)))
         })
     }
 

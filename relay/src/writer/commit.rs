@@ -11,8 +11,10 @@ use crate::clock::Clock;
 use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits};
 use crate::directory::Directory;
 use crate::keys::Keys;
+use crate::policy::rate_card::RateCards;
 use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Rows, SweptRow, View};
+use crate::rules::Current;
 use crate::store::{Change, CommitError, ReadError, Store, Table};
 use crate::writer::{Event, Point, Probe, Wake};
 
@@ -38,6 +40,7 @@ pub struct Setup {
 pub struct Core {
     setup: Setup,
     rows: Rows,
+    rate_cards: Current<RateCards>,
     directory: Directory,
     generation: Generation,
     /// The disk was full: before anything else the store must recover.
@@ -144,6 +147,7 @@ impl Core {
         let mut core = Self {
             setup,
             rows,
+            rate_cards: Current::default(),
             directory: Directory::default(),
             generation: Generation::default(),
             full: false,
@@ -152,6 +156,12 @@ impl Core {
         core.check_keys()?;
         core.load_directory()?;
         Ok(core)
+    }
+
+    /// Has accounts pay the subscription of these cards, where they have one.
+    #[must_use]
+    pub fn charging(self, rate_cards: Current<RateCards>) -> Self {
+        Self { rate_cards, ..self }
     }
 
     /// The certified businesses, kept current by commits.
@@ -280,6 +290,7 @@ impl Core {
         let Setup { store, keys, rng, limits, probe, .. } = &mut self.setup;
         let ring = keys.ring();
         let reader = store.reader()?;
+        let rate_cards = self.rate_cards.get();
         let fixed = Fixed {
             rows: &self.rows,
             ring: &ring,
@@ -287,6 +298,8 @@ impl Core {
             directory: &self.directory,
             limits,
             generation: self.generation,
+            rate_cards: &rate_cards,
+            certified: keys.ledger_key(now).is_some(),
         };
         let mut batch = Batch::new(Facts::new(&*reader, fixed), now);
         let mut answers = Vec::with_capacity(tasks.len());

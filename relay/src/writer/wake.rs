@@ -3,6 +3,7 @@
 use plico_protocol::frame::EndReason;
 use plico_protocol::id::{AccountKey, Address};
 use plico_protocol::ticket::TicketKeys;
+use plico_protocol::time::Day;
 
 /// What a commit changed for a subscriber. A hint: it may come twice, or for nothing, and whoever
 /// gets it looks in the store.
@@ -26,6 +27,13 @@ pub enum Event {
         account: AccountKey,
         /// How many are left.
         one_time: u32,
+    },
+    /// An account's subscription is unpaid.
+    Unpaid {
+        /// Whose.
+        account: AccountKey,
+        /// The first day on which nothing is taken from it any more.
+        stops: Day,
     },
     /// Tickets of other keys than these ended, in every mailbox.
     TicketsEnded(TicketKeys),

@@ -134,3 +134,16 @@ fn the_owner_learns_that_all_have_expired_and_learns_it_once() {
         assert!(desk.events.is_empty(), "nothing changed");
     });
 }
+
+#[test]
+fn an_account_is_used_from_its_first_publication_on() {
+    scenario(|desk| {
+        let begun = |desk: &Desk<'_>| desk.facts.account(&bank().account).unwrap().periods.begun;
+        let (first, end) = (desk.now.day(), desk.now.hour().plus(480));
+        publish(desk, publication([1], 1, end));
+        assert_eq!(begun(desk), first);
+        desk.pass_hours(240);
+        publish(desk, publication([2], 2, end));
+        assert_eq!(begun(desk), first);
+    });
+}

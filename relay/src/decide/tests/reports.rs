@@ -3,7 +3,7 @@
 use plico_protocol::frame::Sequence;
 use plico_protocol::mac::MacKey;
 use plico_protocol::report::{Report, Reported};
-use plico_protocol::reputation::{AccountStanding, Inputs, Reputation, Tier};
+use plico_protocol::reputation::{AccountStanding, Dues, Inputs, Reputation, Tier};
 
 use super::consent::in_days;
 use super::*;
@@ -36,7 +36,7 @@ impl Desk<'_> {
 
     fn standing(&self) -> AccountStanding {
         let today = self.now.day();
-        self.facts.standing(&bank().account, today).unwrap().shown(today)
+        self.facts.standing(&bank().account, today).unwrap().shown(today, Dues::default())
     }
 }
 
@@ -192,7 +192,7 @@ fn a_suspended_account_sends_nothing_until_its_operator_restores_it() {
         let account = bank().account;
         let today = desk.now.day();
         let restored = Reputation { suspended: false, tier: Tier(0), since: today };
-        let expected = AccountStanding { reputation: restored, inputs: Inputs::default() };
+        let expected = AccountStanding { reputation: restored, ..AccountStanding::default() };
         let reply = desk.call(Request::Restore { account });
         assert_eq!(reply, Ok(RelayFrame::Standing(expected)));
         assert_eq!(desk.call(Request::Standing { account }), reply);

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use plico_protocol::limits::{
     PRICE_MILLIONTHS_MAX, RATE_CARD_TARIFFS_MAX, RATE_CARD_TIERS_MAX, SUBSCRIPTION_DAYS_MAX,
-    TARIFF_NAME_BYTES_MAX, WINDOW_DAYS_PER_MONTH_MAX, WINDOW_HOURS_MAX,
+    SUBSCRIPTION_GRACE_DAYS_MAX, TARIFF_NAME_BYTES_MAX, WINDOW_DAYS_PER_MONTH_MAX,
+    WINDOW_HOURS_MAX,
 };
 use plico_protocol::pricing::{
     CardFields, Currency, Millionths, Prices, RateCard, Subscription, TIER_UNLIMITED, Tariff,
@@ -175,16 +176,24 @@ fn free_in_window<'a>(page: &mut Page<'a>, card: &Section<'_, 'a>) -> Option<Opt
 
 fn subscription<'a>(page: &mut Page<'a>, value: &Value<'a>) -> Option<Subscription> {
     let Some(table) = value.get_ref().as_table() else {
-        let text = "write `subscription` as { amount = 20.00, days = 30 }";
+        let text = "write `subscription` as { amount = 20.00, days = 30, grace_days = 14 }";
         page.error(&value.span(), text);
         return None;
     };
-    let section = page.section(table, value.span(), &["amount", "days"]);
+    let section = page.section(table, value.span(), &["amount", "days", "grace_days"]);
     let amount = section.required(page, "amount").and_then(|value| page.amount("amount", value));
     let days = section.required(page, "days");
     let days =
         days.and_then(|days| page.number("days", days, 1..=u32::from(SUBSCRIPTION_DAYS_MAX)));
-    Some(Subscription { amount: amount?, days: u16::try_from(days?).ok()? })
+    let grace_days = match section.value("grace_days") {
+        Some(grace) => page.number("grace_days", grace, 0..=u32::from(SUBSCRIPTION_GRACE_DAYS_MAX)),
+        None => Some(GRACE_DAYS),
+    };
+    Some(Subscription {
+        amount: amount?,
+        days: u16::try_from(days?).ok()?,
+        grace_days: u16::try_from(grace_days?).ok()?,
+    })
 }
 
 fn tiers<'a>(page: &mut Page<'a>, card: &Section<'_, 'a>) -> Option<Vec<u32>> {
@@ -351,6 +360,8 @@ fn rate<'a>(
 pub(super) const OPEN: Minute = Minute(u32::MAX);
 /// Above it somebody probably wrote cents.
 const DEAR: Millionths = Millionths::UNIT;
+/// Days of grace where a card names none: time to make a transfer, over a holiday too.
+const GRACE_DAYS: u32 = 14;
 const TIERS: [u32; 5] = [250, 2_000, 10_000, 100_000, TIER_UNLIMITED];
 const CARD_KEYS: &[&str] = &[
     "valid_from",

@@ -60,6 +60,9 @@ fn what_is_left_out_is_as_the_sample_has_it() {
     assert_eq!(short.window_days_per_month, sample.window_days_per_month);
     assert_eq!((short.valid_from, short.valid_until), (Minute(0), Minute(u32::MAX)));
     assert_eq!(short.subscription, None);
+    let paid = RateCards::parse(&file("subscription = { amount = 5, days = 7 }"), NOW).unwrap();
+    let paid = paid.all()[0].fields().subscription.unwrap();
+    assert_eq!((paid.days, paid.grace_days), (7, 14));
 }
 
 #[test]
@@ -73,6 +76,8 @@ fn a_mistake_is_named_by_line_and_column() {
     expect(&file("tiers = []"), "line 3, column 9", "1 to 8 tiers");
     expect(&file("subscription = 20"), "line 3, column 16", "{ amount = 20.00");
     expect(&file("subscription = { amount = 5 }"), "line 3, column 16", "`days` is missing");
+    let grace = "subscription = { amount = 5, days = 30, grace_days = 401 }";
+    expect(&file(grace), "line 3, column 54", "from 0 to 400");
     expect(&file("valid_from = \"2027-01-01\""), "line 3, column 14", "without quotes");
     expect(&file("valid_from = 2027-01-01T00:00:00"), "line 3, column 14", "its offset");
     expect(&file("valid_from = 2027-01-01T00:00:30Z"), "line 3, column 14", "a full minute");

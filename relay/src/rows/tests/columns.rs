@@ -21,7 +21,7 @@ macro_rules! sealed {
 
 fn columns(table: Table) -> Columns {
     match table {
-        Table::Meta => sealed!(SweptRow { expire, forget, settled, pass, generation }),
+        Table::Meta => sealed!(SweptRow { expire, forget, settled, pass, dues_from, generation }),
         Table::Queues => sealed!(QueueRow {
             kind,
             epoch,
@@ -65,7 +65,7 @@ fn columns(table: Table) -> Columns {
             paid,
             owed,
             reserved,
-            subscribed,
+            periods,
             tree
         }),
         Table::Entries => sealed!(EntryRow(entry)),

@@ -1,5 +1,6 @@
 //! What messages cost: reserved, settled or released once, and never joined to a mailbox.
 
+mod dues;
 mod history;
 
 use std::collections::BTreeSet;

@@ -103,6 +103,10 @@ FLAG = Field(lambda v: u8(int(v)), lambda r: r.flag())
 KEY = fixed(32)
 TERMS = {"categories": U16, "messagesMax": U16, "validUntil": U32, "commitment": KEY}
 
+UNPAID = Field(
+    lambda v: u32(v["since"]) + u32(v["stops"]),
+    lambda r: {"since": r.u32(), "stops": r.u32()},
+)
 OPENING = Field(
     lambda v: sized(bytes.fromhex(v["padded"])) + bytes.fromhex(v["kF"]),
     lambda r: {"padded": r.sized(65408).hex(), "kF": r.take(32).hex()},
@@ -187,7 +191,18 @@ FRAMES: dict[int, tuple[str, dict[str, Field]]] = {
     0x54: ("Ended", {"channel": U16, "reason": one_of(range(1, 3))}),
     0x55: ("Notice", {"kind": U8, "value": U32}),
     0x58: ("Reported", {"outcome": one_of(range(1, 4))}),
-    0x59: ("Standing", {"suspended": FLAG, "tier": U8, "since": U32, "reports": U32, "deliveries": U32}),
+    0x59: (
+        "Standing",
+        {
+            "suspended": FLAG,
+            "tier": U8,
+            "since": U32,
+            "reports": U32,
+            "deliveries": U32,
+            "due": maybe(U32),
+            "unpaid": maybe(UNPAID),
+        },
+    ),
     0x5A: ("RateCard", {"ledgerKey": _whole(_ledger_key), "card": blob(4096)}),
     0x5F: ("Refused", {"code": U16, "retryAfterMs": U32, "text": words(256)}),
 }

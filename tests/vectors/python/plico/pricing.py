@@ -32,7 +32,7 @@ class Card:
     window_hours: int = 24
     window_days: int = 31
     free_in_window: int | None = 1
-    subscription: tuple[int, int] | None = None
+    subscription: tuple[int, int, int] | None = None
     inbox_free: int = 1000
     tiers: tuple[int, ...] = (250, 4294967295)
     tariffs: tuple[Tariff, ...] = ()
@@ -40,7 +40,10 @@ class Card:
 
     def body(self) -> bytes:
         """The table of §15.1."""
-        subscription = self.subscription and u64(self.subscription[0]) + u16(self.subscription[1])
+        subscription = None
+        if self.subscription is not None:
+            amount, period, grace = self.subscription
+            subscription = u64(amount) + u16(period) + u16(grace)
         return (
             u8(self.version)
             + u32(self.issued)
@@ -86,8 +89,10 @@ def read_card(reader: Reader) -> Card:
     need(1 <= hours <= 72 and 1 <= days <= 31, "window")
     free = reader.optional(reader.u16)
     need(free is None or (0 < free < MARKETING), "free_in_window")
-    subscription = reader.optional(lambda: (reader.u64(), reader.u16()))
-    need(subscription is None or 1 <= subscription[1] <= 400, "subscription")
+    subscription = reader.optional(lambda: (reader.u64(), reader.u16(), reader.u16()))
+    if subscription is not None:
+        _, period, grace = subscription
+        need(1 <= period <= 400 and grace <= 400, "subscription")
     inbox_free = reader.u32()
     need(inbox_free >= 1, "inbox_free_per_day")
     tiers = reader.listed(8, reader.u32)

@@ -65,6 +65,13 @@ JSON: dict[str, dict] = {
     "handle": string("handle"),
     "text": string("text"),
     "suspended": {"type": "boolean", "description": "suspended flag"},
+    "due": {"type": ["integer", "null"], "minimum": 0, "description": "due; null for none"},
+    "unpaid": {
+        "oneOf": [
+            {"type": "null"},
+            obj("unpaid and stops", {"since": integer("unpaid"), "stops": integer("stops")}),
+        ]
+    },
 }
 NUMBERS = {"role", "channel", "upTo", "state", "signedId", "kemId", "oneTimeLeft", "oneTimeHighest"}
 NUMBERS |= {"reason", "kind", "value", "code", "retryAfterMs", "tier", "reports", "deliveries"}
@@ -202,11 +209,23 @@ def examples() -> dict[int, list[dict[str, Any]]]:
         0x52: [{**arrived, "stampedOrigin": stamped} for stamped in (None, origin)],
         0x53: [{"channel": 258}],
         0x54: [{"channel": 258, "reason": reason} for reason in (1, 2)],
-        0x55: [{"kind": kind, "value": 0x0307} for kind in (1, 2, 3, 255)],
+        0x55: [{"kind": kind, "value": 0x0307} for kind in (1, 2, 3, 4, 255)],
         0x58: [{"outcome": outcome} for outcome in (1, 2, 3)],
         0x59: [
-            {"suspended": suspended, "tier": tier, "since": 20_600, "reports": reports, "deliveries": 1_000}
-            for suspended, tier, reports in ((False, 0, 0), (True, 7, 51))
+            {
+                "suspended": suspended,
+                "tier": tier,
+                "since": 20_600,
+                "reports": reports,
+                "deliveries": 1_000,
+                "due": due,
+                "unpaid": unpaid,
+            }
+            for suspended, tier, reports, due, unpaid in (
+                (False, 0, 0, None, None),
+                (False, 1, 0, 20_630, None),
+                (True, 7, 51, 20_600, {"since": 20_601, "stops": 20_615}),
+            )
         ],
         0x5A: [
             {"ledgerKey": certified.hex(), "card": card.hex()}

@@ -110,14 +110,14 @@ def cards(group: Group) -> None:
 
     good = made(GOOD)
     add("valid", "a card", "Normal", good)
-    full = replace(GOOD, subscription=(30_000_000, 30), free_in_window=7, tiers=(1, 2, 3, 4, 5, 6, 7, 8))
+    full = replace(GOOD, subscription=(30_000_000, 30, 14), free_in_window=7, tiers=(1, 2, 3, 4, 5, 6, 7, 8))
     add("valid", "with everything", "Normal", full)
     bounds = {
         "window_hours": ((1, 72), (0, 73)),
         "window_days": ((1, 31), (0, 32)),
         "free_in_window": ((None, 1, 4, 7), (0, 8, 15, 16)),
         "inbox_free": ((1, 2**32 - 1), (0,)),
-        "subscription": (((0, 1), (2**64 - 1, 400)), ((1, 0), (1, 401))),
+        "subscription": (((0, 1, 0), (2**64 - 1, 400, 400)), ((1, 0, 0), (1, 401, 0), (1, 1, 401))),
         "tiers": (((1,), (2**32 - 1,)), ((), (0, 1), (5, 5), (6, 5), tuple(range(1, 10)))),
         "currency": ((b"CHF",), (b"eur", b"EU1", b"E R")),
         "version": ((1,), (0, 2)),
