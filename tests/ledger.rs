@@ -87,6 +87,7 @@ async fn a_business_is_told_once_what_became_of_each_charge() {
     // The day after it was read, by the bank's own looking.
     relay.clock.advance_hours(24);
     relay.sweep().await;
+    relay.clock.advance_hours(2);
     assert_eq!(ended(&mut bank).await, (read, true, EntryReason::Opened, 90_000));
     bank.close().await.unwrap();
     // Nobody fetched the other in thirty days; a restart forgets nothing and repeats nothing.

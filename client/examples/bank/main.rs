@@ -187,6 +187,8 @@ impl World {
             clock.jump(hours);
             relay.tick().await;
         }
+        // The bank looks into its ledger once an hour.
+        clock.jump(2);
         board.row("", "", "*** a month later ***");
         while !charged.is_empty() {
             let (id, settled, amount) = ended(&bank).await?;

@@ -9,14 +9,16 @@
 //! read on connecting anyway; and one sent as the day is settled would call every business at once.
 
 mod lines;
+mod statement;
+
+pub use statement::CheckedStatement;
 
 use plico_endpoint::id::ContentId;
 use plico_protocol::frame::{Acceptance, ClientFrame, Headed, RelayFrame, Submission};
 use plico_protocol::id::{AccountKey, AuthorityKey};
 use plico_protocol::ledger::{
-    Books, Disagreement, Entry, EntryKind, EntrySequence, Frontier, Head, Kept,
-    LedgerKeyCertificate, Period, Proof, Receipt, Statement, Verified, VerifiedHead,
-    VerifiedLedgerKey, totals, verify,
+    Entry, EntryKind, EntrySequence, Head, Kept, LedgerKeyCertificate, Period, Receipt,
+    VerifiedHead, VerifiedLedgerKey,
 };
 use plico_protocol::limits::{ENTRIES_PER_FRAME_MAX, STATEMENT_ENTRIES_MAX};
 use plico_protocol::time::Timestamp;
@@ -24,24 +26,14 @@ use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
 
 use self::lines::{Lines, settle};
-use super::command::{AccountCommand, Command, Job};
+use super::BusinessConnectError;
+use super::command::Job;
 use super::core::BusinessCore;
 use super::event::Trouble;
-use super::{Business, BusinessConnectError};
-use crate::agent::Stopped;
 use crate::agent::lines::Lines as ToRelay;
 use crate::agent::outgoing::Outgoing;
 use crate::connection::ConnectError;
 use crate::state::{Name, StateError, Table};
-
-/// A statement and what this business makes of it.
-#[derive(Clone, Debug)]
-pub struct CheckedStatement {
-    /// As the relay's ledger gives it.
-    pub statement: Statement,
-    /// Whether it agrees with the receipts and heads kept here; else the first line that does not.
-    pub verified: Result<Verified, Disagreement>,
-}
 
 pub(super) type AskingStatement =
     oneshot::Sender<Result<Box<CheckedStatement>, BusinessConnectError>>;
@@ -53,6 +45,8 @@ pub(super) struct OwnLedger {
     record: Option<Record>,
     head_due: Timestamp,
     read_due: Timestamp,
+    /// When reading on began: whatever was settled since is not in what was read.
+    read_at: Timestamp,
     asking: Vec<(Period, AskingStatement)>,
     /// How many of them asked before the head that is on its way was asked for: it may lack what was
     /// charged before the others asked.
@@ -82,39 +76,6 @@ struct KeptRow {
     id: ContentId,
 }
 
-impl Business {
-    /// What the relay charges for a period, checked line by line against the receipts and heads kept
-    /// here. Waits until there is a connection, and reads what is new in the ledger.
-    ///
-    /// # Errors
-    ///
-    /// [`BusinessConnectError`].
-    pub async fn statement(
-        &self,
-        period: Period,
-    ) -> Result<Box<CheckedStatement>, BusinessConnectError> {
-        self.agent
-            .ask(|answer| Command::Account(AccountCommand::Statement { period, answer }))
-            .await?
-    }
-
-    /// Checks a statement that was kept, or came from the operator, with what is kept here. The lines
-    /// that follow it, as they were read here, join it to the last head.
-    ///
-    /// # Errors
-    ///
-    /// [`Stopped`].
-    pub async fn check_statement(
-        &self,
-        statement: Statement,
-    ) -> Result<Box<CheckedStatement>, Stopped> {
-        let statement = Box::new(statement);
-        self.agent
-            .ask(|answer| Command::Account(AccountCommand::CheckStatement { statement, answer }))
-            .await
-    }
-}
-
 impl OwnLedger {
     pub(super) fn load(state: &mut crate::state::State) -> Result<Self, StateError> {
         let record = state.read(|rows| rows.get(Table::Ledger, Name::ONLY))?;
@@ -125,6 +86,7 @@ impl OwnLedger {
             record,
             head_due,
             read_due,
+            read_at: Timestamp(0),
             asking,
             heard: 0,
             fresh,
@@ -157,6 +119,10 @@ impl OwnLedger {
         self.record.as_ref().map(|record| record.lines.clone()).unwrap_or_default()
     }
 
+    fn next_reading(&self) -> Timestamp {
+        Timestamp(self.read_at.0.saturating_add(READ_MS))
+    }
+
     /// Forgets what was read and not kept, to read it again from what is kept.
     fn read_again(&mut self) {
         self.fresh.clear();
@@ -179,6 +145,9 @@ impl BusinessCore {
         let heads = ledger.head_due <= now || read != 0 || !ledger.asking.is_empty();
         if !ledger.whole || ledger.ahead.is_some() {
             let from = EntrySequence(ledger.lines().size().saturating_add(read));
+            if read == 0 {
+                self.ledger.read_at = now;
+            }
             self.jobs.ask(lines, line, Job::ReadLedger, ClientFrame::ReadLedger { from });
         } else if heads && !self.jobs.has(&Job::Head) {
             let since = ledger.record.as_ref().map_or(0, |record| record.head.claims().size);
@@ -186,7 +155,7 @@ impl BusinessCore {
             self.jobs.ask(lines, line, Job::Head, ClientFrame::Head { since });
         } else if !heads {
             self.ledger.read_again();
-            self.ledger.read_due = Timestamp(now.0.saturating_add(READ_MS));
+            self.ledger.read_due = self.ledger.next_reading();
         }
     }
 
@@ -217,7 +186,7 @@ impl BusinessCore {
     pub(super) fn head_came(&mut self, frame: RelayFrame) -> Result<(), StateError> {
         let now = self.now();
         self.ledger.head_due = Timestamp(now.0.saturating_add(HEAD_MS));
-        self.ledger.read_due = Timestamp(now.0.saturating_add(READ_MS));
+        self.ledger.read_due = self.ledger.next_reading();
         let RelayFrame::Headed(headed) = frame else {
             self.give_ledger_up(|| ConnectError::NotPlico.into());
             return Ok(());
@@ -335,63 +304,6 @@ impl BusinessCore {
         })
     }
 
-    /// Answers everyone who asked for a statement.
-    fn state_accounts(
-        &mut self,
-        head: VerifiedHead,
-        last: Option<VerifiedHead>,
-        link: &Proof,
-    ) -> Result<(), StateError> {
-        if self.ledger.asking.is_empty() {
-            return Ok(());
-        }
-        let books = self.books(last)?;
-        let entries = self.state.read(Lines::read)?;
-        let opening = self.ledger.lines().opening().clone();
-        let later = self.ledger.asking.split_off(self.ledger.heard.min(self.ledger.asking.len()));
-        if !later.is_empty() {
-            self.ledger.read_due = Timestamp(0);
-        }
-        for (period, answer) in core::mem::replace(&mut self.ledger.asking, later) {
-            let statement = statement((&opening, &entries), period, &head, &books, link);
-            let checked = statement.map(|statement| {
-                let verified = verify(&statement, &books);
-                Box::new(CheckedStatement { statement, verified })
-            });
-            let _ = answer.send(checked);
-        }
-        Ok(())
-    }
-
-    /// Everything kept here that a statement is checked with.
-    fn books(&mut self, head: Option<VerifiedHead>) -> Result<Books, StateError> {
-        let account = self.identity.account.public();
-        let (keys, _) = self.ledger.known(&account);
-        let rows = self.state.read(|rows| rows.ordered::<KeptRow>(Table::Receipt))?;
-        let signed = |kept: &Kept| keys.iter().any(|k| kept.receipt.verify(&account, k).is_ok());
-        if !rows.iter().all(|(_, row)| signed(&row.kept)) {
-            self.trouble(Trouble::Ledger)?;
-        }
-        let receipts = rows.into_iter().map(|(at, row)| (EntrySequence(at), row.kept)).collect();
-        Ok(Books { account, keys, receipts, head, later: Vec::new() })
-    }
-
-    pub(super) fn check_statement(
-        &mut self,
-        statement: Statement,
-    ) -> Result<CheckedStatement, StateError> {
-        let (_, last) = self.ledger.known(&self.identity.account.public());
-        let size = statement.head.claims().size;
-        // What follows joins it to the last head, unless it is so old that this was forgotten.
-        let followed = self.ledger.lines().opening().size() <= size;
-        let last = last.filter(|last| followed || last.body().size <= size);
-        let mut books = self.books(last)?;
-        books.later = self.state.read(Lines::read)?;
-        books.later.retain(|entry| size <= entry.sequence.0);
-        let verified = verify(&statement, &books);
-        Ok(CheckedStatement { statement, verified })
-    }
-
     /// Forgets what was read and not kept, and tells whoever waits for a statement why.
     pub(super) fn give_ledger_up(&mut self, why: impl Fn() -> BusinessConnectError) {
         let later = Timestamp(self.now().0.saturating_add(READ_MS));
@@ -408,32 +320,6 @@ impl BusinessCore {
         self.give_ledger_up(why);
         self.ledger.read_due = Timestamp(0);
     }
-}
-
-/// A statement from the first line dated in the period on, of the lines kept behind `opening`.
-fn statement(
-    (opening, entries): (&Frontier, &[Entry]),
-    period: Period,
-    head: &VerifiedHead,
-    books: &Books,
-    link: &Proof,
-) -> Result<Statement, BusinessConnectError> {
-    let first = entries.iter().position(|entry| period.contains(entry.hour));
-    if opening.size() != 0 && entries.first().is_none_or(|entry| period.from <= entry.hour) {
-        return Err(BusinessConnectError::Forgotten);
-    }
-    let (before, listed) = entries.split_at(first.unwrap_or(entries.len()));
-    let mut opening = opening.clone();
-    before.iter().for_each(|entry| opening.push(entry.hash(), |_, _| ()));
-    let earlier = books.head.is_some_and(|last| last.body().size < opening.size());
-    Ok(Statement {
-        period,
-        opening,
-        entries: listed.to_vec(),
-        totals: totals(listed, period).map_err(|_| Trouble::Ledger)?,
-        head: *head.head(),
-        link: if earlier { link.clone() } else { Proof::default() },
-    })
 }
 
 fn count(entries: &[Entry]) -> u64 {

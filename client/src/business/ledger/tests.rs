@@ -2,7 +2,8 @@
 
 use plico_protocol::id::SubmitId;
 use plico_protocol::ledger::{
-    Amount, EntryReason, Generation, Growth, HeadBody, LedgerKeyBody, Message, Rate,
+    Amount, EntryReason, Frontier, Generation, Growth, HeadBody, LedgerKeyBody, Message, Proof,
+    Rate,
 };
 use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::signature::{AuthoritySecret, LedgerSecret};
