@@ -282,13 +282,13 @@ async fn owes(bank: &Business) -> Outcome<String> {
     let always = Period { from: Hour(0), to: Hour(u32::MAX) };
     let checked = bank.statement(always).await?;
     checked.verified?;
-    let totals = checked.statement.totals.iter();
-    let settled = totals.filter(|(key, _)| key.kind == EntryKind::Settle);
-    let sums = settled.map(|(key, total)| (key.currency, total.sum.0));
-    let sum = sums
-        .fold(None, |sum, (currency, more)| Some((currency, sum.map_or(0, |(_, sum)| sum) + more)));
-    let (currency, sum) = sum.ok_or("nothing was settled")?;
-    Ok(format!("{} {currency}", Millionths(sum)))
+    let totals = checked.statement.totals;
+    let sum = |kind| {
+        let of_kind = totals.iter().filter(|(key, _)| key.kind == kind);
+        Millionths(of_kind.map(|(_, total)| total.sum.0).sum())
+    };
+    let (messages, months) = (sum(EntryKind::Settle), sum(EntryKind::Subscription));
+    Ok(format!("{messages} EUR for messages and {months} EUR for the month"))
 }
 
 fn text(content: &Content) -> String {

@@ -48,7 +48,7 @@ impl plico_relay::clock::Clock for Clock {
     }
 }
 
-/// Starts the relay, which lets every business owe a euro.
+/// Starts the relay, which lets every business owe a hundred euros.
 pub(crate) async fn start_relay(
     place: &Path,
     port: u16,
@@ -60,7 +60,7 @@ pub(crate) async fn start_relay(
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         keys_dir: place.join("relay-keys"),
         data_dir: data_dir.clone(),
-        credit: Millionths::UNIT,
+        credit: Millionths(100_000_000),
         ..Config::default()
     };
     std::fs::create_dir_all(&data_dir)?;
