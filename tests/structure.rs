@@ -169,6 +169,70 @@ fn the_operators_guide_states_every_metric() {
 }
 
 #[test]
+fn the_review_guide_names_commands_that_exist() {
+    let guide = read("docs/review.md");
+    let commands: Vec<&str> = guide.split('`').filter(|text| !text.contains('\n')).collect();
+    let tests = commands.iter().filter(|text| text.contains("cargo test -p "));
+    let code = code();
+    for filter in tests.filter_map(|text| text.split_once(" -- ")).flat_map(|(_, f)| f.split(' ')) {
+        assert!(
+            filter.split("::").all(|name| {
+                code.contains(&format!("fn {name}(")) || code.contains(&format!("mod {name}"))
+            }),
+            "docs/review.md runs tests named {filter}. Remedy: name them as they are called now."
+        );
+    }
+    let scripts: Vec<_> = commands.iter().filter(|text| text.starts_with(".ci/")).collect();
+    assert!(3 < scripts.len(), "docs/review.md is no longer read as it should");
+    for script in scripts {
+        assert!(root().join(script).exists(), "docs/review.md runs {script}, which is not there.");
+    }
+}
+
+/// Somebody who changes such a sentence, or writes a new one, says what checks it.
+#[test]
+fn every_must_of_the_specification_is_checked() {
+    let (mut spec, code) = (normative(), code());
+    for row in read("tests/musts.md").lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (words, checks) = (cells[2], cells[3]);
+        assert!(
+            spec.contains(words),
+            "protocol/SPEC.md no longer says \"{words}\". Remedy: correct the row in tests/musts.md \
+             after a look at whether its tests still check it."
+        );
+        spec = spec.replacen(words, "", 1);
+        let names: Vec<&str> = checks.split('`').skip(1).step_by(2).collect();
+        let there = |name: &&str| match name.strip_prefix(".ci/") {
+            Some(_) => root().join(name).exists(),
+            None => code.contains(&format!("fn {name}(")),
+        };
+        assert!(!names.is_empty(), "tests/musts.md names no test for \"{words}\".");
+        let lacking: Vec<_> = names.iter().filter(|name| !there(name)).collect();
+        assert!(lacking.is_empty(), "tests/musts.md names {lacking:?}, which is not there.");
+    }
+    if let Some(at) = spec.find("must") {
+        let rest: String = spec[at..].chars().take(80).collect();
+        panic!(
+            "Nothing checks \"…{rest}…\" of SPEC.md. Remedy: a test, and a row in tests/musts.md."
+        );
+    }
+}
+
+/// The specification in one line, without headings, contents and the list of vectors.
+fn normative() -> String {
+    let spec = read("protocol/SPEC.md");
+    let body = spec.split("\n## Appendix").next().unwrap_or_default();
+    let lines = body.lines().filter(|line| !line.starts_with('#') && !line.contains("](#"));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+/// All our Rust.
+fn code() -> String {
+    sources(".rs").into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
 fn the_minimum_rust_version_has_one_owner() {
     let manifest = read("Cargo.toml");
     let line = manifest.lines().find(|line| line.starts_with("rust-version")).unwrap();

@@ -225,6 +225,21 @@ fn lines_that_no_head_stands_for_are_not_kept() {
 }
 
 #[test]
+fn a_head_that_does_not_continue_the_last_is_not_kept_and_told() {
+    let mut relay = Relay::new();
+    relay.accept(1);
+    let mut place = place(&relay);
+    read(&mut place, &relay);
+    let mut other = Relay::new();
+    other.accept(2);
+    other.accept(3);
+    let headed = other.head(&place, 1);
+    place.core.head_came(RelayFrame::Headed(Box::new(headed))).unwrap();
+    assert_eq!(place.core.trouble, Some(Trouble::Ledger));
+    assert_eq!(place.core.ledger.record.as_ref().unwrap().head, relay.head(&place, 0).head);
+}
+
+#[test]
 fn a_ledger_that_grew_is_read_to_the_head_that_is_there() {
     let mut relay = Relay::new();
     relay.accept(1);

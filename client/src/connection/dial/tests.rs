@@ -5,6 +5,7 @@ use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::*;
 
@@ -16,17 +17,28 @@ struct Server {
 
 impl Server {
     fn start(group: &'static dyn SupportedKxGroup, alpn: &[u8]) -> Self {
+        Self::signing(group, alpn, None)
+    }
+
+    /// One that signs its handshakes with another key than its certificate's, if one is given.
+    fn signing(
+        group: &'static dyn SupportedKxGroup,
+        alpn: &[u8],
+        other: Option<rcgen::KeyPair>,
+    ) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["relay".into()]).unwrap();
         let pin = Pin::of_spki(&rcgen::PublicKeyData::subject_public_key_info(&made.signing_key));
-        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let signer = other.unwrap_or(made.signing_key);
         let provider =
             rustls::crypto::CryptoProvider { kx_groups: vec![group], ..default_provider() };
+        let key = PrivateKeyDer::Pkcs8(signer.serialize_der().into());
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let certified = CertifiedKey::new(vec![made.cert.der().clone()], key);
         let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         tls.alpn_protocols = vec![alpn.to_vec()];
         let crypto = Arc::new(QuicServerConfig::try_from(tls).unwrap());
         let config = quinn::ServerConfig::with_crypto(crypto);
@@ -59,6 +71,14 @@ async fn the_pinned_key_is_accepted_and_every_other_refused() {
     assert_eq!(check(&server).await, None);
     server.link.relay = Pin::of_spki(b"another key");
     assert_eq!(check(&server).await, Some(ConnectError::WrongPin));
+}
+
+/// The certificate is public: whoever saw it once can show it.
+#[tokio::test]
+async fn a_relay_without_the_pinned_keys_private_half_is_refused() {
+    let other = rcgen::KeyPair::generate().unwrap();
+    let server = Server::signing(kx_group::X25519MLKEM768, limits::ALPN, Some(other));
+    assert!(check(&server).await.is_some());
 }
 
 #[tokio::test]
