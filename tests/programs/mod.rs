@@ -2,6 +2,7 @@
 
 mod business;
 mod chat;
+mod output;
 mod scripts;
 mod sealed;
 pub(crate) mod shop;

@@ -112,11 +112,23 @@ impl Failure {
 
     /// A file that could not be read or written, with what it is for.
     pub(crate) fn file(what: impl Into<String>, error: &std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::StorageFull {
+        if is_full(error.kind()) {
             return Self::disk_full();
         }
         let next = "Check its path and rights, then run the command again.";
         Self::new(Status::Failed, what, error.to_string(), next)
+    }
+
+    /// Standard output that did not take what was printed.
+    pub(crate) fn output(error: &std::io::Error) -> Self {
+        let (status, why) = match error.kind() {
+            kind if is_full(kind) => (Status::DiskFull, "The disk it goes to is full.".to_owned()),
+            _ => (Status::Failed, sentence(&error.to_string())),
+        };
+        let what = "Not everything could be printed.";
+        let next = "Run the command again where its output can be written. Messages and events \
+                    that were not printed whole are not taken for read: they come again.";
+        Self::new(status, what, why, next)
     }
 
     pub(crate) fn disk_full() -> Self {
@@ -248,6 +260,12 @@ impl From<LookUpError> for Failure {
             LookUpError::Stopped(stopped) => stopped.into(),
         }
     }
+}
+
+/// Whether the system says that there is no more room, for anybody or for this user.
+fn is_full(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Whether SQLite ran out of space. Its code is gone by the time an agent says why it stopped; the

@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Status};
 use crate::place::Place;
+use crate::text::indented;
 use crate::wording::{SESSION_LOST, body, business, outcome_name, restored, state_name};
-use crate::{Options, json, say};
+use crate::{Options, json, output, print};
 
 /// Prints what came since it was last asked, each message once.
 #[derive(Debug, Args)]
@@ -30,6 +31,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) async fn run(self, options: &Options) -> Result<(), Failure> {
+        output::check_is_open()?;
         let mut person = self.place.open_person(options, false).await?.announce();
         let found = self.listen(&mut person).await;
         // Why the state failed is known once it is closed.
@@ -49,7 +51,8 @@ impl Inbox {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         while let Ok(event) = timeout_at(deadline, person.next_event()).await {
             let event = event?;
-            self.tell(&event);
+            // What was not printed is not handled: it comes again.
+            self.tell(&event)?;
             if self.wait && matches!(event, PersonEvent::Message(_)) {
                 // Printed: it must not come again.
                 if let Some(id) = event.id() {
@@ -61,37 +64,37 @@ impl Inbox {
         Ok(false)
     }
 
-    fn tell(&self, event: &PersonEvent) {
+    fn tell(&self, event: &PersonEvent) -> Result<(), Failure> {
         if self.json {
-            if let Some(line) = json::event(event) {
-                say(line);
-            }
-            return;
+            return json::event(event).map_or(Ok(()), print);
         }
         match event {
             PersonEvent::Message(message) => {
-                say(format_args!("{}: {}", business(&message.from), body(&message.content.body)));
+                // A line end of a business's begins no line that could be another's.
+                let body = indented(&body(&message.content.body), MARGIN);
+                print(format_args!("{}: {body}", business(&message.from)))
             }
             PersonEvent::Sent { id, state, .. } => {
-                say(format_args!("* message {} is {}", json::hex(*id), state_name(*state)));
+                print(format_args!("* message {} is {}", json::hex(*id), state_name(*state)))
             }
             PersonEvent::Reported { id, outcome, .. } => {
                 let outcome = outcome_name(*outcome);
-                say(format_args!("* report of {}: {outcome}", json::hex(*id)));
+                print(format_args!("* report of {}: {outcome}", json::hex(*id)))
             }
-            PersonEvent::Trouble { trouble, .. } => say(format_args!("* {trouble}")),
+            PersonEvent::Trouble { trouble, .. } => print(format_args!("* {trouble}")),
             PersonEvent::KeyChanged { .. } => {
-                say("* the business has a new key; decide with: plico chat");
+                print("* the business has a new key; decide with: plico chat")
             }
-            PersonEvent::SessionLost { .. } => say(format_args!("* {SESSION_LOST}")),
+            PersonEvent::SessionLost { .. } => print(format_args!("* {SESSION_LOST}")),
             PersonEvent::BusinessRestored { repeated, .. } => {
-                say(format_args!("* {}", restored(*repeated)));
+                print(format_args!("* {}", restored(*repeated)))
             }
-            PersonEvent::Window { .. } | PersonEvent::Connection { .. } => (),
+            PersonEvent::Window { .. } | PersonEvent::Connection { .. } => Ok(()),
         }
     }
 }
 
+const MARGIN: &str = "    ";
 const LISTEN_SECONDS: u64 = 5;
 /// A year.
 const SECONDS_MAX: u64 = 365 * 24 * 3600;

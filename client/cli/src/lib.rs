@@ -1,9 +1,10 @@
 //! The command line for people and businesses: words in, words out. What it does is the SDK's.
 //!
-//! Reading order: `failure` (how a command ends), `place` (where the state is and what opens it),
+//! Reading order: `failure` (how a command ends), `output` (what is printed), `place` (where the state is and what opens it),
 //! `text` (what may reach a terminal), `progress`; then the commands.
 
 mod failure;
+mod output;
 mod place;
 mod progress;
 mod text;
@@ -19,7 +20,6 @@ mod send;
 
 mod business;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -27,6 +27,7 @@ use clap_complete::Shell;
 use plico_client::Owner;
 
 use failure::Failure;
+use output::{print, remark, say};
 
 /// What a program built around this library may choose: the default is the program as shipped.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +87,7 @@ pub fn main_with(options: Options) -> ExitCode {
     });
     // A thread that waits for the terminal would be waited for.
     runtime.shutdown_background();
-    match done {
+    match done.and_then(|()| output::lost().map_or(Ok(()), Err)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.complain(),
     }
@@ -143,20 +144,7 @@ async fn interrupted() -> Failure {
 fn complete(shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut CommandLine::command(), "plico", &mut script);
-    // Whoever closed the pipe wants to read no more.
-    let _ = std::io::stdout().write_all(&script);
-}
-
-/// One line, or several, to whoever typed the command.
-fn say(text: impl core::fmt::Display) {
-    // Whoever closed the pipe wants to read no more; what was asked is done all the same.
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-}
-
-/// The same beside the output: what a script that reads the output must not meet.
-fn remark(text: impl core::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    say(String::from_utf8_lossy(&script).trim_end());
 }
 
 #[cfg(test)]

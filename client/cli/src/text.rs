@@ -33,6 +33,11 @@ pub(crate) fn clean_line(text: &str) -> String {
     clean_text(text).replace('\n', " ")
 }
 
+/// Text of several lines, each after the first behind a margin.
+pub(crate) fn indented(text: &str, margin: &str) -> String {
+    text.replace('\n', &format!("\n{margin}"))
+}
+
 /// Lines of at most `width` columns, broken at spaces where there are some. Every line end of the
 /// text is kept; no line is empty but those of the text.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {

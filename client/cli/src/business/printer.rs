@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::dates;
 use super::rules::Reply;
 use super::told::{body_words, hex};
-use crate::text::{clean_line, clean_text};
-use crate::{remark, say};
+use crate::failure::Failure;
+use crate::text::{clean_line, clean_text, indented};
+use crate::{print, remark};
 
-/// Prints.
+/// Prints. An error says that it was not written: what it tells of is not taken for shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Printer {
     json: bool,
@@ -24,17 +25,15 @@ impl Printer {
     }
 
     /// What is said before anything happens; people read it, programs do not.
-    pub(super) fn heading(self, text: &str) {
-        if !self.json {
-            say(text);
-        }
+    pub(super) fn heading(self, text: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { print(text) }
     }
 
     /// The business can be reached.
-    pub(super) fn ready(self, link: &str) {
+    pub(super) fn ready(self, link: &str) -> Result<(), Failure> {
         match self.json {
-            true => say(json!({"type": "ready", "link": link})),
-            false => say(format_args!("share      {link}\nready")),
+            true => print(json!({"type": "ready", "link": link})),
+            false => print(format_args!("share      {link}\nready")),
         }
     }
 
@@ -45,18 +44,17 @@ impl Printer {
         told: &Value,
         customer: Option<&Customer>,
         again: bool,
-    ) {
+    ) -> Result<(), Failure> {
         if self.json {
             let mut told = told.clone();
             if let (true, Some(told)) = (again, told.as_object_mut()) {
                 told.insert("again".to_owned(), true.into());
             }
-            return say(told);
+            return print(told);
         }
-        if let Some(text) = event_words(event, customer) {
-            let again = if again { "(perhaps shown before)  " } else { "" };
-            say(format_args!("{}  {again}{text}", dates::clock(&TimeZone::system())));
-        }
+        let Some(text) = event_words(event, customer) else { return Ok(()) };
+        let again = if again { "(perhaps shown before)  " } else { "" };
+        print(format_args!("{}  {again}{text}", dates::clock(&TimeZone::system())))
     }
 
     /// An event was answered, by the rules or by a program.
@@ -66,7 +64,7 @@ impl Printer {
         to: CustomerId,
         ids: &[ContentId],
         reply: Option<&Reply>,
-    ) {
+    ) -> Result<(), Failure> {
         let hexed: Vec<_> = ids.iter().map(|id| hex(id.as_bytes())).collect();
         if self.json {
             let mut told =
@@ -75,22 +73,22 @@ impl Printer {
                 told.insert("text".to_owned(), reply.text.as_str().into());
                 told.insert("line".to_owned(), reply.line.into());
             }
-            return say(told);
+            return print(told);
         }
         let what = match (reply, ids.len()) {
             (Some(reply), _) => reply_words(reply),
-            (None, 0) => return,
+            (None, 0) => return Ok(()),
             (None, 1) => "the program answered".to_owned(),
             (None, count) => format!("the program gave {count} answers"),
         };
-        say(format_args!("{}  → #{}  {what}", dates::clock(&TimeZone::system()), to.0));
+        print(format_args!("{}  → #{}  {what}", dates::clock(&TimeZone::system()), to.0))
     }
 
     /// A program said something unasked.
-    pub(super) fn sent(self, to: CustomerId, id: ContentId) {
+    pub(super) fn sent(self, to: CustomerId, id: ContentId) -> Result<(), Failure> {
         match self.json {
-            true => say(json!({"type": "queued", "customer": to.0, "id": hex(id.as_bytes())})),
-            false => say(format_args!(
+            true => print(json!({"type": "queued", "customer": to.0, "id": hex(id.as_bytes())})),
+            false => print(format_args!(
                 "{}  → #{}  the program wrote",
                 dates::clock(&TimeZone::system()),
                 to.0
@@ -154,19 +152,17 @@ fn message_words(message: &CustomerMessage, name: &str) -> String {
     let reference = message.content.reference.as_deref();
     let reference = reference.map(|text| format!("  [{}]", clean_line(text))).unwrap_or_default();
     let new = if message.first { " (new)" } else { "" };
-    format!("{name}{new}  {}{reference}", indented(&body_words(&message.content.body)))
+    format!(
+        "{name}{new}  {}{reference}",
+        indented(&clean_text(&body_words(&message.content.body)), MARGIN)
+    )
 }
 
 fn reply_words(reply: &Reply) -> String {
     let labels: Vec<_> = reply.buttons.iter().map(|(_, label)| format!("[{label}]")).collect();
     let labels = if labels.is_empty() { String::new() } else { format!(" {}", labels.join(" ")) };
-    format!("{}{labels}  (line {})", indented(&reply.text), reply.line)
+    format!("{}{labels}  (line {})", indented(&clean_text(&reply.text), MARGIN), reply.line)
 }
 
-/// Text of several lines, each below the first.
-fn indented(text: &str) -> String {
-    text.lines().map(clean_line).collect::<Vec<_>>().join(INDENT)
-}
-
-/// As wide as the time before each line.
-const INDENT: &str = "\n          ";
+/// As wide as the time before each line: what a customer wrote begins no line that looks like one.
+const MARGIN: &str = "          ";

@@ -119,7 +119,10 @@ impl Serve {
         let mut connected = false;
         loop {
             tokio::select! {
-                () = &mut connecting, if !connected => connected = true,
+                ready = &mut connecting, if !connected => {
+                    connected = true;
+                    ready?;
+                }
                 never = &mut listening => match never {},
                 next = self.next(signals) => match next? {
                     Next::Told(event) => self.told(*event).await?,
@@ -172,7 +175,8 @@ impl Serve {
         let told = told::json(&event, customer.as_ref());
         let before = self.shown.begin(&told);
         if before != Before::Shown {
-            self.printer.event(&event, &told, customer.as_ref(), before == Before::Perhaps);
+            let again = before == Before::Perhaps;
+            self.printer.event(&event, &told, customer.as_ref(), again)?;
             self.shown.printed(&told);
         }
         match &self.answering {
@@ -227,7 +231,9 @@ impl Serve {
         }
         let answers = vec![(message.customer, reply.message(), reply.category)];
         match self.business.answer(message.event, answers).await {
-            Ok(ids) => self.printer.answered(message.event, message.customer, &ids, Some(&reply)),
+            Ok(ids) => {
+                self.printer.answered(message.event, message.customer, &ids, Some(&reply))?;
+            }
             Err(error) => self.printer.note(&error.to_string()),
         }
         Ok(())
@@ -298,7 +304,7 @@ impl Serve {
         }
         let Some(given) = self.given.take() else { return Ok(()) };
         match self.business.answer(given.event, given.answers).await {
-            Ok(ids) => self.printer.answered(given.event, given.customer, &ids, None),
+            Ok(ids) => self.printer.answered(given.event, given.customer, &ids, None)?,
             Err(error) => self.printer.note(&error.to_string()),
         }
         if let Answering::Program { program, .. } = &mut self.answering {
@@ -317,7 +323,7 @@ impl Serve {
             return Ok(());
         };
         match self.business.send(customer, message, category).await {
-            Ok(id) => self.printer.sent(customer, id),
+            Ok(id) => self.printer.sent(customer, id)?,
             Err(error) => {
                 self.printer.note(&format!("a line of the program is skipped: {}", error))
             }
@@ -340,7 +346,7 @@ impl Serve {
 }
 
 /// Says when the business can be reached for the first time, and until then why it cannot.
-async fn connect(business: &Business, relay: &RelayLink, printer: Printer) {
+async fn connect(business: &Business, relay: &RelayLink, printer: Printer) -> Result<(), Failure> {
     let mut told = String::new();
     while let Err(error) = business.connect(relay).await {
         let why = error.to_string();
@@ -353,7 +359,10 @@ async fn connect(business: &Business, relay: &RelayLink, printer: Printer) {
     }
     match business.link(None).await {
         Ok(link) => printer.ready(&link.to_string()),
-        Err(error) => printer.note(&error.to_string()),
+        Err(error) => {
+            printer.note(&error.to_string());
+            Ok(())
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl Start {
             }
             Err(failure) => Err(failure),
         };
-        printer.heading("stopping");
+        // Whoever does not read that it stops learns it from the exit status.
+        let stopping = printer.heading("stopping");
         // Nobody else has it: the socket's conversations ended with it.
         if let Some(business) = Arc::into_inner(business) {
             tokio::select! {
@@ -71,8 +72,7 @@ impl Start {
                 }
             }
         }
-        printer.heading("stopped");
-        worked
+        worked.and(stopping).and_then(|()| printer.heading("stopped"))
     }
 
     fn answering(&self) -> Result<Answering, Failure> {
@@ -123,10 +123,11 @@ async fn announce(
         Answer::Certificate(Some(claims)) => {
             let days = dates::days_until(claims.valid_to);
             let until = dates::local_second(claims.valid_to, &TimeZone::system());
-            printer.heading(&format!("business   {} ({})", claims.name, claims.domain));
-            printer.heading(&format!("certified  until {until}, {days} days from now"));
+            printer.heading(&format!("business   {} ({})", claims.name, claims.domain))?;
+            printer.heading(&format!("certified  until {until}, {days} days from now"))?;
         }
-        _ => printer.heading("certified  not known here; see `plico business install-certificate`"),
+        _ => printer
+            .heading("certified  not known here; see `plico business install-certificate`")?,
     }
     printer.heading(&match answering {
         Answering::Nobody => "answers    by you: plico business send CUSTOMER TEXT".to_owned(),
@@ -135,8 +136,7 @@ async fn announce(
             format!("answers    by {count} rules and {buttons} buttons of {}", path.display())
         }
         Answering::Program { .. } => "answers    by a program".to_owned(),
-    });
-    Ok(())
+    })
 }
 
 const PIPE_HELP: &str = r#"Lines of --pipe, one JSON object each:

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::session::{Next, Session, now};
 use super::transcript::{By, Item};
 use crate::failure::Failure;
-use crate::say;
+use crate::print;
 use crate::text::clean_line;
 use crate::wording::{business, check_words, state_advice, state_name, time, window};
 
@@ -17,7 +17,8 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     let mut lines = typed();
     let mut heading = String::new();
     loop {
-        tell(session, &mut heading);
+        // Before the next thing: what was not printed comes again.
+        tell(session, &mut heading)?;
         tokio::select! {
             happened = session.happened() => happened?,
             line = lines.recv() => {
@@ -44,21 +45,22 @@ fn typed() -> mpsc::Receiver<String> {
 }
 
 /// Prints what is new: who the business is, the window, entries and states.
-fn tell(session: &mut Session, told: &mut String) {
+fn tell(session: &mut Session, told: &mut String) -> Result<(), Failure> {
     if let Some(profile) = &session.transcript.business {
         let check = check_words(profile.domain_check);
         let window = window(session.transcript.window, now());
         let heading = format!("* {}, {check}. {window}", business(profile)).trim_end().to_owned();
         if *told != heading {
-            say(&heading);
+            print(&heading)?;
             *told = heading;
         }
     }
     let name =
         session.transcript.business.as_ref().map(|profile| clean_line(&profile.display_name));
     for item in session.transcript.take_changed() {
-        say(line(&item, name.as_deref().unwrap_or("business")));
+        print(line(&item, name.as_deref().unwrap_or("business")))?;
     }
+    Ok(())
 }
 
 /// An entry on one line; line ends in it are shown as ` / `.

@@ -1,8 +1,8 @@
 //! The SDK's side of a chat: events into the transcript, orders out.
 
 use plico_client::{
-    Clock, ConnectionState, Conversation, LookUpError, Message, MessageState, Person, PersonEvent,
-    Profile, SendError, Stopped, SystemClock,
+    Clock, ConnectionState, ContentId, Conversation, LookUpError, Message, MessageState, Person,
+    PersonEvent, Profile, SendError, Stopped, SystemClock,
 };
 use plico_protocol::time::Timestamp;
 use tokio::sync::mpsc;
@@ -20,6 +20,8 @@ pub(super) struct Session {
     chat: Conversation,
     pub(super) transcript: Transcript,
     tell_read: bool,
+    /// A message that is shown by the time something else is waited for.
+    to_mark: Option<ContentId>,
     profiles: mpsc::Receiver<Result<Profile, LookUpError>>,
     trouble: Option<String>,
 }
@@ -50,11 +52,17 @@ impl Session {
         }
         pages.iter().rev().flatten().for_each(|said| transcript.kept(said));
         let profiles = look_up(chat.clone());
-        Ok(Self { person, chat, transcript, tell_read, profiles, trouble: None })
+        let (to_mark, trouble) = (None, None);
+        Ok(Self { person, chat, transcript, tell_read, to_mark, profiles, trouble })
     }
 
     /// Waits for the next thing to happen. Dropping the future loses nothing.
     pub(super) async fn happened(&mut self) -> Result<(), Failure> {
+        if let Some(id) = self.to_mark {
+            // A goodbye was said meanwhile: then nothing is told.
+            let _ = self.chat.mark_read(id).await;
+            self.to_mark = None;
+        }
         tokio::select! {
             event = self.person.next_event() => {
                 let event = event?;
@@ -196,10 +204,7 @@ impl Session {
                 let content = &message.content;
                 self.transcript.say(content.id, By::Business, message.at, &content.body);
                 self.transcript.business = Some(message.from.clone());
-                if self.tell_read {
-                    // A goodbye was said meanwhile: then nothing is told.
-                    let _ = self.chat.mark_read(content.id).await;
-                }
+                self.to_mark = self.tell_read.then_some(content.id);
             }
             PersonEvent::Message(message) => {
                 let other = wording::business(&message.from);
@@ -242,7 +247,7 @@ impl Session {
         Ok(())
     }
 
-    fn became(&mut self, id: plico_client::ContentId, state: MessageState) {
+    fn became(&mut self, id: ContentId, state: MessageState) {
         self.transcript.became(id, state);
     }
 
