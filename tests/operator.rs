@@ -343,6 +343,12 @@ fn a_business_stands_as_shown_and_only_a_suspended_one_is_restored() {
         let shown = home.run(&["business", "standing", "bank-one"]);
         assert!(line(&shown, "standing").starts_with("may send, since 2"), "{shown}");
         assert!(line(&shown, "7 days").starts_with("0 reports, 0 deliveries"), "{shown}");
+        let shown = home.run(&["business", "credit", "bank-one", "250.00"]);
+        assert!(line(&shown, "account").starts_with("250.00 EUR may be charged"), "{shown}");
+        let shown = home.run(&["business", "list"]);
+        assert!(shown.contains("250.00 left"), "{shown}");
+        let shown = home.run(&["business", "credit", "bank-one", "default"]);
+        assert!(shown.contains("0.00 credit (the setting)"), "{shown}");
         let json = home.run(&["business", "standing", "bank-one", "--json"]);
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!((&json["suspended"], &json["tier"]), (&false.into(), &0.into()));

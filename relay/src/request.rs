@@ -163,6 +163,13 @@ pub enum Request {
         /// How much.
         amount: Amount,
     },
+    /// How far a business may owe (operator). Answered `Entries`, of what is covered now.
+    SetCredit {
+        /// Which business.
+        account: AccountKey,
+        /// None for the relay's setting.
+        credit: Option<Amount>,
+    },
     /// Makes a certificate known (operator). Answered `Certified`.
     Certify {
         /// Signed by this relay's authority.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use plico_protocol::frame::{ClientFrame, Frame, Header, Notice, RelayFrame};
-use plico_protocol::reputation::AccountStanding;
+use plico_protocol::reputation::{AccountStanding, Unpaid};
 use plico_protocol::wire::Wire;
 use serde_json::{Value, json};
 
@@ -149,17 +149,7 @@ fn relay_fields(frame: &RelayFrame) -> Value {
         }),
         RelayFrame::Prekeys(bundle) => json!({"bundle": bytes(&**bundle)}),
         RelayFrame::State(state) => json!({"state": state.byte()}),
-        RelayFrame::Standing(AccountStanding { reputation, inputs, dues }) => json!({
-            "suspended": reputation.suspended,
-            "tier": reputation.tier.0,
-            "since": reputation.since.0,
-            "reports": inputs.reports,
-            "deliveries": inputs.deliveries,
-            "due": dues.due.map(|due| due.0),
-            "unpaid": dues.unpaid.map(|unpaid| json!({
-                "since": unpaid.since.0, "stops": unpaid.stops.0,
-            })),
-        }),
+        RelayFrame::Standing(standing) => stood(standing),
         RelayFrame::Minted(ticket) => json!({"ticket": bytes(&**ticket)}),
         RelayFrame::Stock(stock) => json!({
             "signedId": stock.signed.0,
@@ -209,6 +199,20 @@ fn relay_fields(frame: &RelayFrame) -> Value {
             json!({"entries": entries.iter().map(bytes).collect::<Vec<_>>()})
         }
     }
+}
+
+fn stood(standing: &AccountStanding) -> Value {
+    let AccountStanding { reputation, inputs, dues } = standing;
+    let unpaid = |unpaid: Unpaid| json!({"since": unpaid.since.0, "stops": unpaid.stops.0});
+    json!({
+        "suspended": reputation.suspended,
+        "tier": reputation.tier.0,
+        "since": reputation.since.0,
+        "reports": inputs.reports,
+        "deliveries": inputs.deliveries,
+        "due": dues.due.map(|due| due.0),
+        "unpaid": dues.unpaid.map(unpaid),
+    })
 }
 
 fn noticed(notice: &Notice) -> Value {

@@ -8,7 +8,7 @@ use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use super::ledger::{LINES_MAX, LedgerLine};
+use super::ledger::{Balance, LINES_MAX, LedgerLine};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub enum Command {
         handle: Handle,
         /// How much.
         amount: Amount,
+    },
+    /// What a business paid and owes. Answered [`Answer::Balance`].
+    Balance(Handle),
+    /// Sets how far a business may owe. Answered [`Answer::Balance`], as it is then.
+    Credit {
+        /// Which.
+        handle: Handle,
+        /// None for the relay's setting.
+        credit: Option<Amount>,
     },
     /// Has a fresh key sign tickets, and ends the others' tickets if so asked. Answered
     /// [`Answer::Rotated`].
@@ -74,6 +83,8 @@ pub enum Answer {
     Ledger(Vec<LedgerLine>),
     /// To [`Command::Pay`]: the entry that says so, and those of what it was owed for.
     Paid(Vec<Entry>),
+    /// To [`Command::Balance`] and [`Command::Credit`].
+    Balance(Balance),
     /// To [`Command::RotateTickets`]: the keys that verify now.
     Rotated(TicketKeys),
 }
@@ -111,6 +122,15 @@ impl Wire for Command {
                 handle.write(out);
                 amount.write(out);
             }
+            Self::Balance(handle) => {
+                out.u8(22);
+                handle.write(out);
+            }
+            Self::Credit { handle, credit } => {
+                out.u8(23);
+                handle.write(out);
+                out.optional(credit.as_ref());
+            }
             Self::RotateTickets { end_all } => {
                 out.u8(8);
                 out.u8(u8::from(*end_all));
@@ -131,6 +151,11 @@ impl Wire for Command {
             17 => Handle::read(reader).map(Self::Restore),
             20 => Handle::read(reader).map(Self::Ledger),
             21 => Ok(Self::Pay { handle: Wire::read(reader)?, amount: Wire::read(reader)? }),
+            22 => Handle::read(reader).map(Self::Balance),
+            23 => {
+                let handle = Wire::read(reader)?;
+                Ok(Self::Credit { handle, credit: reader.optional("has_credit")? })
+            }
             8 => Ok(Self::RotateTickets { end_all: reader.flag("end_all")? }),
             _ => Err(DecodeError::BadValue { field: "command" }),
         }
@@ -180,6 +205,10 @@ impl Wire for Answer {
                 out.count(entries.len());
                 entries.iter().for_each(|entry| entry.write(out));
             }
+            Self::Balance(balance) => {
+                out.u8(22);
+                balance.write(out);
+            }
             Self::Rotated(TicketKeys { oldest, newest }) => {
                 out.u8(7);
                 out.u8(oldest.0);
@@ -216,6 +245,7 @@ impl Wire for Answer {
                 let entries = (0..count).map(|_| Entry::read(reader));
                 entries.collect::<Result<_, _>>().map(Self::Paid)
             }
+            22 => Balance::read(reader).map(Self::Balance),
             7 => Ok(Self::Rotated(TicketKeys {
                 oldest: TicketKeyId(reader.u8()?),
                 newest: TicketKeyId(reader.u8()?),
@@ -246,6 +276,8 @@ mod tests {
             Command::Standing(Handle::new("bank").unwrap()),
             Command::Restore(Handle::new("bank").unwrap()),
             Command::RotateTickets { end_all: true },
+            Command::Balance(Handle::new("bank").unwrap()),
+            Command::Credit { handle: Handle::new("bank").unwrap(), credit: None },
         ] {
             assert_eq!(Command::decode(command.encode()), Ok(command));
         }

@@ -77,6 +77,8 @@ impl Desk {
             Command::Restore(handle) => self.restore(&handle).await.map(Answer::Standing),
             Command::Ledger(handle) => self.ledger(&handle).await,
             Command::Pay { handle, amount } => self.pay(&handle, amount).await,
+            Command::Balance(handle) => self.balance(&handle),
+            Command::Credit { handle, credit } => self.credit(&handle, credit).await,
             Command::Install(certificate) => match self.check(certificate) {
                 Ok(certificate) => self.call(Request::Certify { certificate }).await,
                 Err(why) => Err(why),
@@ -174,6 +176,20 @@ impl Desk {
         let lines = tokio::task::spawn_blocking(move || ledger::lines(&view, &account)).await;
         let lines = lines.map_err(|error| error.to_string())?;
         lines.map(Answer::Ledger).map_err(|error| error.to_string())
+    }
+
+    fn balance(&self, handle: &Handle) -> Result<Answer, String> {
+        let account = self.account(handle)?;
+        let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
+        let balance = ledger::balance(&view, &account, self.0.config.credit);
+        balance.map(Answer::Balance).map_err(|error| error.to_string())
+    }
+
+    async fn credit(&self, handle: &Handle, credit: Option<Amount>) -> Result<Answer, String> {
+        let account = self.account(handle)?;
+        let set = self.0.writer.call(Request::SetCredit { account, credit }).await;
+        set.map_err(|refusal| refusal.text)?;
+        self.balance(handle)
     }
 
     async fn pay(&self, handle: &Handle, amount: Amount) -> Result<Answer, String> {

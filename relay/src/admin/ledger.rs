@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{Amount, EntrySequence, Total, TotalKey};
+use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::time::Day;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
@@ -18,6 +19,44 @@ pub struct LedgerLine {
     pub key: TotalKey,
     /// How many, and how much.
     pub total: Total,
+}
+
+/// What a business paid and owes, and how far it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// What the amounts are of; none before the first.
+    pub currency: Option<Currency>,
+    /// Payments together.
+    pub paid: Millionths,
+    /// Settlements and subscriptions together.
+    pub owed: Millionths,
+    /// Accepted, and neither settled nor released.
+    pub reserved: Millionths,
+    /// How far it may owe.
+    pub credit: Millionths,
+    /// Whether that was set for it alone.
+    pub own_credit: bool,
+}
+
+/// The balance of an account; `credit` is the relay's setting.
+///
+/// # Errors
+///
+/// [`ViewError`].
+pub(crate) fn balance(
+    view: &View,
+    account: &AccountKey,
+    credit: Millionths,
+) -> Result<Balance, ViewError> {
+    let row = view.account(account)?;
+    Ok(Balance {
+        currency: row.currency,
+        paid: row.paid,
+        owed: row.owed,
+        reserved: row.reserved,
+        credit: row.credit.unwrap_or(credit),
+        own_credit: row.credit.is_some(),
+    })
 }
 
 /// The totals of an account by day, in the order of days; the last ones if there are too many. Reads
@@ -45,6 +84,36 @@ pub(crate) fn lines(view: &View, account: &AccountKey) -> Result<Vec<LedgerLine>
     let skipped = totals.len().saturating_sub(LINES_MAX);
     let line = |((day, key), total)| LedgerLine { day, key, total };
     Ok(totals.into_iter().skip(skipped).map(line).collect())
+}
+
+impl Balance {
+    /// What may still be charged: credit and payments, less what is owed and reserved.
+    pub fn available(&self) -> Millionths {
+        let bound = self.owed.0.saturating_add(self.reserved.0);
+        Millionths(self.credit.0.saturating_add(self.paid.0).saturating_sub(bound))
+    }
+}
+
+impl Wire for Balance {
+    fn write(&self, out: &mut Writer) {
+        let Self { currency, paid, owed, reserved, credit, own_credit } = self;
+        out.optional(currency.as_ref());
+        for sum in [paid, owed, reserved, credit] {
+            sum.write(out);
+        }
+        out.u8(u8::from(*own_credit));
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            currency: reader.optional("has_currency")?,
+            paid: Wire::read(reader)?,
+            owed: Wire::read(reader)?,
+            reserved: Wire::read(reader)?,
+            credit: Wire::read(reader)?,
+            own_credit: reader.flag("own_credit")?,
+        })
+    }
 }
 
 impl Wire for LedgerLine {

@@ -59,6 +59,16 @@ pub(super) enum BusinessCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Sets how far a business may owe, in place of the setting `credit`.
+    Credit {
+        /// Its handle.
+        business: String,
+        /// How far, in the rate card's currency, such as 250.00; or `default`, for the setting.
+        #[arg(value_parser = ledger::Credit::parse)]
+        amount: ledger::Credit,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Takes a certificate back, at once and for good.
     Revoke {
         /// Its serial number, as `list` shows it.
@@ -134,6 +144,9 @@ pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Fai
         }
         BusinessCommand::Pay { business, amount, place } => {
             ledger::pay(&business, amount, &place.settings()?, options)
+        }
+        BusinessCommand::Credit { business, amount, place } => {
+            ledger::credit(&business, amount, &place.settings()?, options)
         }
         BusinessCommand::List { json, place } => list::run(json, &place.settings()?, options),
         BusinessCommand::Standing(whose) => standing::show(&whose, options),

@@ -2,7 +2,7 @@
 
 use plico_protocol::certificate::Handle;
 use plico_protocol::ledger::{Amount, Entry};
-use plico_protocol::pricing::Millionths;
+use plico_protocol::pricing::{BadAmount, Millionths};
 use serde_json::{Value, json};
 
 use super::business::unexpected;
@@ -10,7 +10,7 @@ use super::list::aligned;
 use super::registrar::Registrar;
 use super::{Failure, say};
 use crate::admin::command::{Answer, Command};
-use crate::admin::ledger::LedgerLine;
+use crate::admin::ledger::{Balance, LedgerLine};
 use crate::clock::rfc3339_hour;
 use crate::config::Config;
 use crate::opening::Options;
@@ -59,10 +59,7 @@ pub(super) fn pay(
     config: &Config,
     options: &Options,
 ) -> Result<(), Failure> {
-    let rules = Rules::open(config, options.clock.now().minute());
-    let rules = rules.map_err(|error| Failure::Usage(error.to_string()))?;
-    let currency = rules.rate_cards.get().currency().ok_or_else(unexpected)?;
-    let amount = Amount { millionths: amount, currency };
+    let amount = in_currency(amount, config, options)?;
     let handle = parsed(business)?;
     let registrar = Registrar::find(config, options)?;
     let Answer::Paid(entries) = registrar.call(Command::Pay { handle, amount })? else {
@@ -72,6 +69,65 @@ pub(super) fn pay(
         say(format_args!("{}  {millionths} {currency}, line {}", kind.name(), sequence.0));
     }
     Ok(())
+}
+
+/// How far a business may owe.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Credit {
+    Own(Millionths),
+    Default,
+}
+
+impl Credit {
+    pub(super) fn parse(text: &str) -> Result<Self, BadAmount> {
+        match text {
+            "default" => Ok(Self::Default),
+            amount => Millionths::from_decimal(amount).map(Self::Own),
+        }
+    }
+}
+
+/// Sets it, and says what may be charged now.
+pub(super) fn credit(
+    business: &str,
+    credit: Credit,
+    config: &Config,
+    options: &Options,
+) -> Result<(), Failure> {
+    let credit = match credit {
+        Credit::Own(amount) => Some(in_currency(amount, config, options)?),
+        Credit::Default => None,
+    };
+    let handle = parsed(business)?;
+    let registrar = Registrar::find(config, options)?;
+    let Answer::Balance(balance) = registrar.call(Command::Credit { handle, credit })? else {
+        return Err(unexpected());
+    };
+    say(format_args!("account      {}", balance_of(&balance)));
+    Ok(())
+}
+
+/// A balance, in a line.
+pub(super) fn balance_of(balance: &Balance) -> String {
+    let Balance { currency, paid, owed, reserved, credit, own_credit } = balance;
+    let currency = currency.map(|currency| format!(" {currency}")).unwrap_or_default();
+    let own = if *own_credit { "set for it alone" } else { "the setting" };
+    let available = balance.available();
+    format!(
+        "{available}{currency} may be charged: {paid} paid, {credit} credit ({own}), {owed} owed, \
+         {reserved} reserved"
+    )
+}
+
+fn in_currency(
+    millionths: Millionths,
+    config: &Config,
+    options: &Options,
+) -> Result<Amount, Failure> {
+    let rules = Rules::open(config, options.clock.now().minute());
+    let rules = rules.map_err(|error| Failure::Usage(error.to_string()))?;
+    let currency = rules.rate_cards.get().currency().ok_or_else(unexpected)?;
+    Ok(Amount { millionths, currency })
 }
 
 fn parsed(handle: &str) -> Result<Handle, Failure> {

@@ -1,6 +1,9 @@
 //! `plico-relay business list`: the newest certificates, as a table or as JSON.
 
-use plico_protocol::certificate::VerifiedCertificate;
+use std::collections::{BTreeMap, btree_map};
+
+use plico_protocol::certificate::{Handle, VerifiedCertificate};
+use plico_protocol::reputation::Dues;
 use plico_protocol::time::Hour;
 use serde_json::{Value, json};
 
@@ -8,7 +11,8 @@ use super::business::{authority, unexpected};
 use super::registrar::Registrar;
 use super::{Failure, facts, say};
 use crate::admin::command::{Answer, Command};
-use crate::clock::rfc3339_hour;
+use crate::admin::ledger::Balance;
+use crate::clock::{rfc3339_day, rfc3339_hour};
 use crate::config::Config;
 use crate::opening::Options;
 
@@ -16,6 +20,14 @@ use crate::opening::Options;
 struct Row {
     certificate: VerifiedCertificate,
     revoked: bool,
+    account: Account,
+}
+
+/// The account of a business as the list shows it.
+#[derive(Clone)]
+struct Account {
+    balance: Balance,
+    dues: Dues,
 }
 
 pub(super) fn run(json: bool, config: &Config, options: &Options) -> Result<(), Failure> {
@@ -25,9 +37,17 @@ pub(super) fn run(json: bool, config: &Config, options: &Options) -> Result<(), 
     };
     let authority = authority(config)?;
     let now = options.clock.now().hour();
+    let mut accounts = BTreeMap::new();
     let rows = certificates.into_iter().map(|(certificate, revoked)| {
         let certificate = certificate.verify(&authority).map_err(Failure::failed)?;
-        Ok(Row { certificate, revoked })
+        let account = match accounts.entry(certificate.body().handle.clone()) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(new) => {
+                let account = account(&registrar, new.key())?;
+                new.insert(account)
+            }
+        };
+        Ok(Row { certificate, revoked, account: account.clone() })
     });
     let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
     if json {
@@ -36,7 +56,8 @@ pub(super) fn run(json: bool, config: &Config, options: &Options) -> Result<(), 
         return Ok(());
     }
     // The name comes last: how wide it is on a screen, only the screen knows.
-    let heading = ["serial", "handle", "domain", "from", "to", "standing", "name"];
+    let heading =
+        ["serial", "handle", "domain", "from", "to", "standing", "charges", "credit", "name"];
     let heading = heading.map(str::to_owned);
     let lines: Vec<_> =
         [heading].into_iter().chain(rows.iter().map(|row| row.cells(now))).collect();
@@ -46,8 +67,18 @@ pub(super) fn run(json: bool, config: &Config, options: &Options) -> Result<(), 
     Ok(())
 }
 
+fn account(registrar: &Registrar<'_>, handle: &Handle) -> Result<Account, Failure> {
+    let Answer::Balance(balance) = registrar.call(Command::Balance(handle.clone()))? else {
+        return Err(unexpected());
+    };
+    match registrar.call(Command::Standing(handle.clone()))? {
+        Answer::Standing(standing) => Ok(Account { balance, dues: standing.dues }),
+        _ => Err(unexpected()),
+    }
+}
+
 impl Row {
-    fn cells(&self, now: Hour) -> [String; 7] {
+    fn cells(&self, now: Hour) -> [String; 9] {
         let body = self.certificate.body();
         [
             body.serial.0.to_string(),
@@ -56,6 +87,11 @@ impl Row {
             rfc3339_hour(body.valid_from),
             rfc3339_hour(body.valid_to),
             self.standing(now).to_owned(),
+            match self.account.dues.unpaid {
+                Some(unpaid) => format!("unpaid since {}", rfc3339_day(unpaid.since)),
+                None => format!("{} left", self.account.balance.available()),
+            },
+            self.account.balance.credit.to_string(),
             body.display_name.clone(),
         ]
     }
@@ -72,6 +108,9 @@ impl Row {
             "valid_from": rfc3339_hour(body.valid_from),
             "valid_to": rfc3339_hour(body.valid_to),
             "standing": self.standing(now),
+            "available": self.account.balance.available().to_string(),
+            "credit": self.account.balance.credit.to_string(),
+            "unpaid_since": self.account.dues.unpaid.map(|unpaid| rfc3339_day(unpaid.since)),
         })
     }
 

@@ -7,9 +7,11 @@ use plico_protocol::reputation::{AccountStanding, Dues, Unpaid};
 use serde_json::json;
 
 use super::business::unexpected;
+use super::ledger::balance_of;
 use super::registrar::Registrar;
 use super::{Failure, Place, say};
 use crate::admin::command::{Answer, Command};
+use crate::admin::ledger::Balance;
 use crate::clock::rfc3339_day;
 use crate::opening::Options;
 
@@ -44,12 +46,18 @@ fn ask(
         .map_err(|error| Failure::Usage(format!("`{}`: {error}", whose.handle)))?;
     let config = whose.place.settings()?;
     let registrar = Registrar::find(&config, options)?;
-    let Answer::Standing(standing) = registrar.call(command(handle))? else {
+    let Answer::Standing(standing) = registrar.call(command(handle.clone()))? else {
+        return Err(unexpected());
+    };
+    let Answer::Balance(balance) = registrar.call(Command::Balance(handle))? else {
         return Err(unexpected());
     };
     match whose.json {
-        true => say(as_json(&whose.handle, &standing)),
-        false => lines(&standing).iter().for_each(say),
+        true => say(as_json(&whose.handle, &standing, &balance)),
+        false => {
+            lines(&standing).iter().for_each(say);
+            say(format_args!("account      {}", balance_of(&balance)));
+        }
     }
     Ok(())
 }
@@ -84,7 +92,7 @@ pub(super) fn dues_of(dues: &Dues) -> Option<String> {
     unpaid.or(due)
 }
 
-fn as_json(handle: &str, standing: &AccountStanding) -> serde_json::Value {
+fn as_json(handle: &str, standing: &AccountStanding, balance: &Balance) -> serde_json::Value {
     let AccountStanding { reputation, inputs, dues } = standing;
     json!({
         "handle": handle,
@@ -97,5 +105,12 @@ fn as_json(handle: &str, standing: &AccountStanding) -> serde_json::Value {
         "subscription_due": dues.due.map(rfc3339_day),
         "unpaid_since": dues.unpaid.map(|unpaid| rfc3339_day(unpaid.since)),
         "unpaid_stops": dues.unpaid.map(|unpaid| rfc3339_day(unpaid.stops)),
+        "currency": balance.currency.map(|currency| currency.to_string()),
+        "paid": balance.paid.to_string(),
+        "owed": balance.owed.to_string(),
+        "reserved": balance.reserved.to_string(),
+        "credit": balance.credit.to_string(),
+        "own_credit": balance.own_credit,
+        "available": balance.available().to_string(),
     })
 }

@@ -71,9 +71,28 @@ impl Draft<'_> {
         };
         row.use_from(self.now.day());
         self.append(&mut row, line).map_err(full)?;
-        // What it is unpaid for, in the same commit.
+        self.cover(row)
+    }
+
+    /// Sets how far an account may owe; none for the relay's setting.
+    pub(super) fn set_credit(
+        &mut self,
+        account: &AccountKey,
+        credit: Option<Amount>,
+    ) -> Result<RelayFrame, Denied> {
+        let mut row = self.facts.account(account)?;
+        if let Some(Amount { currency, .. }) = credit {
+            check_currency(&row, currency)?;
+            row.currency = Some(currency);
+        }
+        row.credit = credit.map(|credit| credit.millionths);
+        self.cover(row)
+    }
+
+    /// Enters what was unpaid and is covered now, in the same commit.
+    fn cover(&mut self, mut row: AccountRow) -> Result<RelayFrame, Denied> {
         self.enter_dues(&mut row)?;
-        self.put(*self.facts.rows.account(account).as_bytes(), &row);
+        self.put(*self.facts.rows.account(&row.account).as_bytes(), &row);
         let entered = self.decision.appended.iter().map(|(_, entry)| *entry);
         Ok(RelayFrame::Entries(entered.collect()))
     }

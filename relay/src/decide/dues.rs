@@ -80,11 +80,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Enters what has fallen due, the earlier first, as far as it is covered; the row is the caller's
-    /// to write. Nothing where no receipt could be signed, or in another currency than the account's.
+    /// to write. Nothing where no receipt could be signed, in another currency than the account's, or
+    /// before its first use.
     pub(super) fn enter_dues(&mut self, row: &mut AccountRow) -> Result<(), FactError> {
         let Some(calendar) = self.calendar()?.filter(|_| self.facts.certified) else {
             return Ok(());
         };
+        if row.periods.begun == Day(0) {
+            return Ok(());
+        }
         let before = calendar.current(row.periods);
         row.periods = before;
         for _ in 0..PERIODS_PER_DAY_MAX {

@@ -215,6 +215,7 @@ impl Draft<'_> {
             Request::Standing { account } => self.standing(account),
             Request::Restore { account } => self.restore(account),
             Request::Pay { account, amount } => self.pay(account, *amount),
+            Request::SetCredit { account, credit } => self.set_credit(account, *credit),
             Request::Certify { certificate } => self.certify(certificate),
             Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),
         }

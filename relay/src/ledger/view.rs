@@ -86,6 +86,15 @@ impl View {
         page.iter().map(|row| entry(&row.key, &row.value)).collect()
     }
 
+    /// An account as it is kept; as it begins, where nothing is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn account(&self, account: &AccountKey) -> Result<AccountRow, ViewError> {
+        self.account_in(&*self.store.reader()?, account)
+    }
+
     fn account_in(
         &self,
         reader: &dyn Reader,

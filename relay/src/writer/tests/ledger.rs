@@ -222,6 +222,31 @@ fn credit_and_price_limit_hold_at_the_limit_and_not_one_past_it() {
 }
 
 #[test]
+fn the_credit_of_an_account_takes_the_place_of_the_setting_up_to_its_limit() {
+    let mut shop = Shop::new();
+    let (account, currency) = (bank().account, Currency::new(*b"EUR").unwrap());
+    let allow = |shop: &mut Shop, credit: Option<u64>| {
+        let credit =
+            credit.map(|count| Amount { millionths: Millionths(count * UTILITY.0), currency });
+        shop.world.call(Request::SetCredit { account, credit })
+    };
+    allow(&mut shop, Some(2)).unwrap();
+    shop.send();
+    shop.send();
+    let third = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(third)), Code::NoCredit);
+    allow(&mut shop, Some(0)).unwrap();
+    let third = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(third)), Code::NoCredit, "what is reserved stays so");
+    allow(&mut shop, None).unwrap();
+    for _ in 2..10 {
+        shop.send();
+    }
+    let eleventh = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(eleventh)), Code::NoCredit);
+}
+
+#[test]
 fn what_was_paid_may_be_spent_and_shows_by_day() {
     let mut shop = Shop::new();
     for _ in 0..10 {

@@ -223,3 +223,30 @@ fn nothing_is_charged_that_no_key_could_sign_and_nothing_is_forgiven_for_that() 
     office.on_day(500);
     assert_eq!((office.charged(), office.dues().due), (vec![], Some(day(30))));
 }
+
+#[test]
+fn more_credit_lifts_what_was_unpaid_as_a_payment_does() {
+    let mut office = Office::new(SUBSCRIBED, Millionths::ZERO);
+    office.on_day(30);
+    let currency = Currency::new(*b"EUR").unwrap();
+    let account = bank().account;
+    let credit = |millionths| Some(Amount { millionths, currency });
+    // One millionth was paid.
+    let short = Request::SetCredit { account, credit: credit(Millionths(TWENTY.0 - 2)) };
+    assert_eq!(office.shop.world.call(short), Ok(RelayFrame::Entries(vec![])));
+    let enough = Request::SetCredit { account, credit: credit(Millionths(TWENTY.0 - 1)) };
+    office.shop.world.call(enough).unwrap();
+    assert_eq!((office.charged(), office.dues().unpaid), (vec![30], None));
+}
+
+#[test]
+fn an_account_that_was_never_used_has_no_period_though_its_credit_is_set() {
+    let mut office = Office::new(SUBSCRIBED, Millionths::ZERO);
+    let account = crate::writer::fixture::other_account();
+    let currency = Currency::new(*b"EUR").unwrap();
+    let credit = Some(Amount { millionths: TWENTY, currency });
+    office.shop.world.call(Request::SetCredit { account, credit }).unwrap();
+    office.on_day(40);
+    let row = office.shop.world.view().account(&account).unwrap();
+    assert_eq!((row.owed, row.periods.begun), (Millionths::ZERO, Day(0)));
+}
