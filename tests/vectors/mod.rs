@@ -12,6 +12,7 @@ mod report;
 mod scripts;
 mod sessions;
 mod signed;
+mod statement;
 mod tickets;
 
 use core::convert::Infallible;

@@ -30,6 +30,7 @@ from vectors import (
     ratchet,
     report,
     state,
+    statement,
     ticket,
     x25519,
 )
@@ -57,6 +58,7 @@ MODULES = [
     content,
     report,
     ledger,
+    statement,
     pricing,
 ]
 
