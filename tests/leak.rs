@@ -82,13 +82,7 @@ async fn disk_logs_and_metrics_hold_no_content_no_mailbox_and_no_ip() {
     relay.terminate();
 
     let address = asked.content.reply.unwrap().address;
-    let mut secrets: Vec<(String, Vec<u8>)> =
-        CANARIES.iter().map(|canary| ((*canary).to_owned(), canary.as_bytes().to_vec())).collect();
-    secrets.extend(spellings("the person's mailbox", address));
-    for ip in [PERSON_IP, BUSINESS_IP] {
-        secrets.push((format!("{ip}"), ip.to_string().into_bytes()));
-        secrets.push((format!("{ip} in bytes"), ip.octets().to_vec()));
-    }
+    let secrets = secrets(address);
     let mut found_in = [false; 2];
     for (what, bytes) in files(home.path()) {
         for (found, place) in found_in.iter_mut().zip(["plico-data", "taken.backup"]) {
@@ -130,6 +124,18 @@ fn check(place: &str, bytes: &[u8], secrets: &[(String, Vec<u8>)]) {
     for (what, secret) in secrets {
         assert!(!contains(bytes, secret), "{place} contains {what}");
     }
+}
+
+/// What must not be found anywhere.
+fn secrets(mailbox: Address) -> Vec<(String, Vec<u8>)> {
+    let mut secrets: Vec<(String, Vec<u8>)> =
+        CANARIES.iter().map(|canary| ((*canary).to_owned(), canary.as_bytes().to_vec())).collect();
+    secrets.extend(spellings("the person's mailbox", mailbox));
+    for ip in [PERSON_IP, BUSINESS_IP] {
+        secrets.push((format!("{ip}"), ip.to_string().into_bytes()));
+        secrets.push((format!("{ip} in bytes"), ip.octets().to_vec()));
+    }
+    secrets
 }
 
 /// An address as bytes, hex and base64, since a log would not print raw bytes.
