@@ -36,7 +36,7 @@ use crate::place::Place;
 use crate::progress::waiting;
 use crate::say;
 use desk::{Answer, Request, carry_out};
-use rules::Rules;
+use rules::{Rules, RulesError};
 
 /// The commands of a business.
 #[derive(Debug, Subcommand)]
@@ -101,7 +101,8 @@ pub(crate) async fn run(command: BusinessCommand, options: &Options) -> Result<(
         BusinessCommand::Backup(backup) => backup.run().await,
         BusinessCommand::Restore(restore) => restore.run(options).await,
         BusinessCommand::Rules(RulesCommand::Check { file }) => {
-            let (rules, buttons) = read_rules(&file)?.counts();
+            let (rules, buttons) =
+                parse_rules(&file)?.map_err(|error| told(&file, &error))?.counts();
             say(format_args!(
                 "{}: {rules} rules and {buttons} buttons, no mistake",
                 file.display()
@@ -136,11 +137,30 @@ async fn open(place: &Place, options: &Options) -> Result<Business, Failure> {
 
 /// Reads a file of rules.
 fn read_rules(path: &Path) -> Result<Rules, Failure> {
-    let text = read(path)?;
-    Rules::parse(&text).map_err(|error| {
-        let what = format!("{} is not in order.", path.display());
-        Failure::new(Status::Usage, what, error.to_string(), "Correct it; nothing was sent.")
+    parse_rules(path)?.map_err(|error| {
+        // As many as a failure has room for.
+        let why = error.listed().into_iter().take(4).collect::<Vec<_>>().join("\n");
+        not_in_order(path, why)
     })
+}
+
+fn parse_rules(path: &Path) -> Result<Result<Rules, RulesError>, Failure> {
+    Ok(Rules::parse(&read(path)?))
+}
+
+/// Prints every mistake, and says that there are some.
+fn told(path: &Path, error: &RulesError) -> Failure {
+    let listed = error.listed();
+    listed.iter().for_each(say);
+    not_in_order(path, format!("It has {} mistake(s), listed above.", listed.len()))
+}
+
+fn not_in_order(path: &Path, why: String) -> Failure {
+    let next = format!(
+        "Correct it; nothing was sent. plico business rules check {} names every mistake.",
+        path.display()
+    );
+    Failure::new(Status::Usage, format!("{} is not in order.", path.display()), why, next)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

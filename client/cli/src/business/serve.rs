@@ -206,7 +206,7 @@ impl Serve {
         message: &CustomerMessage,
         customer: Option<&Customer>,
     ) -> Result<(), Failure> {
-        let Answering::Rules { rules, .. } = &self.answering else { return Ok(()) };
+        let Answering::Rules { path, rules } = &self.answering else { return Ok(()) };
         let said = match &message.content.body {
             Body::Text(text) => Said::Text(text),
             Body::Answer(answer) => Said::Button(&answer.choice),
@@ -234,7 +234,12 @@ impl Serve {
             Ok(ids) => {
                 self.printer.answered(message.event, message.customer, &ids, Some(&reply))?;
             }
-            Err(error) => self.printer.note(&error.to_string()),
+            Err(error) => self.printer.note(&format!(
+                "customer {} was not answered by {}, line {}: {error}",
+                message.customer.0,
+                path.display(),
+                reply.line
+            )),
         }
         Ok(())
     }

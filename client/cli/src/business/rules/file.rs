@@ -9,75 +9,18 @@ use plico_client::limits::{
     CHOICE_ID_BYTES_MAX, CHOICE_LABEL_BYTES_MAX, CHOICES_MAX, LINK_REFERENCE_BYTES_MAX,
     PROFILE_NAME_BYTES_MAX, QUESTION_BYTES_MAX, TEXT_BYTES_MAX,
 };
-use serde::Deserialize;
-use toml::Spanned;
+use toml::de::DeTable;
 
 use super::hours::Hours;
+use super::shape::{At, Mistake, Mistakes};
 use super::wording::{Folded, Template};
 use super::{Answer, BETWEEN, Rule, Rules};
 use crate::business::kind::Kind;
 
-/// What is wrong with a file of rules: every mistake, or the first that hides the others.
+/// What is wrong with a file of rules: every mistake, by its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.listed())]
+#[error("{}", self.listed().join("\n"))]
 pub(crate) struct RulesError(Vec<Mistake>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mistake {
-    line: usize,
-    problem: String,
-}
-
-/// The file's top.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    category: Kind,
-    answers_per_day: Option<Spanned<u32>>,
-    greeting: Option<Spanned<String>>,
-    fallback: Option<Spanned<String>>,
-    hours: Option<HoursTable>,
-    #[serde(default, rename = "rule")]
-    rules: Vec<Spanned<RuleTable>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HoursTable {
-    zone: Option<Spanned<String>>,
-    open: Vec<Spanned<String>>,
-    #[serde(default)]
-    closed: Vec<Spanned<String>>,
-    away: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleTable {
-    #[serde(default)]
-    equals: Vec<Spanned<String>>,
-    #[serde(default)]
-    contains: Vec<Spanned<String>>,
-    #[serde(default)]
-    reference: Vec<Spanned<String>>,
-    answer: Spanned<String>,
-    category: Option<Kind>,
-    #[serde(default)]
-    choices: Vec<Spanned<ChoiceTable>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChoiceTable {
-    /// Comes back when the button is pressed; the label if not given.
-    id: Option<Spanned<String>>,
-    label: Spanned<String>,
-    answer: Option<Spanned<String>>,
-    category: Option<Kind>,
-    #[serde(default)]
-    choices: Vec<Spanned<Self>>,
-}
 
 impl Rules {
     /// Reads and checks a file's text.
@@ -86,97 +29,106 @@ impl Rules {
     ///
     /// [`RulesError`].
     pub(crate) fn parse(text: &str) -> Result<Self, RulesError> {
-        let mut check = Check {
-            text,
-            category: Category::Service,
-            mistakes: Vec::new(),
-            buttons: BTreeMap::new(),
-            greeting_bytes: 0,
-        };
         if FILE_BYTES_MAX < text.len() {
             return Err(RulesError(vec![Mistake {
                 line: 1,
                 problem: format!("the file has {} bytes; at most {FILE_BYTES_MAX}", text.len()),
             }]));
         }
-        let file: File = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            RulesError(vec![Mistake { line: check.line(at), problem: error.message().to_owned() }])
-        })?;
-        let rules = check.file(file);
-        match check.mistakes.is_empty() {
-            true => Ok(rules),
-            false => {
-                check.mistakes.sort_by_key(|mistake| mistake.line);
-                Err(RulesError(check.mistakes))
-            }
-        }
+        let mut check = Check {
+            category: Category::Service,
+            mistakes: Mistakes::of(text),
+            buttons: BTreeMap::new(),
+            greeting_bytes: 0,
+        };
+        let rules = check.file();
+        let mistakes = check.mistakes.sorted();
+        if mistakes.is_empty() { Ok(rules) } else { Err(RulesError(mistakes)) }
     }
 }
 
 /// A check in progress.
 struct Check<'a> {
-    text: &'a str,
     category: Category,
-    mistakes: Vec<Mistake>,
+    mistakes: Mistakes<'a>,
     buttons: BTreeMap<String, Option<Answer>>,
     greeting_bytes: usize,
 }
 
-impl Check<'_> {
-    fn file(&mut self, file: File) -> Rules {
-        self.category = file.category.into();
-        let greeting = file.greeting.map(|text| self.template(&text));
-        self.greeting_bytes =
-            greeting.as_ref().map_or(0, |greeting| bytes_max(greeting) + BETWEEN.len());
-        let fallback = file.fallback.map(|text| self.answer(&text, None, Vec::new()));
-        let (hours, away) = file.hours.map(|hours| self.hours(hours)).unzip();
-        let answers_per_day = file.answers_per_day.map_or(ANSWERS_PER_DAY, |most| {
-            let most = (most.span().start, most.into_inner());
-            if most.1 == 0 || ANSWERS_PER_DAY_MAX < most.1 {
-                self.mistake(most.0, format!("answers_per_day is 1 to {ANSWERS_PER_DAY_MAX}"));
-            }
-            most.1
-        });
-        if RULES_MAX < file.rules.len() {
-            self.mistake(0, format!("there are {} rules; at most {RULES_MAX}", file.rules.len()));
+impl<'a> Check<'a> {
+    fn file(&mut self) -> Rules {
+        let document = self.mistakes.document();
+        let known = ["category", "answers_per_day", "greeting", "fallback", "hours", "rule"];
+        let mut file = self.mistakes.fields(document, &known);
+        let category = file.kind("category").unwrap_or_default();
+        let per_day = file.number("answers_per_day", ANSWERS_PER_DAY_MAX);
+        let (greeting, fallback) = (file.text("greeting"), file.text("fallback"));
+        let (hours, rules) = (file.table("hours"), file.tables("rule"));
+        self.category = category.into();
+        let greeting = greeting.map(|text| self.greeting(&text));
+        let fallback = fallback.map(|text| self.answer(&text, None, Vec::new()));
+        let (hours, away) = hours.map(|hours| self.hours(hours)).unzip();
+        if RULES_MAX < rules.len() {
+            let problem = format!("there are {} rules; at most {RULES_MAX}", rules.len());
+            self.mistakes.note(0, problem);
         }
-        let rules: Vec<_> = file.rules.into_iter().map(|rule| self.rule(rule)).collect();
+        let rules: Vec<_> = rules.into_iter().map(|rule| self.rule(rule)).collect();
         if rules.is_empty() && greeting.is_none() && fallback.is_none() && away.is_none() {
-            self.mistake(0, "the file answers nothing; write a [[rule]], a greeting or a fallback");
+            let problem = "the file answers nothing; write a [[rule]], a greeting or a fallback";
+            self.mistakes.note_missing(0, problem);
         }
-        let buttons = core::mem::take(&mut self.buttons);
         Rules {
             category: self.category,
-            answers_per_day,
+            answers_per_day: per_day.unwrap_or(ANSWERS_PER_DAY),
             greeting,
             fallback,
             hours,
             away,
             rules,
-            buttons,
+            buttons: core::mem::take(&mut self.buttons),
         }
     }
 
-    fn rule(&mut self, rule: Spanned<RuleTable>) -> Rule {
-        let at = rule.span().start;
-        let rule = rule.into_inner();
-        if [&rule.equals, &rule.contains, &rule.reference].iter().all(|words| words.is_empty()) {
-            self.mistake(at, "the rule never matches; give it `contains`, `equals` or `reference`");
+    /// It may stand alone, and before every answer.
+    fn greeting(&mut self, text: &At<String>) -> Template {
+        let greeting = self.template(text);
+        let bytes = bytes_max(&greeting);
+        if TEXT_BYTES_MAX < bytes {
+            let problem = format!(
+                "a greeting has at most {TEXT_BYTES_MAX} bytes, this one may have {bytes} with name and reference"
+            );
+            self.mistakes.note(text.at, problem);
+        } else {
+            self.greeting_bytes = bytes + BETWEEN.len();
+        }
+        greeting
+    }
+
+    fn rule(&mut self, rule: At<DeTable<'a>>) -> Rule {
+        let at = rule.at;
+        let known = ["equals", "contains", "reference", "answer", "category", "choices"];
+        let mut rule = self.mistakes.fields(rule, &known);
+        let [equals, contains, reference] =
+            ["equals", "contains", "reference"].map(|name| rule.texts(name));
+        let answer = rule.needed_text("answer").unwrap_or_else(|| nothing(at));
+        let (category, choices) = (rule.kind("category"), rule.tables("choices"));
+        if [&equals, &contains, &reference].iter().all(|words| words.is_empty()) {
+            let problem = "the rule never matches; give it `contains`, `equals` or `reference`";
+            self.mistakes.note_missing(at, problem);
         }
         Rule {
-            equals: self.words(rule.equals),
-            contains: self.words(rule.contains),
-            reference: self.words(rule.reference),
-            answer: self.answer(&rule.answer, rule.category, rule.choices),
+            equals: self.words(equals),
+            contains: self.words(contains),
+            reference: self.words(reference),
+            answer: self.answer(&answer, category, choices),
         }
     }
 
-    fn words(&mut self, words: Vec<Spanned<String>>) -> Vec<Folded> {
-        let folded = |word: Spanned<String>| {
-            let folded = Folded::new(word.as_ref());
+    fn words(&mut self, words: Vec<At<String>>) -> Vec<Folded> {
+        let folded = |At { at, of: word }: At<String>| {
+            let folded = Folded::new(&word);
             if folded.is_empty() {
-                self.mistake(word.span().start, "an empty word would match everything");
+                self.mistakes.note(at, "an empty word would match everything");
             }
             folded
         };
@@ -185,11 +137,11 @@ impl Check<'_> {
 
     fn answer(
         &mut self,
-        text: &Spanned<String>,
+        text: &At<String>,
         category: Option<Kind>,
-        choices: Vec<Spanned<ChoiceTable>>,
+        choices: Vec<At<DeTable<'a>>>,
     ) -> Answer {
-        let at = text.span().start;
+        let at = text.at;
         let template = self.template(text);
         let bytes = self.greeting_bytes + bytes_max(&template);
         let (what, most) = match choices.is_empty() {
@@ -200,30 +152,38 @@ impl Check<'_> {
             let problem = format!(
                 "{what} has at most {most} bytes, this one may have {bytes} with greeting, name and reference"
             );
-            self.mistake(at, problem);
+            self.mistakes.note(at, problem);
         }
         if CHOICES_MAX < choices.len() {
-            self.mistake(at, format!("there are {} buttons; at most {CHOICES_MAX}", choices.len()));
+            let problem = format!("there are {} buttons; at most {CHOICES_MAX}", choices.len());
+            self.mistakes.note(at, problem);
         }
         let buttons = choices.into_iter().map(|choice| self.choice(choice)).collect();
         let category = category.map_or(self.category, Category::from);
-        Answer { line: self.line(at), text: template, buttons, category }
+        Answer { line: self.mistakes.line(at), text: template, buttons, category }
     }
 
     /// Notes what follows a button; gives its id and label.
-    fn choice(&mut self, choice: Spanned<ChoiceTable>) -> (String, String) {
-        let at = choice.span().start;
-        let ChoiceTable { id, label, answer, category, choices } = choice.into_inner();
-        let label = label.into_inner();
+    fn choice(&mut self, choice: At<DeTable<'a>>) -> (String, String) {
+        let at = choice.at;
+        let known = ["id", "label", "answer", "category", "choices"];
+        let mut choice = self.mistakes.fields(choice, &known);
+        let (id, label) = (choice.text("id"), choice.needed_text("label"));
+        let (answer, category) = (choice.text("answer"), choice.kind("category"));
+        let choices = choice.tables("choices");
+        // What is missing was told.
+        let Some(At { of: label, .. }) = label else { return Default::default() };
         if label.trim().is_empty() || CHOICE_LABEL_BYTES_MAX < label.len() {
-            self.mistake(at, format!("a button's label has 1 to {CHOICE_LABEL_BYTES_MAX} bytes"));
+            let problem = format!("a button's label has 1 to {CHOICE_LABEL_BYTES_MAX} bytes");
+            self.mistakes.note(at, problem);
         }
-        let id = id.map_or_else(|| label.clone(), Spanned::into_inner);
+        let id = id.map_or_else(|| label.clone(), |id| id.of);
         if id.is_empty() || CHOICE_ID_BYTES_MAX < id.len() {
-            self.mistake(at, format!("a button's id has 1 to {CHOICE_ID_BYTES_MAX} bytes; give `{label}` a short `id`"));
+            self.mistakes.note(at, format!("a button's id has 1 to {CHOICE_ID_BYTES_MAX} bytes; give `{label}` a short `id`"));
         }
         if answer.is_none() && !choices.is_empty() {
-            self.mistake(at, "a button with `choices` needs an `answer`: it is their question");
+            self.mistakes
+                .note(at, "a button with `choices` needs an `answer`: it is their question");
         }
         let answer = answer.map(|text| self.answer(&text, category, choices));
         let known = self
@@ -232,70 +192,72 @@ impl Check<'_> {
             .is_some_and(|known| !says_the_same(known.as_ref(), answer.as_ref()));
         self.buttons.insert(id.clone(), answer);
         if known {
-            self.mistake(at, format!("two buttons with the id `{id}` have different answers; give one of them another `id`"));
+            self.mistakes.note(at, format!("two buttons with the id `{id}` have different answers; give one of them another `id`"));
         }
         (id, label)
     }
 
-    fn hours(&mut self, table: HoursTable) -> (Hours, Answer) {
-        let zone = table.zone.map_or_else(TimeZone::system, |name| {
-            TimeZone::get(name.as_ref()).unwrap_or_else(|_| {
-                let problem = format!(
-                    "there is no time zone `{}`; write one like `Europe/Zurich`",
-                    name.as_ref()
-                );
-                self.mistake(name.span().start, problem);
+    fn hours(&mut self, table: At<DeTable<'a>>) -> (Hours, Answer) {
+        let at = table.at;
+        let mut table = self.mistakes.fields(table, &["zone", "open", "closed", "away"]);
+        let (zone, open) = (table.text("zone"), table.needed_texts("open"));
+        let (days, away) = (table.texts("closed"), table.needed_text("away"));
+        let zone = zone.map_or_else(TimeZone::system, |At { at, of: name }| {
+            TimeZone::get(&name).unwrap_or_else(|_| {
+                let problem =
+                    format!("there is no time zone `{name}`; write one like `Europe/Zurich`");
+                self.mistakes.note(at, problem);
                 TimeZone::UTC
             })
         });
         let mut closed = Vec::new();
-        for day in table.closed {
-            match day.as_ref().parse::<Date>() {
+        for At { at, of: day } in days {
+            match day.parse::<Date>() {
                 Ok(date) => closed.push(date),
-                Err(_) => self.mistake(
-                    day.span().start,
-                    format!("`{}` is no day; write it like `2026-12-25`", day.as_ref()),
-                ),
+                Err(_) => {
+                    let problem = format!("`{day}` is no day; write it like `2026-12-25`");
+                    self.mistakes.note(at, problem);
+                }
             }
         }
         let mut hours = Hours::new(zone, closed);
-        for open in table.open {
-            if let Err(error) = hours.open(open.as_ref()) {
-                self.mistake(open.span().start, error.to_string());
+        for At { at, of: open } in open {
+            if let Err(error) = hours.open(&open) {
+                self.mistakes.note(at, error.to_string());
             }
         }
-        (hours, self.answer(&table.away, None, Vec::new()))
+        let away = away.unwrap_or_else(|| nothing(at));
+        (hours, self.answer(&away, None, Vec::new()))
     }
 
-    fn template(&mut self, text: &Spanned<String>) -> Template {
-        let template = Template::parse(text.as_ref()).unwrap_or_else(|error| {
-            self.mistake(text.span().start, error.to_string());
-            Template::default()
-        });
-        if self.mistakes.is_empty() && !template.says_something() {
-            self.mistake(text.span().start, "the text is empty where there is no name");
+    fn template(&mut self, text: &At<String>) -> Template {
+        let At { at, of: text } = text;
+        match Template::parse(text) {
+            Ok(template) => {
+                if !template.says_something() {
+                    self.mistakes.note(*at, "the text is empty where there is no name");
+                }
+                template
+            }
+            Err(error) => {
+                self.mistakes.note(*at, error.to_string());
+                Template::default()
+            }
         }
-        template
-    }
-
-    fn mistake(&mut self, at: usize, problem: impl Into<String>) {
-        if self.mistakes.len() < MISTAKES_MAX {
-            self.mistakes.push(Mistake { line: self.line(at), problem: problem.into() });
-        }
-    }
-
-    /// The line of a byte, counted from 1.
-    fn line(&self, at: usize) -> usize {
-        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 }
 
 impl RulesError {
-    fn listed(&self) -> String {
-        let lines =
-            self.0.iter().map(|Mistake { line, problem }| format!("line {line}: {problem}"));
-        lines.collect::<Vec<_>>().join("\n")
+    /// Each mistake on a line.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        let line = |Mistake { line, problem }: &Mistake| format!("line {line}: {problem}");
+        self.0.iter().map(line).collect()
     }
+}
+
+/// In the place of a text whose absence was told.
+fn nothing(at: usize) -> At<String> {
+    At { at, of: "-".to_owned() }
 }
 
 /// Whether two buttons may share an id: "talk to somebody" stands below many questions.
@@ -310,8 +272,6 @@ fn bytes_max(template: &Template) -> usize {
 
 const FILE_BYTES_MAX: usize = 256 * 1024;
 const RULES_MAX: usize = 1_000;
-/// As many as one screen shows.
-const MISTAKES_MAX: usize = 7;
 /// More than any person asks in a day.
 const ANSWERS_PER_DAY: u32 = 100;
 const ANSWERS_PER_DAY_MAX: u32 = 10_000;

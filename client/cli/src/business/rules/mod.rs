@@ -1,14 +1,16 @@
 //! Answers by rules, as official accounts have: pure, from a message and the time to an answer.
 //!
-//! Reading order: [`mod@file`] (what the operator writes, and every mistake by its line), [`wording`]
+//! Reading order: [`mod@file`] (what the operator writes, and every mistake by its line), [`shape`] (how it is read), [`wording`]
 //! (comparing words, filling in names), [`hours`], [`budget`] (two machines must not talk for ever).
 
 mod budget;
 mod file;
 mod hours;
+mod shape;
 mod wording;
 
 pub(crate) use budget::{Budget, Spent};
+pub(crate) use file::RulesError;
 
 use std::collections::BTreeMap;
 

@@ -89,7 +89,7 @@ fn every_mistake_is_told_with_its_line() {
     };
     check("contains =", "contians =", "line 11: unknown field `contians`");
     check("answer = \"Which card?\"", "", "line 10: missing field `answer`");
-    check("\"utility\"", "\"advertising\"", "line 14: unknown variant `advertising`");
+    check("\"utility\"", "\"advertising\"", "line 14: there is no category `advertising`");
     check("greeting = \"Welcome, {name}.\"", "greeting = \"Welcome, {nmae}.\"", "line 2: `{nmae}`");
     check("\"perdu\"", "\" \"", "line 11: an empty word");
     check("zone = \"UTC\"", "zone = \"Mars/Base\"", "line 6: there is no time zone `Mars/Base`");
@@ -106,10 +106,49 @@ fn every_mistake_is_told_with_its_line() {
 }
 
 #[test]
-fn several_mistakes_are_told_at_once() {
-    let text = RULES.replace("UTC", "Mars").replace("\"lost\"", "\"\"");
-    let error = Rules::parse(&text).unwrap_err().to_string();
-    assert_eq!(error.lines().count(), 2, "{error}");
+fn all_mistakes_are_told_at_once_and_each_once() {
+    let file = r#"answers_per_day = 0
+greeting = "LONG"
+colour = "red"
+[hours]
+zone = "Mars"
+open = "Mon"
+away = 3
+[[rule]]
+contains = ["", 1]
+answer = "Hello {nmae}."
+[[rule]]
+equals = "x"
+choices = [{ id = "x" }]
+category = "spam"
+"#;
+    let error = Rules::parse(&file.replace("LONG", &"x".repeat(40_000))).unwrap_err();
+    let listed = error.listed();
+    let expected = [
+        "line 1: answers_per_day",
+        "line 2: a greeting has at most 32768 bytes",
+        "line 3: unknown field `colour`",
+        "line 5: there is no time zone `Mars`",
+        "line 6: `open` is a list",
+        "line 7: `away` is a text",
+        "line 9: `contains` is a text",
+        "line 9: an empty word",
+        "line 10: `{nmae}`",
+        "line 11: missing field `answer`",
+        "line 11: the rule never matches",
+        "line 12: `equals` is a list",
+        "line 13: missing field `label`",
+        "line 14: there is no category `spam`",
+    ];
+    assert_eq!(listed.len(), expected.len(), "{listed:#?}");
+    for (line, expected) in listed.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line} instead of {expected}");
+    }
+    // What is no TOML makes no other mistake, and need not hide one.
+    let broken = Rules::parse(&RULES.replace("= \"A colleague", "= A\"").replace("UTC", "Mars"));
+    let listed = broken.unwrap_err().listed();
+    let [syntax, zone] = listed.as_slice() else { panic!("{listed:?}") };
+    assert!(syntax.starts_with("line 3: ") && zone.starts_with("line 6: "), "{listed:?}");
 }
 
 #[test]
