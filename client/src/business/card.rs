@@ -81,7 +81,8 @@ impl OwnCard {
         self.due = self.due.min(Timestamp(self.asked_at.0.saturating_add(DOUBT_MS)));
     }
 
-    pub(super) fn connection_lost(&mut self, why: impl Fn() -> BusinessConnectError) {
+    /// Tells whoever waits for a card why there is none.
+    pub(super) fn give_up(&mut self, why: impl Fn() -> BusinessConnectError) {
         for asking in self.asking.drain(..) {
             let _ = asking.send(Err(why()));
         }
@@ -138,18 +139,18 @@ impl BusinessCore {
                 match kept.filter(|kept| kept.card.card().holds_at(now.minute())) {
                     Some(kept) => self.keep_card(kept),
                     None => {
-                        self.card.connection_lost(|| Trouble::RateCard.into());
+                        self.card.give_up(|| Trouble::RateCard.into());
                         self.trouble(Trouble::RateCard)
                     }
                 }
             }
             RelayFrame::Refused(refusal) => {
                 self.card.due = Timestamp(now.0.saturating_add(AGAIN_MS));
-                self.card.connection_lost(|| Trouble::Refused(refusal.code).into());
+                self.card.give_up(|| Trouble::Refused(refusal.code).into());
                 Ok(())
             }
             _ => {
-                self.card.connection_lost(|| ConnectError::NotPlico.into());
+                self.card.give_up(|| ConnectError::NotPlico.into());
                 Ok(())
             }
         }

@@ -176,7 +176,7 @@ impl BusinessCore {
             self.connection_lost();
             self.tell_standing(&Err(error.clone().into()));
             self.ledger_lost(|| error.clone().into());
-            self.card.connection_lost(|| error.clone().into());
+            self.card.give_up(|| error.clone().into());
             if self.told_up != Some(false) {
                 self.told_up = Some(false);
                 self.journal.pass(Event::Disconnected(error));
