@@ -91,11 +91,11 @@ async fn accepted(bank: &mut Business, message: ContentId) {
 #[test]
 fn a_backup_is_private_whole_and_overwrites_nothing() {
     let home = RelayProcess::prepare(&Bank::new(1));
-    let listed = home.run(&["business", "list"]);
     let backup = |to: &str| home.output(&["backup", to]);
     // With and without a running relay.
     assert!(backup("cold.backup").status.success());
     let relay = home.start();
+    let listed = home.run(&["business", "list"]);
     assert!(backup("taken.backup").status.success());
     assert_eq!(backup("taken.backup").status.code(), Some(3), "it is there already");
     std::fs::create_dir(home.path().join("backups")).unwrap();

@@ -6,6 +6,7 @@ use plico_protocol::ledger::{Amount, Entry};
 use plico_protocol::limits::ENTRIES_PER_FRAME_MAX;
 use plico_protocol::reputation::AccountStanding;
 use plico_protocol::ticket::{TicketKeyId, TicketKeys};
+use plico_protocol::time::Day;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::ledger::{Balance, LINES_MAX, LedgerLine};
@@ -79,8 +80,8 @@ pub enum Answer {
     Status(String),
     /// To [`Command::Standing`], and to [`Command::Restore`] as it stands then.
     Standing(AccountStanding),
-    /// To [`Command::Ledger`]: totals, in the order of days.
-    Ledger(Vec<LedgerLine>),
+    /// To [`Command::Ledger`]: totals, in the order of days; and how many messages were free, by day.
+    Ledger(Vec<LedgerLine>, Vec<(Day, u64)>),
     /// To [`Command::Pay`]: the entry that says so, and those of what it was owed for.
     Paid(Vec<Entry>),
     /// To [`Command::Balance`] and [`Command::Credit`].
@@ -195,10 +196,15 @@ impl Wire for Answer {
                 out.u8(6);
                 out.sized(text.as_bytes());
             }
-            Self::Ledger(lines) => {
+            Self::Ledger(lines, free) => {
                 out.u8(20);
                 out.count(lines.len());
                 lines.iter().for_each(|line| line.write(out));
+                out.count(free.len());
+                for (day, count) in free {
+                    out.u32(day.0);
+                    out.u64(*count);
+                }
             }
             Self::Paid(entries) => {
                 out.u8(21);
@@ -238,7 +244,10 @@ impl Wire for Answer {
             20 => {
                 let count = reader.count("ledger", LINES_MAX)?;
                 let lines = (0..count).map(|_| LedgerLine::read(reader));
-                lines.collect::<Result<_, _>>().map(Self::Ledger)
+                let lines = lines.collect::<Result<_, _>>()?;
+                let count = reader.count("free", LINES_MAX)?;
+                let free = (0..count).map(|_| Ok((Day(reader.u32()?), reader.u64()?)));
+                Ok(Self::Ledger(lines, free.collect::<Result<_, DecodeError>>()?))
             }
             21 => {
                 let count = reader.count("paid", ENTRIES_PER_FRAME_MAX)?;

@@ -22,7 +22,7 @@ use crate::keys::Keys;
 use crate::listener;
 use crate::metrics::Sampler;
 use crate::request::Request;
-use crate::rows::View;
+use crate::rows::{View, ViewError};
 use crate::rules::Rules;
 use crate::store::Store;
 use crate::writer::{Event, Wake, Writer};
@@ -173,9 +173,12 @@ impl Desk {
     async fn ledger(&self, handle: &Handle) -> Result<Answer, String> {
         let account = self.account(handle)?;
         let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
-        let lines = tokio::task::spawn_blocking(move || ledger::lines(&view, &account)).await;
-        let lines = lines.map_err(|error| error.to_string())?;
-        lines.map(Answer::Ledger).map_err(|error| error.to_string())
+        let read = tokio::task::spawn_blocking(move || {
+            let lines = ledger::lines(&view, &account)?;
+            Ok(Answer::Ledger(lines, view.free_counts(&account, ledger::LINES_MAX)?))
+        });
+        let read: Result<_, ViewError> = read.await.map_err(|error| error.to_string())?;
+        read.map_err(|error| error.to_string())
     }
 
     fn balance(&self, handle: &Handle) -> Result<Answer, String> {

@@ -3,6 +3,7 @@
 use plico_protocol::certificate::Handle;
 use plico_protocol::ledger::{Amount, Entry};
 use plico_protocol::pricing::{BadAmount, Millionths};
+use plico_protocol::time::Day;
 use serde_json::{Value, json};
 
 use super::business::unexpected;
@@ -11,7 +12,7 @@ use super::registrar::Registrar;
 use super::{Failure, say};
 use crate::admin::command::{Answer, Command};
 use crate::admin::ledger::{Balance, LedgerLine};
-use crate::clock::rfc3339_hour;
+use crate::clock::rfc3339_day;
 use crate::config::Config;
 use crate::opening::Options;
 use crate::rules::Rules;
@@ -38,10 +39,14 @@ pub(super) fn run(
     };
     let mut rows = Vec::new();
     for handle in handles {
-        let Answer::Ledger(lines) = registrar.call(Command::Ledger(handle.clone()))? else {
+        let Answer::Ledger(lines, free) = registrar.call(Command::Ledger(handle.clone()))? else {
             return Err(unexpected());
         };
-        rows.extend(lines.iter().map(|line| cells(&handle, line)));
+        let mut of_one: Vec<_> = lines.iter().map(|line| cells(&handle, line)).collect();
+        of_one.extend(free.iter().map(|(day, count)| free_cells(&handle, *day, *count)));
+        // By their dates, which sort as text.
+        of_one.sort_by(|[_, a, ..], [_, b, ..]| a.cmp(b));
+        rows.extend(of_one);
     }
     match form {
         Form::Table => aligned(&with_heading(rows)).into_iter().for_each(say),
@@ -147,13 +152,12 @@ fn every_handle(registrar: &Registrar<'_>) -> Result<Vec<Handle>, Failure> {
 
 fn cells(handle: &Handle, line: &LedgerLine) -> [String; 8] {
     let LedgerLine { day, key, total } = line;
-    let date = rfc3339_hour(day.begin());
     let zone = |rate: plico_protocol::ledger::Rate| {
         rate.zone.as_bytes().iter().map(|letter| char::from(*letter)).collect()
     };
     [
         handle.to_string(),
-        date.split('T').next().unwrap_or_default().to_owned(),
+        rfc3339_day(*day),
         key.kind.name().to_owned(),
         key.rate.map(|rate| rate.category.name().to_owned()).unwrap_or_default(),
         key.rate.map(zone).unwrap_or_default(),
@@ -161,6 +165,13 @@ fn cells(handle: &Handle, line: &LedgerLine) -> [String; 8] {
         total.sum.to_string(),
         key.currency.to_string(),
     ]
+}
+
+/// What was free is in no ledger.
+fn free_cells(handle: &Handle, day: Day, count: u64) -> [String; 8] {
+    let none = String::new;
+    let (day, count, amount) = (rfc3339_day(day), count.to_string(), Millionths::ZERO.to_string());
+    [handle.to_string(), day, "free".to_owned(), none(), none(), count, amount, none()]
 }
 
 fn with_heading(rows: Vec<[String; 8]>) -> Vec<[String; 8]> {

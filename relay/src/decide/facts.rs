@@ -19,7 +19,7 @@ use plico_protocol::wire::Wire;
 use crate::decide::{FactError, Limits};
 use crate::directory::Directory;
 use crate::keys::Ring;
-use crate::ledger::{AccountRow, EntryRow, TileRow, missing};
+use crate::ledger::{AccountRow, EntryRow, FreeCounts, TileRow, missing};
 use crate::policy::rate_card::RateCards;
 use crate::rows::{
     BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
@@ -40,6 +40,7 @@ pub(crate) struct Facts<'a> {
     pub(super) generation: Generation,
     pub(super) rate_cards: &'a RateCards,
     pub(super) certified: bool,
+    pub(super) free: &'a FreeCounts,
 }
 
 /// A row as a decision leaves it.
@@ -73,13 +74,24 @@ pub(crate) struct Fixed<'a> {
     pub(crate) rate_cards: &'a RateCards,
     /// Whether there is a certified key to sign receipts with.
     pub(crate) certified: bool,
+    /// What is counted and not stored.
+    pub(crate) free: &'a FreeCounts,
 }
 
 impl<'a> Facts<'a> {
     /// What `reader` sees.
     pub(crate) fn new(reader: &'a dyn Reader, fixed: Fixed<'a>) -> Self {
-        let Fixed { rows, ring, authority, directory, limits, generation, rate_cards, certified } =
-            fixed;
+        let Fixed {
+            rows,
+            ring,
+            authority,
+            directory,
+            limits,
+            generation,
+            rate_cards,
+            certified,
+            free,
+        } = fixed;
         Self {
             reader,
             pending: BTreeMap::new(),
@@ -91,6 +103,7 @@ impl<'a> Facts<'a> {
             generation,
             rate_cards,
             certified,
+            free,
         }
     }
 

@@ -33,7 +33,7 @@ mod tests;
 
 pub(crate) use batch::Batch;
 pub(crate) use facts::{Facts, Fixed, RowChange};
-pub(crate) use settle::settle;
+pub(crate) use settle::{leave, settle};
 pub(crate) use sweep::{SWEPT_KEY, sweep};
 
 use bytes::Bytes;
@@ -44,7 +44,7 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::Entry;
 use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::{Code, Refusal};
-use plico_protocol::time::Timestamp;
+use plico_protocol::time::{Day, Timestamp};
 
 use crate::decide::facts::Value;
 use crate::decide::submit::Submitted;
@@ -106,7 +106,7 @@ impl Decision {
 }
 
 /// Tables whose rows are an account's.
-const OF_ACCOUNTS: [Table; 7] = [
+const OF_ACCOUNTS: [Table; 8] = [
     Table::Prekeys,
     Table::OneTimePrekeys,
     Table::Profiles,
@@ -114,6 +114,7 @@ const OF_ACCOUNTS: [Table; 7] = [
     Table::Accounts,
     Table::Entries,
     Table::Tiles,
+    Table::Free,
 ];
 
 /// What follows a commit.
@@ -125,6 +126,10 @@ pub(crate) enum Effect {
     Certified(Box<VerifiedCertificate>),
     /// The directory has one less that stands.
     CertificateRevoked(Serial),
+    /// An account sent something that is free.
+    SentFree(AccountKey),
+    /// How many it sent on a day is stored.
+    FreeStored(Day, AccountKey),
 }
 
 /// Why a request is not carried out.

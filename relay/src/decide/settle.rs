@@ -16,8 +16,8 @@ use plico_protocol::stamp::Reason;
 use plico_protocol::time::{Day, Timestamp};
 
 use crate::decide::sweep::{SWEPT_KEY, readable, swept};
-use crate::decide::{Decision, Draft, FactError, Facts};
-use crate::ledger::{AccountRow, Line, Outcome, PendingRow};
+use crate::decide::{Decision, Draft, Effect, FactError, Facts};
+use crate::ledger::{AccountRow, FreeRow, Line, Outcome, PendingRow};
 use crate::rows::{Fate, OriginRow, Pass, Stage, StandingRow, SweptRow};
 use crate::store::Table;
 
@@ -29,6 +29,19 @@ pub(crate) fn settle(
 ) -> (Result<bool, Refusal>, Decision) {
     let mut draft = Draft { facts, now, fresh, decision: Decision::default() };
     match draft.settle() {
+        Ok(more) => (Ok(more), draft.decision),
+        Err(error) => (Err(error.into_refusal()), Decision::default()),
+    }
+}
+
+/// One step of storing what is counted in memory, before the relay stops; gives whether there is more.
+pub(crate) fn leave(
+    facts: &Facts<'_>,
+    now: Timestamp,
+    fresh: &mut dyn CryptoRng,
+) -> (Result<bool, Refusal>, Decision) {
+    let mut draft = Draft { facts, now, fresh, decision: Decision::default() };
+    match draft.store_free(Day(u32::MAX)) {
         Ok(more) => (Ok(more), draft.decision),
         Err(error) => (Err(error.into_refusal()), Decision::default()),
     }
@@ -78,6 +91,9 @@ impl Draft<'_> {
         if today <= swept.settled {
             return Ok(false);
         }
+        if self.store_free(today)? {
+            return Ok(true);
+        }
         let Pass { day, stage, cursor } = swept.pass.going_on(swept.settled, today);
         let next = match stage {
             Stage::Pending => self.settle_some(day, &cursor)?,
@@ -91,6 +107,22 @@ impl Draft<'_> {
         let dues_from = if asked { swept.dues_from } else { self.now.day() };
         self.put(SWEPT_KEY, &SweptRow { settled, pass, dues_from, ..swept });
         Ok(settled < today)
+    }
+
+    /// Stores how many free messages accounts sent before a day; gives whether there were any.
+    fn store_free(&mut self, before: Day) -> Result<bool, FactError> {
+        let facts = self.facts;
+        let mut any = false;
+        for (day, account, count) in facts.free.before(before, ROWS_PER_STEP_MAX) {
+            let (_, key) = facts.rows.free(&account, day);
+            // The relay may have stopped, and begun again, in the day.
+            let stored = readable(facts.sealed::<FreeRow>(&key))?.flatten();
+            let stored = stored.map(|row| row.count).unwrap_or_default();
+            self.put(key, &FreeRow { count: stored.saturating_add(count) });
+            self.decision.effects.push(Effect::FreeStored(day, account));
+            any = true;
+        }
+        Ok(any)
     }
 
     fn settle_some(&mut self, day: Day, from: &[u8]) -> Result<Next, FactError> {

@@ -12,7 +12,7 @@ use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
 use plico_protocol::ticket::{Category, CheckedTicket, Epoch};
 use plico_protocol::time::Minute;
 
-use crate::decide::{Denied, Draft, busy};
+use crate::decide::{Denied, Draft, Effect, busy};
 use crate::request::{Digest, Pricing};
 use crate::rows::{Fate, OriginRow, QueueKind, QueueRow, RowName, SubmissionRow};
 use crate::store::Table;
@@ -98,6 +98,9 @@ impl Draft<'_> {
         check_room(&queue, submitted, limits.mailbox_envelopes_max, limits.mailbox_bytes_max)?;
         let origin = self.stamped(submitted, ticket, category, reason)?;
         let charge = self.charge(submitted, sender, ticket, category, pricing)?;
+        if charge.is_none() {
+            self.decision.effects.push(Effect::SentFree(*submitted.account));
+        }
         queue.used = queue.used.saturating_add(1);
         if unanswered {
             queue.unanswered = queue.unanswered.saturating_add(1);

@@ -61,6 +61,7 @@ impl Desk<'_> {
                 Effect::Wake(event) => self.events.push(event),
                 Effect::Certified(certificate) => self.facts.directory.insert(*certificate),
                 Effect::CertificateRevoked(serial) => self.facts.directory.revoke(serial),
+                Effect::SentFree(_) | Effect::FreeStored(..) => (),
             }
         }
         self.facts.apply(decision.changes);
@@ -174,6 +175,7 @@ fn check_with(keys: Keys, limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) 
         generation: Default::default(),
         rate_cards: &Default::default(),
         certified: true,
+        free: &Default::default(),
     };
     let mut facts = Facts::new(&Empty, fixed);
     facts.apply(vec![RowChange {

@@ -6,10 +6,12 @@
 
 mod account;
 mod books;
+mod free;
 mod rows;
 mod view;
 
 pub(crate) use account::{AccountRow, LedgerFull, Line};
 pub(crate) use books::{Books, hash_of};
+pub(crate) use free::{FreeCounts, FreeRow};
 pub(crate) use rows::{EntryRow, Outcome, PendingRow, TILE_LEVELS, TileRow};
 pub(crate) use view::{Signer, missing};

@@ -7,10 +7,10 @@ use plico_protocol::ledger::{
 };
 use plico_protocol::reputation::Dues;
 use plico_protocol::signature::LedgerSecret;
-use plico_protocol::time::{Hour, Timestamp};
+use plico_protocol::time::{Day, Hour, Timestamp};
 
 use crate::decide::SWEPT_KEY;
-use crate::ledger::{AccountRow, EntryRow, TileRow, hash_of};
+use crate::ledger::{AccountRow, EntryRow, FreeRow, TileRow, hash_of};
 use crate::policy::dues::Calendar;
 use crate::policy::rate_card::RateCards;
 use crate::rows::{BadRow, Sealed, SweptRow, View, ViewError};
@@ -84,6 +84,25 @@ impl View {
         let page = reader.scan(Table::Entries, prefix.as_bytes(), &from, limit)?;
         let entry = |key: &[u8], value: &[u8]| Ok(self.rows.open::<EntryRow>(key, value)?.0);
         page.iter().map(|row| entry(&row.key, &row.value)).collect()
+    }
+
+    /// How many free messages an account sent, of the first days there are.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn free_counts(
+        &self,
+        account: &AccountKey,
+        limit: usize,
+    ) -> Result<Vec<(Day, u64)>, ViewError> {
+        let (prefix, from) = self.rows.free(account, Day(0));
+        let page = self.store.reader()?.scan(Table::Free, prefix.as_bytes(), &from, limit)?;
+        let count = |key: &[u8], value: &[u8]| {
+            let day = key.last_chunk().map(|day| Day(u32::from_be_bytes(*day)));
+            Ok((day.unwrap_or_default(), self.rows.open::<FreeRow>(key, value)?.count))
+        };
+        page.iter().map(|row| count(&row.key, &row.value)).collect()
     }
 
     /// An account as it is kept; as it begins, where nothing is known of it.

@@ -35,7 +35,7 @@ use plico_protocol::id::{AccountKey, Address, SubmitId};
 use plico_protocol::ledger::{EntrySequence, Subtree};
 use plico_protocol::mac::{MacKey, first16};
 use plico_protocol::prekey::PrekeyId;
-use plico_protocol::time::Hour;
+use plico_protocol::time::{Day, Hour};
 
 use crate::keys::{Ring, SealKey};
 use crate::store::Table;
@@ -95,6 +95,12 @@ impl Rows {
     ) -> (RowName, Vec<u8>) {
         let name = self.name(Table::Entries, account.as_bytes());
         (name, name.holding(&sequence.0.to_be_bytes()))
+    }
+
+    /// The beginning of the keys of an account's counts of free messages, and the key of a day's.
+    pub(crate) fn free(&self, account: &AccountKey, day: Day) -> (RowName, Vec<u8>) {
+        let name = self.name(Table::Free, account.as_bytes());
+        (name, name.holding(&day.0.to_be_bytes()))
     }
 
     /// The key of a subtree of an account's tree.

@@ -11,7 +11,7 @@ use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::{Day, Hour, Minute};
 
 use super::*;
-use crate::ledger::{Outcome, PendingRow};
+use crate::ledger::{FreeRow, Outcome, PendingRow};
 use crate::request::Digest;
 use crate::writer::fixture::{Seeded, bank, bank_account, keys, person};
 
@@ -96,6 +96,7 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     let pass = Pass { day: Day(10), stage: Stage::Standings, cursor: [7; 16] };
     let restored = SweptRow { generation: Generation(8), pass, ..swept };
     check_sealed(&[restored, swept]);
+    check_sealed(&[FreeRow { count: 0 }, FreeRow { count: u64::MAX }]);
     let (account, day) = (bank().account, Day(9));
     let charge = Some(Outcome { accept: EntrySequence(8), reason: EntryReason::Offered });
     let ended = PendingRow { account, day, charge, unasked: false };

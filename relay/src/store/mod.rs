@@ -66,6 +66,8 @@ pub enum Table {
     Tiles = 17,
     /// Charges that wait for the day's settlement.
     Pending = 18,
+    /// How many free messages accounts sent, by day.
+    Free = 19,
 }
 
 impl Table {
@@ -89,6 +91,7 @@ impl Table {
         Self::Entries,
         Self::Tiles,
         Self::Pending,
+        Self::Free,
     ];
 
     /// The number that separates names and sealed values of different tables; never reused.
@@ -117,6 +120,7 @@ impl Table {
             Self::Entries => "entries",
             Self::Tiles => "tiles",
             Self::Pending => "pending",
+            Self::Free => "free",
         }
     }
 }

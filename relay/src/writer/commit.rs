@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits};
 use crate::directory::Directory;
 use crate::keys::Keys;
+use crate::ledger::FreeCounts;
 use crate::policy::rate_card::RateCards;
 use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Rows, SweptRow, View};
@@ -42,6 +43,7 @@ pub struct Core {
     rows: Rows,
     rate_cards: Current<RateCards>,
     directory: Directory,
+    free: FreeCounts,
     generation: Generation,
     /// The disk was full: before anything else the store must recover.
     full: bool,
@@ -91,6 +93,8 @@ pub(super) enum Task {
     Sweep,
     /// Shares a commit with nothing: else commits would join accounts and mailboxes.
     Settle,
+    /// The same: stores what is counted in memory.
+    Leave,
 }
 
 /// What came of it.
@@ -125,13 +129,17 @@ impl Task {
                 let (more, decision) = decide::settle(facts, now, fresh);
                 (swept(more), decision)
             }
+            Self::Leave => {
+                let (more, decision) = decide::leave(facts, now, fresh);
+                (swept(more), decision)
+            }
         }
     }
 
     fn refused(&self, refusal: Refusal) -> Answer {
         match self {
             Self::Request(_) => Answer::Reply(Err(refusal)),
-            Self::Sweep | Self::Settle => Answer::Swept(Err(refusal)),
+            Self::Sweep | Self::Settle | Self::Leave => Answer::Swept(Err(refusal)),
         }
     }
 }
@@ -149,6 +157,7 @@ impl Core {
             rows,
             rate_cards: Current::default(),
             directory: Directory::default(),
+            free: FreeCounts::default(),
             generation: Generation::default(),
             full: false,
             rotation_failed: None,
@@ -208,6 +217,16 @@ impl Core {
         self.step(Task::Settle)
     }
 
+    /// Stores what is counted in memory alone, before the relay stops.
+    ///
+    /// # Errors
+    ///
+    /// [`Fatal`], as of [`Core::sweep`].
+    pub fn leave(&mut self) -> Result<(), Fatal> {
+        while !self.free.is_empty() && self.step(Task::Leave)?.more {}
+        Ok(())
+    }
+
     fn step(&mut self, task: Task) -> Result<Swept, Fatal> {
         let (answers, events) = self.commit(vec![task])?;
         self.wake(events);
@@ -240,7 +259,7 @@ impl Core {
         }
         tracing::trace!(target: "plico_relay::writer", count = tasks.len(), "committed");
         self.reached(Point::AfterCommit);
-        Ok((decided.answers, self.take_in(decided.effects)))
+        Ok((decided.answers, self.take_in(decided.effects, now)))
     }
 
     /// Passes events on.
@@ -300,6 +319,7 @@ impl Core {
             generation: self.generation,
             rate_cards: &rate_cards,
             certified: keys.ledger_key(now).is_some(),
+            free: &self.free,
         };
         let mut batch = Batch::new(Facts::new(&*reader, fixed), now);
         let mut answers = Vec::with_capacity(tasks.len());
@@ -328,7 +348,7 @@ impl Core {
     }
 
     /// Keeps the directory current and gives what is left for subscribers.
-    fn take_in(&self, effects: Vec<Effect>) -> Vec<Event> {
+    fn take_in(&mut self, effects: Vec<Effect>, now: Timestamp) -> Vec<Event> {
         let event = |effect| match effect {
             Effect::Wake(event) => Some(event),
             Effect::Certified(certificate) => {
@@ -337,6 +357,14 @@ impl Core {
             }
             Effect::CertificateRevoked(serial) => {
                 self.directory.revoke(serial);
+                None
+            }
+            Effect::SentFree(account) => {
+                self.free.add(now.day(), account);
+                None
+            }
+            Effect::FreeStored(day, account) => {
+                self.free.stored(day, account);
                 None
             }
         };

@@ -61,6 +61,7 @@ pub(crate) fn start(
         while let Some(first) = queue.blocking_recv()
             && path.carry_out(first, &mut queue)
         {}
+        path.leave();
     };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(run)?;
     Ok((Writer { queue: sender }, Running(Place::Thread(thread))))
@@ -83,6 +84,7 @@ pub(crate) fn start_task(
                 break;
             }
         }
+        path.leave();
     });
     (Writer { queue: sender }, Running(Place::Task(task)))
 }
@@ -215,6 +217,18 @@ impl Path {
         let carried_out =
             batch.carry_out(core, metrics).and_then(|()| alone.carry_out(core, metrics));
         carried_out.inspect_err(|fatal| end.with(fatal)).is_ok()
+    }
+}
+
+impl Path {
+    /// After the last batch, unless one failed.
+    fn leave(&mut self) {
+        let Self { core, end, .. } = self;
+        if end.on_fatal.is_some()
+            && let Err(fatal) = core.leave()
+        {
+            end.with(&fatal);
+        }
     }
 }
 

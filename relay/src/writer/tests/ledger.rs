@@ -13,7 +13,7 @@ use plico_protocol::ledger::{
 use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::{Category, Ticket};
-use plico_protocol::time::Hour;
+use plico_protocol::time::{Day, Hour};
 use plico_protocol::wire::Wire;
 
 use crate::admin::ledger::{LedgerLine, lines};
@@ -327,6 +327,42 @@ fn a_restored_relay_says_so_in_its_heads_and_in_each_ledger() {
         let head = receipt.verify(&bank().account, &key).unwrap();
         assert_eq!(head.body().generation, Generation(9));
     }
+}
+
+#[test]
+fn free_messages_are_counted_by_day_apart_from_every_message() {
+    let store = Memory::open(&Disk::default()).unwrap();
+    let watched = Arc::new(Watched { store, commits: Mutex::default() });
+    let mut shop = Shop::over(watched.clone());
+    let free = |shop: &mut Shop| {
+        let mut request = shop.priced(Millionths::ZERO);
+        if let Request::SubmitToMailbox { category, .. } = &mut request {
+            *category = Category::Service;
+        }
+        shop.world.call(request.clone()).unwrap();
+        shop.world.call(request).expect("repeated, it is one message");
+    };
+    let counts = |shop: &Shop| shop.world.view().free_counts(&bank().account, 99).unwrap();
+    let first = shop.world.now().day();
+    for _ in 0..3 {
+        free(&mut shop);
+    }
+    shop.send();
+    shop.world.sweep();
+    assert_eq!(counts(&shop), [], "nothing on the day itself");
+    shop.next_day();
+    assert_eq!(counts(&shop), [(first, 3)]);
+    shop.ticket = shop.world.mint(person(1), 999, true);
+    free(&mut shop);
+    // A relay that stops stores what it has; what begins again in the same day adds to it.
+    shop.world.core.leave().unwrap();
+    free(&mut shop);
+    shop.next_day();
+    assert_eq!(counts(&shop), [(first, 3), (Day(first.0 + 1), 2)]);
+    let commits = watched.commits.lock().unwrap();
+    let alone = BTreeSet::from([Table::Free]);
+    let with_counts: Vec<_> = commits.iter().filter(|t| t.contains(&Table::Free)).collect();
+    assert!(with_counts.len() == 3 && with_counts.iter().all(|tables| **tables == alone));
 }
 
 /// Notes which tables each commit wrote.
