@@ -25,8 +25,11 @@ pub(crate) struct Raw {
 /// One bidirectional stream.
 pub(crate) struct RawStream {
     send: quinn::SendStream,
-    recv: quinn::RecvStream,
+    recv: RawFrames,
 }
+
+/// What comes on it.
+pub(crate) struct RawFrames(quinn::RecvStream);
 
 impl Raw {
     /// Connects with the protocol's own key exchange.
@@ -41,7 +44,14 @@ impl Raw {
         group: &'static dyn rustls::crypto::SupportedKxGroup,
         alpn: &[u8],
     ) -> Result<Self, quinn::ConnectionError> {
-        let endpoint = Self::endpoint(group, alpn);
+        Self::over(Self::endpoint(group, alpn), relay).await
+    }
+
+    /// Connects from an endpoint of the test's choice.
+    pub(crate) async fn over(
+        endpoint: quinn::Endpoint,
+        relay: SocketAddr,
+    ) -> Result<Self, quinn::ConnectionError> {
         let connection = endpoint.connect(relay, "relay").unwrap().await?;
         Ok(Self { connection, _endpoint: endpoint })
     }
@@ -52,6 +62,15 @@ impl Raw {
         alpn: &[u8],
     ) -> quinn::Endpoint {
         let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        endpoint.set_default_client_config(Self::config(group, alpn));
+        endpoint
+    }
+
+    /// How it connects.
+    pub(crate) fn config(
+        group: &'static dyn rustls::crypto::SupportedKxGroup,
+        alpn: &[u8],
+    ) -> quinn::ClientConfig {
         let provider = Arc::new(CryptoProvider {
             kx_groups: vec![group],
             ..rustls::crypto::aws_lc_rs::default_provider()
@@ -63,9 +82,7 @@ impl Raw {
             .with_custom_certificate_verifier(Arc::new(AnyRelay))
             .with_no_client_auth();
         tls.alpn_protocols = vec![alpn.to_vec()];
-        let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-        endpoint.set_default_client_config(config);
-        endpoint
+        quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
     }
 
     /// A connection that proved mailboxes.
@@ -97,8 +114,13 @@ impl Raw {
 
     /// Opens a stream.
     pub(crate) async fn stream(&self) -> RawStream {
-        let (send, recv) = self.connection.open_bi().await.unwrap();
-        RawStream { send, recv }
+        self.try_stream().await.unwrap()
+    }
+
+    /// The same over a network that may fail.
+    pub(crate) async fn try_stream(&self) -> Option<RawStream> {
+        let (send, recv) = self.connection.open_bi().await.ok()?;
+        Some(RawStream { send, recv: RawFrames(recv) })
     }
 
     /// Sends one frame on a stream of its own and takes the answer.
@@ -141,13 +163,24 @@ impl RawStream {
 
     /// The next frame; a relay that stays silent fails the test.
     pub(crate) async fn next(&mut self) -> RelayFrame {
-        let frame = tokio::time::timeout(SILENCE_MAX, self.read()).await;
+        let frame = tokio::time::timeout(SILENCE_MAX, self.recv.read()).await;
         frame.expect("the relay did not answer").expect("the stream ended")
+    }
+
+    /// Asks over a network that may fail.
+    pub(crate) async fn try_ask(&mut self, frame: &ClientFrame) -> Option<RelayFrame> {
+        self.send.write_all(&frame.to_bytes()).await.ok()?;
+        tokio::time::timeout(SILENCE_MAX, self.recv.read()).await.ok()?
+    }
+
+    /// Its two sides.
+    pub(crate) fn split(self) -> (quinn::SendStream, RawFrames) {
+        (self.send, self.recv)
     }
 
     /// Whether the relay ends the stream rather than sending another frame.
     pub(crate) async fn ends(&mut self) -> bool {
-        let frame = tokio::time::timeout(SILENCE_MAX, self.read()).await;
+        let frame = tokio::time::timeout(SILENCE_MAX, self.recv.read()).await;
         frame.expect("the relay did not end the stream").is_none()
     }
 
@@ -159,13 +192,16 @@ impl RawStream {
     pub(crate) async fn refused(&mut self, frame: &ClientFrame) -> Code {
         code(self.ask(frame).await)
     }
+}
 
-    async fn read(&mut self) -> Option<RelayFrame> {
+impl RawFrames {
+    /// The next frame; none where the stream ends, in the middle of one too.
+    pub(crate) async fn read(&mut self) -> Option<RelayFrame> {
         let mut header = [0; limits::FRAME_HEADER_BYTES];
-        self.recv.read_exact(&mut header).await.ok()?;
+        self.0.read_exact(&mut header).await.ok()?;
         let header = Header::parse::<RelayFrame>(header).unwrap();
         let mut body = vec![0; header.length];
-        self.recv.read_exact(&mut body).await.unwrap();
+        self.0.read_exact(&mut body).await.ok()?;
         let frame: Result<RelayFrame, FrameError> = RelayFrame::decode_body(header, body.into());
         Some(frame.unwrap())
     }

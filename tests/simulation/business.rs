@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plico_client::{
-    AnswerError, Business, BusinessEvent, BusinessSendError, Category, CustomerId, CustomerMessage,
-    Link, Stopped,
+    AnswerError, Business, BusinessEvent, BusinessSendError, Category, CheckedStatement,
+    CustomerId, CustomerMessage, Link, Stopped,
 };
+use plico_protocol::ledger::Period;
+use plico_protocol::time::Hour;
 use plico_relay::Relay;
 
 use crate::simulation::chance::Chance;
@@ -15,7 +17,7 @@ use crate::simulation::history::{End, Fact, News, Peer, Words};
 use crate::simulation::life::{Life, Place};
 use crate::simulation::network::Host;
 use crate::simulation::relay::RelayHost;
-use crate::simulation::session::{Next, Out};
+use crate::simulation::session::{Ending, Next, Out};
 use crate::simulation::world::{DOWN_MS, World};
 
 /// A business that answers, writes unasked, dies now and then and is sometimes restored from a copy.
@@ -90,6 +92,9 @@ impl BusinessHost {
                 }
                 Next::Step => self.step(&business).await,
                 Next::Ends(ending) => {
+                    if ending == Ending::Over {
+                        self.read_ledger(&business).await;
+                    }
                     return life.end(ending, business.close(), &mut self.chance).await;
                 }
             };
@@ -163,6 +168,18 @@ impl BusinessHost {
         Ok(())
     }
 
+    /// Reads what the relay charged it since the beginning.
+    async fn read_ledger(&self, business: &Business) {
+        let period = Period { from: Hour(0), to: self.world.clock.now().hour().plus(1) };
+        let CheckedStatement { statement, verified } = *business.statement(period).await.unwrap();
+        if let Err(disagreement) = verified {
+            self.world.note(Fact::Disputed(disagreement));
+        }
+        let head = Box::new(statement.head);
+        let account = head.claims().account;
+        self.world.note(Fact::Read { account, lines: statement.entries, head });
+    }
+
     /// Between two lives: a copy is made, or the state is lost and made anew from the last copy.
     async fn keep_copies(&mut self) {
         if !self.world.is_wild() {
@@ -192,6 +209,6 @@ impl BusinessHost {
 }
 
 const HOST: u8 = 2;
-const NAME: &str = "bank";
+pub(crate) const NAME: &str = "bank";
 const LIFE_MS: std::ops::Range<u64> = 5_000..300_000;
 const PAUSE_MS: std::ops::Range<u64> = 2_000..60_000;

@@ -7,11 +7,13 @@
 
 use plico_client::{Body, BusinessEvent, ContentId, EventId, MessageState, PersonEvent};
 use plico_protocol::frame::{RelayFrame, Sequence, Submission};
-use plico_protocol::id::{Address, SubmitId};
+use plico_protocol::id::{AccountKey, Address, SubmitId};
+use plico_protocol::ledger::{Disagreement, Entry as Line, EntryKind, Head, Receipt};
+use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::{Category, TicketFields};
 use plico_protocol::time::Timestamp;
-use plico_relay::request::{Digest, Reply, Request};
+use plico_relay::request::{Digest, Pricing, Reply, Request};
 
 /// Everything that happened.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,16 @@ pub(crate) enum Fact {
     Sealed { end: End, id: ContentId, sealed: Sealed },
     /// The relay decided this and the batch is on its medium, whoever was answered.
     Ruled(Ruling),
+    /// How far every account may owe.
+    Credit(Millionths),
+    /// The relay wrote a line of an account's ledger; before the rulings of the same batch.
+    Entered { account: AccountKey, line: Box<Line> },
+    /// A device was handed an envelope. Said only of one that does not acknowledge all it reads.
+    Handed { queue: Address, sequence: Sequence },
+    /// A business read its whole ledger.
+    Read { account: AccountKey, lines: Vec<Line>, head: Box<Head> },
+    /// It does not agree with the receipts that the business kept.
+    Disputed(Disagreement),
     /// A business's state was copied.
     BackedUp,
     /// The business's state was lost, and it goes on from the last copy.
@@ -87,6 +99,8 @@ pub(crate) enum Fact {
     Cut { end: End, cut: bool },
     /// From here on nothing is done to anybody, and everyone has time to come to an end.
     Healed,
+    /// After that: nothing happens any more, until hours pass.
+    Quiet,
 }
 
 /// A change of consent.
@@ -165,6 +179,25 @@ pub(crate) enum Ruling {
         up_to: Sequence,
         unreadable: Vec<Sequence>,
     },
+    /// Everything up to here was handed to whoever proved the mailbox.
+    Offered {
+        queue: Address,
+        up_to: Sequence,
+    },
+    /// What a message to a person costs, or why it is not taken at that price.
+    Priced(Box<Priced>),
+}
+
+/// What the price of a message depends on, and what it is charged by.
+#[derive(Clone, Debug)]
+pub(crate) struct Priced {
+    pub(crate) submit: SubmitId,
+    pub(crate) account: AccountKey,
+    pub(crate) ticket: TicketFields,
+    pub(crate) category: Category,
+    pub(crate) pricing: Pricing,
+    /// None for what is free.
+    pub(crate) outcome: Result<Option<Box<Receipt>>, Code>,
 }
 
 impl History {
@@ -182,10 +215,16 @@ impl History {
 
 impl History {
     /// The history in words, with keys and ids, which are random at every run, by number in the
-    /// order they come: what two runs of one seed have in common.
+    /// order they come: what two runs of one seed have in common. The order in which a relay settles
+    /// the prices of a day is random as well.
     pub(crate) fn shape(&self) -> String {
         let mut names = std::collections::HashMap::new();
-        let text = self.tail(self.entries.len(), self.entries.len());
+        let is_settled = |fact: &Fact| {
+            let ends = [EntryKind::Settle, EntryKind::Release, EntryKind::Subscription];
+            matches!(fact, Fact::Entered { line, .. } if ends.contains(&line.kind))
+        };
+        let kept = self.entries.iter().filter(|entry| !is_settled(&entry.fact));
+        let text: String = kept.map(|entry| format!("{entry}\n")).collect();
         let is_name = |word: &str| word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit());
         let named = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(|piece| {
             let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -280,8 +319,14 @@ impl News {
 }
 
 impl Ruling {
-    /// What a request's answer says of a queue; none where it concerns none.
-    pub(crate) fn of(request: &Request, reply: &Reply) -> Option<Self> {
+    /// What a request's answer says of queues and charges, in the order in which it holds.
+    pub(crate) fn of(request: &Request, reply: &Reply) -> impl Iterator<Item = Self> {
+        let offered = Self::offered(request, reply);
+        let priced = Priced::of(request, reply).map(|priced| Self::Priced(Box::new(priced)));
+        offered.into_iter().chain(Self::of_queue(request, reply)).chain(priced)
+    }
+
+    fn of_queue(request: &Request, reply: &Reply) -> Option<Self> {
         Some(match (request, reply) {
             (Request::Open { address }, Ok(_)) => Self::Opened { mailbox: *address },
             (Request::Close { address, .. }, Ok(_)) => Self::Closed { mailbox: *address },
@@ -306,6 +351,17 @@ impl Ruling {
         })
     }
 
+    fn offered(request: &Request, reply: &Reply) -> Option<Self> {
+        let (queue, up_to) = match request {
+            Request::Offer { address, up_to } => (*address, *up_to),
+            Request::Revoke { address, handed } | Request::Close { address, handed } => {
+                (*address, *handed)
+            }
+            _ => return None,
+        };
+        reply.is_ok().then_some(Self::Offered { queue, up_to }).filter(|_| Sequence(0) < up_to)
+    }
+
     fn of_submission(
         (submit, digest): (SubmitId, Digest),
         to: Address,
@@ -317,4 +373,27 @@ impl Ruling {
             Err(refusal) => Self::Refused { submit, digest, ticket, to, code: refusal.code },
         }
     }
+}
+
+impl Priced {
+    fn of(request: &Request, reply: &Reply) -> Option<Self> {
+        let Request::SubmitToMailbox { id, account, ticket, category, pricing, .. } = request
+        else {
+            return None;
+        };
+        let outcome = match reply {
+            Ok(RelayFrame::Accepted(acceptance)) => Ok(acceptance.receipt.clone()),
+            Ok(_) => return None,
+            Err(refusal) if is_of_prices(refusal.code) => Err(refusal.code),
+            Err(_) => return None,
+        };
+        let (submit, account, ticket) = (*id, *account, *ticket.fields());
+        let (category, pricing) = (*category, pricing.clone());
+        Some(Self { submit, account, ticket, category, pricing, outcome })
+    }
+}
+
+/// Whether a message is refused so for what it costs.
+pub(crate) fn is_of_prices(code: Code) -> bool {
+    matches!(code, Code::NotPriced | Code::OverPriceLimit | Code::NoCredit)
 }

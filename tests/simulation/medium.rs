@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use plico_relay::store::{Change, CommitError, Disk, Memory, ReadError, Reader, Store};
 
+use crate::simulation::at_rest::AtRest;
 use crate::simulation::chance::Chance;
 use crate::simulation::life::{Life, Place};
 use crate::simulation::recorder::RulingWatch;
@@ -23,6 +24,7 @@ pub(crate) struct Mounted {
     pub(crate) medium: Arc<Medium>,
     pub(crate) life: Arc<Life>,
     pub(crate) watch: Arc<RulingWatch>,
+    pub(crate) rows: Arc<AtRest>,
 }
 
 impl Medium {
@@ -75,11 +77,19 @@ impl Medium {
     }
 }
 
+impl Mounted {
+    fn write(&self, changes: &[Change]) -> Result<(), CommitError> {
+        self.medium.write(changes)?;
+        self.watch.entered(self.rows.lines(changes));
+        Ok(())
+    }
+}
+
 impl Store for Mounted {
     fn commit(&self, changes: &[Change]) -> Result<(), CommitError> {
         for kept in [true, false] {
             if self.life.dies_at(Place::Sync { kept }) {
-                if kept && self.medium.write(changes).is_ok() {
+                if kept && self.write(changes).is_ok() {
                     self.watch.kept();
                 }
                 return Err(gone());
@@ -87,7 +97,7 @@ impl Store for Mounted {
         }
         match self.life.is_over() {
             true => Err(gone()),
-            false => self.medium.write(changes),
+            false => self.write(changes),
         }
     }
 

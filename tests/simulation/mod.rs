@@ -7,9 +7,11 @@
 //! moves when everyone waits, and jumps by hours, days and once by a month), and the applications,
 //! which write, answer, change what they allow, revoke, say goodbye and begin anew. Everyone is
 //! closed or killed and comes back: an agent at any named point or any moment, the relay at any point
-//! of its commit path or in a sync, the business also from a copy of its state. Then nothing more is
-//! done to anybody, some days and a month pass until nothing happens any more, and the history is
-//! judged.
+//! of its commit path or in a sync, the business also from a copy of its state. What businesses send has
+//! its price, of which some allow less and some have little credit; now and then one pays. A device
+//! without the SDK reads what costs something, seldom says so, and revokes. Then nothing more is done to
+//! anybody, some days and a month pass until nothing happens any more, the businesses read their
+//! ledgers, and the history is judged.
 //!
 //! A seed gives the same history at every run, but for keys and ids, which are random and of which no
 //! choice depends: each place draws from a [`chance`] of its own, quinn and the delays between
@@ -18,19 +20,21 @@
 //! published prekeys, and a business's copy of its state.
 //!
 //! Not covered: fjall (killed as a process in `crash`), power cuts of a client, whose states lie in
-//! a memory file system and lose only what was not committed, several businesses or relays, and
-//! marks, whose delay an agent draws by itself.
+//! a memory file system and lose only what was not committed, several businesses with the SDK, several
+//! relays, and marks, whose delay an agent draws by itself.
 //!
 //! Reading order: [`world`], [`run`], then who lives in it ([`life`], [`session`], [`relay`],
-//! [`business`], [`person`]), what befalls them ([`weather`], [`network`], [`medium`]), what is noted
-//! ([`history`], [`recorder`]) and how it is judged ([`checker`]; [`sabotage`] judges the judge).
+//! [`business`], [`person`], [`miser`]), what befalls them ([`weather`], [`network`], [`medium`]), what
+//! is noted ([`history`], [`recorder`], [`at_rest`]) and how it is judged ([`checker`]; [`sabotage`] judges the judge).
 
+mod at_rest;
 mod business;
 mod chance;
 mod checker;
 mod history;
 mod life;
 mod medium;
+mod miser;
 mod network;
 mod person;
 mod print;

@@ -4,10 +4,11 @@ use std::fmt;
 
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::SubmitId;
+use plico_protocol::ledger::Entry as Line;
 use plico_protocol::ticket::TicketFields;
 
 use crate::harness::world::BEGINNING;
-use crate::simulation::history::{End, Entry, Fact, News, Ruling, Sealed};
+use crate::simulation::history::{End, Entry, Fact, News, Priced, Ruling, Sealed};
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,6 +54,15 @@ impl fmt::Display for Fact {
                 write!(f, "{end} sealed {} as {sealed}", short(id.as_bytes()))
             }
             Self::Ruled(ruling) => write!(f, "relay: {ruling}"),
+            Self::Entered { account, line } => {
+                write!(f, "ledger of {}: {}", short(account.as_bytes()), OneLine(line))
+            }
+            Self::Handed { queue, sequence } => {
+                write!(f, "the device of {} is handed {}", short(queue.as_bytes()), sequence.0)
+            }
+            Self::Read { account, lines, .. } => {
+                write!(f, "{} lines of {} are read", lines.len(), short(account.as_bytes()))
+            }
             Self::Killed(end) => write!(f, "{end} is killed"),
             Self::Closed(end) => write!(f, "{end} closes"),
             Self::Opened(end) => write!(f, "{end} opens"),
@@ -118,7 +128,37 @@ impl fmt::Display for Ruling {
                 let queue = short(queue.as_bytes());
                 write!(f, "{queue} acknowledged up to {}, unreadable {unreadable:?}", up_to.0)
             }
+            Self::Offered { queue, up_to } => {
+                write!(f, "{} offered up to {}", short(queue.as_bytes()), up_to.0)
+            }
+            Self::Priced(priced) => priced.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Priced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { submit, category, pricing, outcome, .. } = self;
+        let (submit, price_max) = (of_submit(submit), pricing.price_max);
+        write!(f, "{submit}, {category:?}, for at most {price_max}: ")?;
+        match outcome {
+            Ok(None) => f.write_str("free"),
+            Ok(Some(receipt)) => write!(f, "charged {}", receipt.entry.amount.millionths),
+            Err(code) => f.write_str(code.name()),
+        }
+    }
+}
+
+struct OneLine<'a>(&'a Line);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { sequence, kind, reason, message, amount, hour, .. } = self.0;
+        let (kind, reason, amount) = (kind.name(), reason.name(), amount.millionths);
+        write!(f, "line {}, {kind} {amount} {reason}, hour {}", sequence.0, hour.0)?;
+        message.map_or(Ok(()), |of| {
+            write!(f, ", {} of line {}", of_submit(&of.submission), of.accept.0)
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use plico_client::ContentId;
 use plico_protocol::frame::Submission;
+use plico_protocol::id::AccountKey;
+use plico_protocol::ledger::Entry as Line;
 use plico_relay::clock::Clock;
 use plico_relay::request::{Reply, Request};
 use plico_relay::writer;
@@ -66,6 +68,13 @@ impl Recorder {
 }
 
 impl RulingWatch {
+    /// Lines of ledgers are on the medium.
+    pub(crate) fn entered(&self, lines: Vec<(AccountKey, Line)>) {
+        for (account, line) in lines {
+            self.recorder.note(Fact::Entered { account, line: Box::new(line) });
+        }
+    }
+
     /// The relay died in the middle of a commit, and the medium kept the batch: it is there though
     /// nobody was answered.
     pub(crate) fn kept(&self) {

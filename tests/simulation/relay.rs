@@ -2,15 +2,19 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use plico_protocol::certificate::CertificateRequest;
-use plico_protocol::pricing::Millionths;
+use plico_protocol::certificate::{CertificateRequest, Handle};
+use plico_protocol::ledger::Amount;
+use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::ticket::Categories;
+use plico_relay::admin::command::Command;
 use plico_relay::config::Config;
 use plico_relay::keys::Keys;
 use plico_relay::simulation::Simulation;
@@ -20,6 +24,7 @@ use plico_relay::writer::Probe;
 use plico_relay::{Options, Relay};
 
 use crate::harness::relay::issue;
+use crate::simulation::at_rest::AtRest;
 use crate::simulation::chance::Chance;
 use crate::simulation::history::Fact;
 use crate::simulation::life::{Life, Place, WriterProbe};
@@ -27,6 +32,7 @@ use crate::simulation::medium::{Medium, Mounted};
 use crate::simulation::network::{Cable, Host};
 use crate::simulation::sabotage::{Sabotage, Sabotaged};
 use crate::simulation::world::{DOWN_MS, Times, World};
+use crate::simulation::{business, miser};
 
 /// A relay that is started again and again on one disk.
 pub(crate) struct RelayHost {
@@ -36,21 +42,31 @@ pub(crate) struct RelayHost {
     config: Config,
     chance: Chance,
     sabotage: Option<Sabotage>,
+    rows: Arc<AtRest>,
 }
 
 impl RelayHost {
     pub(crate) fn new(world: &World, medium: Arc<Medium>, sabotage: Option<Sabotage>) -> Self {
         let host = Host::new(RELAY);
+        let mut chance = world.chance("relay");
         let config = Config {
             listen: host.at(4433),
             data_dir: world.path("relay-data"),
             keys_dir: world.path("relay-keys"),
-            credit: Millionths(u64::MAX / 2),
+            credit: *chance.pick(&CREDITS),
             ..Config::default()
         };
+        world.note(Fact::Credit(config.credit));
         make_tls_key(&config.keys_dir);
-        let chance = world.chance("relay");
-        Self { world: world.clone(), host, medium, config, chance, sabotage }
+        let now = world.clock.now();
+        let keys = Keys::open_or_create(&config.keys_dir, now, &mut UnwrapErr(SysRng)).unwrap();
+        let rows = Arc::new(AtRest::new(&keys.ring()));
+        Self { world: world.clone(), host, medium, config, chance, sabotage, rows }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.config.listen
     }
 
     /// Certifies what a request file asks for; gives the certificate file's text.
@@ -66,15 +82,33 @@ impl RelayHost {
         loop {
             self.plan(&life);
             let patience = self.chance.millis(LIFE_MS);
+            let world = self.world.clone();
             tokio::select! {
                 biased;
                 () = life.ended() => self.killed(relay, &life),
-                () = self.world.until(Times::Over) => return relay.shutdown().await.unwrap(),
-                () = self.world.in_wild_times(patience) => self.end(relay, &life).await,
+                () = world.until(Times::Over) => {
+                    tokio::time::sleep(LEDGERS_ARE_READ).await;
+                    return relay.shutdown().await.unwrap();
+                }
+                () = world.in_wild_times(patience) => self.end(relay, &life).await,
+                () = self.take_payments(&relay) => (),
             }
             tokio::time::sleep(self.chance.millis(DOWN_MS)).await;
             life = Life::new(&self.world);
             relay = self.start(&life).await;
+        }
+    }
+
+    /// Now and then a business pays; never ends.
+    async fn take_payments(&mut self, relay: &Relay) {
+        loop {
+            self.world.in_wild_times(self.chance.millis(PAYMENT_MS)).await;
+            let names = [business::NAME, miser::NAME];
+            let name = *self.chance.pick(&names);
+            let handle = Handle::new(name).unwrap();
+            let millionths = Millionths(self.chance.within(1..PAYMENT_MAX.0));
+            let amount = Amount { millionths, currency: Currency::new(*b"EUR").unwrap() };
+            relay.desk().carry_out(Command::Pay { handle, amount }).await;
         }
     }
 
@@ -105,24 +139,17 @@ impl RelayHost {
         self.world.note(Fact::RelayKilled { power });
     }
 
-    /// The key under which its rows are sealed.
-    fn seal(&self) -> [u8; 32] {
-        let now = self.world.clock.now();
-        let keys = Keys::open_or_create(&self.config.keys_dir, now, &mut UnwrapErr(SysRng));
-        *keys.unwrap().ring().seal().expose_secret()
-    }
-
     /// Starts it for one life.
     pub(crate) async fn start(&mut self, life: &Arc<Life>) -> Relay {
         let watch = self.world.recorder.rulings();
-        let mounted =
-            Mounted { medium: self.medium.clone(), life: life.clone(), watch: watch.clone() };
+        let (medium, rows) = (self.medium.clone(), self.rows.clone());
+        let mounted = Mounted { medium, life: life.clone(), watch: watch.clone(), rows };
         let cable = Cable::new(&self.world.net, &self.host, life, &mut self.chance);
         let probe = WriterProbe { life: life.clone(), watch };
         let (store, probe): (Arc<dyn Store>, Arc<dyn Probe>) = match self.sabotage {
             None => (Arc::new(mounted), Arc::new(probe)),
             Some(sabotage) => {
-                let sabotaged = Sabotaged::new(sabotage, mounted, probe, self.seal());
+                let sabotaged = Sabotaged::new(sabotage, mounted, probe);
                 (sabotaged.clone(), sabotaged)
             }
         };
@@ -166,3 +193,12 @@ impl SpaceProbe for Plenty {
 const RELAY: u8 = 1;
 const LIFE_MS: std::ops::Range<u64> = 5_000..240_000;
 const SYNC_MS: std::ops::Range<u64> = 1..20;
+const PAYMENT_MS: std::ops::Range<u64> = 10_000..300_000;
+const PAYMENT_MAX: Millionths = Millionths(400_000);
+/// In some worlds all a business may owe, in others the price of two messages, or nothing.
+const CREDITS: [Millionths; 6] = {
+    let all = Millionths(u64::MAX / 2);
+    [all, all, all, Millionths(180_000), Millionths(180_000), Millionths::ZERO]
+};
+/// Longer than anyone takes to connect and to read one.
+const LEDGERS_ARE_READ: Duration = Duration::from_secs(300);

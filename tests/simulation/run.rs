@@ -11,6 +11,7 @@ use crate::simulation::business::BusinessHost;
 use crate::simulation::history::{End, Fact, History};
 use crate::simulation::life::Life;
 use crate::simulation::medium::Medium;
+use crate::simulation::miser::MiserHost;
 use crate::simulation::network::Host;
 use crate::simulation::person::PersonHost;
 use crate::simulation::relay::RelayHost;
@@ -62,6 +63,7 @@ async fn live(plan: Plan) -> Outcome {
     let relay = relay_host.start(&life).await;
     let mut business = BusinessHost::new(&world);
     let link = business.begin(&relay, &relay_host).await;
+    let miser = MiserHost::begin(&world, &relay, &relay_host).await;
     let people = [0, 1].map(|number| PersonHost::new(&world, number, &link));
     let mut hosts = vec![(End::Business, business.host.clone())];
     hosts.extend(
@@ -73,6 +75,7 @@ async fn live(plan: Plan) -> Outcome {
     let mut everyone = JoinSet::new();
     everyone.spawn(Box::pin(relay_host.live(relay, life)));
     everyone.spawn(Box::pin(business.live()));
+    everyone.spawn(Box::pin(miser.live()));
     people.into_iter().for_each(|person| drop(everyone.spawn(Box::pin(person.live()))));
     everyone.spawn(Box::pin(tell(world.clone(), hosts, medium)));
     let mut panicked = None;
@@ -103,14 +106,12 @@ async fn tell(world: World, hosts: Vec<(End, Arc<Host>)>, medium: Arc<Medium>) {
     sleep(Duration::from_millis(2 * DOWN_MS.end)).await;
     world.note(Fact::Healed);
     quiet(&world).await;
-    // What is told once a day, and what is tried again once a day.
-    for _ in 0..DAYS {
-        world.clock.jump(Duration::from_secs(25 * 3_600));
+    // What is told once a day, and what is tried again once a day. Then a month: what waits for
+    // someone who never comes back is given up. The day after, what that costs is settled.
+    for hours in [25, 25, 25, 31 * 24, 25] {
+        world.clock.jump(Duration::from_secs(hours * 3_600));
         quiet(&world).await;
     }
-    // What waits for someone who never comes back is given up.
-    world.clock.jump(Duration::from_secs(31 * 24 * 3_600));
-    quiet(&world).await;
     world.begin(Times::Over);
 }
 
@@ -120,13 +121,12 @@ async fn quiet(world: &World) {
         let before = world.recorder.count();
         sleep(SILENCE).await;
         if world.recorder.count() == before {
-            return;
+            return world.note(Fact::Quiet);
         }
     }
     panic!("it never became quiet");
 }
 
 const WEATHER: u64 = 12;
-const DAYS: u32 = 3;
 const SILENCE: Duration = Duration::from_secs(150);
 const QUIETS_MAX: u32 = 100;

@@ -95,7 +95,8 @@ impl World {
     ) -> Options {
         let probe = AgentProbe { life: life.clone(), watch: self.recorder.seals(end) };
         let cable = Cable::new(&self.net, host, life, chance);
-        let options = Options::default().clock(self.clock.clone()).price_max(Millionths::UNIT);
+        let price_max = *chance.pick(&PRICES_MAX);
+        let options = Options::default().clock(self.clock.clone()).price_max(price_max);
         options.probe(probe).network(cable)
     }
 
@@ -153,6 +154,12 @@ fn home() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
+/// What a business allows a message to cost, in most of its lives: enough, in some what is a little
+/// less than the price, or nothing.
+const PRICES_MAX: [Millionths; 8] = {
+    let [nothing, less, enough] = [Millionths::ZERO, Millionths(89_999), Millionths::UNIT];
+    [nothing, less, enough, enough, enough, enough, enough, enough]
+};
 /// How long whoever ended is down: longer than the network of the dead takes to fall silent, so that
 /// two never have a state open at once.
 pub(crate) const DOWN_MS: std::ops::Range<u64> = 2_000..30_000;

@@ -28,6 +28,9 @@ impl Judge {
             let heard = self.heard(words, id);
             self.note(heard);
         }
+        for open in self.ledgers.open() {
+            self.note(Err(open));
+        }
         for forgotten in self.consents.forgotten(&self.mailboxes()) {
             self.note(Err(forgotten));
         }

@@ -2,16 +2,19 @@
 //!
 //! Reading order: [`violation`] (what is looked for), [`relay`] (the relay as it promised to be),
 //! [`messages`] (what was said, and what its sender was told), [`readers`] (what was shown),
-//! [`events`] (at least once, in order), [`consent`] (what a person wished), [`ending`] (what became
-//! of everything).
+//! [`events`] (at least once, in order), [`consent`] (what a person wished), [`ledger`] (what is
+//! charged), [`ending`] (what became of everything).
 //!
 //! A rule excuses nothing because something was done to somebody, but only where the specification
 //! lets a message be lost: what waited at the relay when its mailbox was revoked or closed, or for
-//! 30 days; what was refused for a reason that held; what did not open after a session was lost.
+//! 30 days; what was refused for a reason that held; what did not open after a session was lost. And a
+//! relay that is killed forgets to whom it handed out what in the last five seconds, which may then be
+//! read for free.
 
 mod consent;
 mod ending;
 mod events;
+mod ledger;
 mod messages;
 mod readers;
 mod relay;
@@ -26,6 +29,7 @@ use plico_protocol::time::Timestamp;
 
 use crate::simulation::checker::consent::Consents;
 use crate::simulation::checker::events::{Events, Journal};
+use crate::simulation::checker::ledger::Ledgers;
 use crate::simulation::checker::messages::{Message, Messages, Progress, Told};
 use crate::simulation::checker::readers::{Known, Readers, Shown};
 use crate::simulation::checker::relay::{Fate, Relay};
@@ -55,6 +59,7 @@ struct Judge {
     place: usize,
     now: Timestamp,
     relay: Relay,
+    ledgers: Ledgers,
     messages: Messages,
     readers: Readers,
     events: Events,
@@ -80,6 +85,7 @@ impl Default for Judge {
             place: 0,
             now: Timestamp(0),
             relay: Relay::default(),
+            ledgers: Ledgers::default(),
             messages: Messages::default(),
             readers: Readers::default(),
             events: Events::default(),
@@ -120,13 +126,33 @@ impl Judge {
                 self.consents.ruled(place, ruling);
                 let ruled = self.relay.rule(entry.at, ruling);
                 self.note(ruled);
+                let charged = self.ledgers.ruled(entry.at, ruling);
+                self.note(charged);
             }
+            Fact::Credit(credit) => self.ledgers.credit(*credit),
+            Fact::Entered { account, line } => {
+                let entered = self.ledgers.entered(&mut self.relay, entry.at, *account, line);
+                self.note(entered);
+            }
+            Fact::Handed { queue, sequence } => self.relay.handed(entry.at, *queue, *sequence),
+            Fact::Read { account, lines, head } => {
+                let read = self.ledgers.read(*account, lines, head);
+                self.note(read);
+            }
+            // A copy lacks the receipts since.
+            Fact::Disputed(_) if self.messages.restored_before(self.now) => (),
+            Fact::Disputed(disagreement) => self.note(Err(Violation::Disputed(*disagreement))),
             Fact::BackedUp => self.copied(),
             Fact::Restored => self.restored(),
             Fact::Killed(end) | Fact::Closed(end) => self.events.ended(*end),
             Fact::Healed => self.healed = true,
+            Fact::Quiet => {
+                for overdue in self.ledgers.overdue(&mut self.relay, entry.at) {
+                    self.note(Err(overdue));
+                }
+            }
+            Fact::RelayKilled { .. } => self.relay.killed(),
             Fact::Opened(_)
-            | Fact::RelayKilled { .. }
             | Fact::RelayClosed
             | Fact::RelayOpened
             | Fact::DiskFull(_)

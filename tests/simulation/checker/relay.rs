@@ -16,7 +16,7 @@ use plico_relay::request::Digest;
 use plico_relay::writer::Limits;
 
 use crate::simulation::checker::violation::Violation;
-use crate::simulation::history::Ruling;
+use crate::simulation::history::{Ruling, is_of_prices};
 
 /// Every queue and submission.
 #[derive(Debug, Default)]
@@ -53,9 +53,24 @@ pub(crate) struct Submission {
     /// When the ticket it came under was minted.
     pub(crate) minted: Option<Timestamp>,
     accepted: Hour,
+    /// Its place in its queue.
+    queue: Address,
+    sequence: u64,
+    pub(crate) offered: Offered,
+    /// Its device was handed it, and the relay lost nothing since, so that it must know.
+    pub(crate) handed: bool,
     pub(crate) fate: Fate,
     /// When it met its fate.
     pub(crate) ended: Timestamp,
+}
+
+/// Whether the relay noted that a recipient was handed an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    No,
+    /// After its last hour, perhaps after it was taken away.
+    Late,
+    Yes,
 }
 
 /// What became of an accepted submission.
@@ -104,6 +119,8 @@ impl Relay {
             Ruling::Acknowledged { queue, up_to, unreadable } => {
                 return self.acknowledged(now, *queue, up_to.0, unreadable);
             }
+            Ruling::Offered { queue, up_to } => self.offered(*queue, up_to.0),
+            Ruling::Priced(_) => (),
         }
         Ok(())
     }
@@ -117,6 +134,32 @@ impl Relay {
     /// Whether the relay's writer refused a submission so.
     pub(crate) fn has_refused(&self, submit: &SubmitId, code: Code) -> bool {
         self.refused.get(submit).is_some_and(|codes| codes.contains(&code.number()))
+    }
+
+    /// A device was handed an envelope.
+    pub(crate) fn handed(&mut self, now: Timestamp, queue: Address, sequence: Sequence) {
+        self.expire(now);
+        let submit = self.queues.get(&queue).and_then(|queue| queue.waiting.get(&sequence.0));
+        if let Some(known) = submit.and_then(|submit| self.submissions.get_mut(submit)) {
+            known.handed = true;
+        }
+    }
+
+    /// The relay ended without warning: what was handed out just now is not noted.
+    pub(crate) fn killed(&mut self) {
+        let waiting = self.submissions.values_mut().filter(|known| known.fate == Fate::Queued);
+        waiting.for_each(|known| known.handed = false);
+    }
+
+    fn offered(&mut self, queue: Address, up_to: u64) {
+        let of_queue = |known: &&mut Submission| known.queue == queue && known.sequence <= up_to;
+        for known in self.submissions.values_mut().filter(of_queue) {
+            match (known.fate, known.offered) {
+                (Fate::Queued, _) => known.offered = Offered::Yes,
+                (Fate::Expired, Offered::No) => known.offered = Offered::Late,
+                _ => (),
+            }
+        }
     }
 
     fn opened(&mut self, mailbox: Address) {
@@ -188,13 +231,23 @@ impl Relay {
         queue.last += 1;
         queue.waiting.insert(queue.last, submit);
         let to_person = ticket.is_some();
-        let accepted = now.hour();
-        let (fate, ended) = (Fate::Queued, now);
-        let submission = Submission { digest, to_person, minted, accepted, fate, ended };
+        let submission = Submission {
+            digest,
+            to_person,
+            minted,
+            accepted: now.hour(),
+            queue: to,
+            sequence: queue.last,
+            offered: Offered::No,
+            handed: false,
+            fate: Fate::Queued,
+            ended: now,
+        };
         self.submissions.insert(submit, submission);
         Ok(())
     }
 
+    /// What is refused for its price is judged by its price.
     fn refused(&self, now: Timestamp, asked: &Asked<'_>, code: Code) -> Result<(), Violation> {
         let Asked { submit, digest, to, ticket } = *asked;
         let queue = self.queues.get(&to);
@@ -216,6 +269,7 @@ impl Relay {
             }),
             Code::TicketExhausted => ticket
                 .is_some_and(|ticket| queue.is_some_and(|queue| queue.is_exhausted(now, ticket))),
+            code if is_of_prices(code) => true,
             Code::MailboxFull => usize::try_from(waiting_max).unwrap() <= waiting,
             _ => false,
         };
@@ -243,7 +297,7 @@ impl Relay {
         for (sequence, submit) in std::mem::replace(&mut queue.waiting, rest) {
             let is_unreadable = unreadable.contains(&Sequence(sequence));
             let fate = if is_unreadable { Fate::Unreadable } else { Fate::Delivered };
-            self.submissions.entry(submit).and_modify(|submission| submission.end(now, fate));
+            self.submissions.entry(submit).and_modify(|known| known.end(now, fate));
         }
         Ok(())
     }

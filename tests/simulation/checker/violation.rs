@@ -3,10 +3,12 @@
 use std::fmt;
 
 use plico_client::{ContentId, EventId, MessageState};
-use plico_protocol::id::{Address, SubmitId, TicketId};
+use plico_protocol::id::{AccountKey, Address, SubmitId, TicketId};
+use plico_protocol::ledger::{Disagreement, EntryReason, EntrySequence};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Epoch;
 
+use crate::simulation::checker::relay::Fate;
 use crate::simulation::history::{End, Peer, Words};
 
 /// A broken promise, and the entry that shows it.
@@ -44,6 +46,34 @@ pub(crate) enum Violation {
     AcknowledgedBeyond { queue: Address, up_to: u64, last: u64 },
     /// What was acknowledged was delivered again.
     Redelivered { queue: Address, up_to: u64, acknowledged: u64 },
+
+    // What businesses are charged.
+    /// A message is not charged what it costs, or is charged for what is free.
+    WronglyCharged { submit: SubmitId },
+    /// Two lines reserve the price of one message.
+    ChargedTwice { submit: SubmitId },
+    /// More was reserved than the account had.
+    LimitPassed { place: EntrySequence },
+    /// A line is not the next of its ledger.
+    OutOfPlace { place: EntrySequence },
+    /// A line ends no price that was reserved, or one whose envelope has not ended.
+    EndsNothing { place: EntrySequence },
+    /// A price ended again.
+    EndedTwice { submit: SubmitId },
+    /// A price ended otherwise than its envelope.
+    WronglyEnded { submit: SubmitId, reason: EntryReason, fate: Fate },
+    /// A message was handed to its device, and released as never offered.
+    ReadForFree { submit: SubmitId },
+    /// A line is not dated by the day in which its envelope ended, or entered before that is over.
+    WronglyDated { place: EntrySequence },
+    /// A price was neither settled nor released in the day after its envelope ended.
+    NotEnded { submit: SubmitId },
+    /// A receipt is of other books than were written.
+    NotInTree { submit: SubmitId },
+    /// A ledger does not agree with all the receipts there were.
+    Disputed(Disagreement),
+    /// A business reads another ledger than was written.
+    ReadOtherwise { account: AccountKey },
 
     // What senders are told.
     /// It was told that the relay has a message, and the relay has none of it.

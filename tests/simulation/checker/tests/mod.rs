@@ -3,6 +3,7 @@
 mod consent;
 mod ending;
 mod events;
+mod ledger;
 mod relay;
 mod restored;
 mod shown;

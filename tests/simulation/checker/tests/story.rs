@@ -73,6 +73,11 @@ impl Story {
         story
     }
 
+    /// When the next thing happens.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// A millisecond before whatever comes next.
     pub(super) fn note(&mut self, fact: Fact) -> &mut Self {
         self.history.push(self.now, fact);
