@@ -1,5 +1,5 @@
 //! What a message costs its account: reserved in the commit that accepts it. What becomes of it is
-//! [`super::settle`]'s.
+//! [`mod@super::settle`]'s.
 
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
