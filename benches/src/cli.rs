@@ -9,14 +9,18 @@ use plico_protocol::envelope::SizeClass;
 use plico_protocol::link::RelayLink;
 use tokio::runtime::Runtime;
 
+use crate::abuse::{self, Flow};
 use crate::failure::Failure;
+use crate::flood::{Abuse, Flooded};
 use crate::frames::{self, Load};
 use crate::idle;
 use crate::machine::Machine;
+use crate::metering::{self, Amount};
 use crate::pair::Bank;
-use crate::relay::{Relay, default_program};
-use crate::report::{IdleRound, Measured, Report, Round};
+use crate::relay::{Relay, allowing, default_program};
+use crate::report::{AbuseRound, IdleRound, Measured, MeteringRound, Report, Round};
 use crate::sdk::{self, Couple};
+use crate::served::{self, Served};
 use crate::tally::Watch;
 
 /// Puts load on a Plico relay and reports what it took.
@@ -48,6 +52,46 @@ enum Mode {
         load: LoadArguments,
         #[command(flatten)]
         run: RunArguments,
+    },
+    /// Somebody asks for a hundred times what is allowed, beside a pair that does not.
+    Abuse {
+        /// What is asked; given again, one after the other.
+        #[arg(long, value_enum, required = true)]
+        kind: Vec<Abuse>,
+        /// What a network or an account is allowed in a minute; the pair sends half of it.
+        #[arg(long, default_value_t = 6_000)]
+        allowed: u32,
+        /// Seconds measured in each half of a round.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Instead of rounds, have exactly so many refused and end: for tools that count what the
+        /// relay does.
+        #[arg(long, value_name = "REFUSED")]
+        count: Option<u64>,
+        #[command(flatten)]
+        run: RunArguments,
+    },
+    /// What businesses send, a third of it free, a third charged and read, a third charged and never
+    /// fetched, to its end. The relay is inside this program: --program names builds of it, the
+    /// default is this one.
+    Metering {
+        /// Businesses, each with two customers.
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+        pairs: u16,
+        /// Messages of each kind from each business.
+        #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        each: u32,
+        /// Messages of a business that are not answered yet.
+        #[arg(long, default_value_t = 16)]
+        window: usize,
+        #[command(flatten)]
+        run: RunArguments,
+    },
+    /// The relay of `metering`: what it reads from standard input are hours to put its clock forward.
+    #[command(hide = true)]
+    Relay {
+        /// Its settings.
+        config: PathBuf,
     },
     /// Connections that wait for mail: memory of the relay for each. A new relay for each round.
     Idle {
@@ -132,6 +176,18 @@ pub(crate) fn run(command: CommandLine) -> Result<(), Failure> {
             run.report(runtime.block_on(run.frames(load.pairs, class))?)
         }
         Mode::Sdk { load, run } => run.report(runtime.block_on(run.sdk(load.pairs, load.load()))?),
+        Mode::Abuse { kind, count: Some(refused), run, .. } => {
+            runtime.block_on(run.refused(&kind, refused))
+        }
+        Mode::Abuse { kind, allowed, seconds, count: None, run } => {
+            let measured = Duration::from_secs(seconds.max(1));
+            run.report(runtime.block_on(run.abuse(&kind, allowed, measured))?)
+        }
+        Mode::Metering { pairs, each, window, run } => {
+            let rounds = runtime.block_on(run.metering(Amount { pairs, each, window }))?;
+            run.report(rounds)
+        }
+        Mode::Relay { config } => runtime.block_on(served::serve(&config)),
         Mode::Idle { connections, settle, run } => {
             let settle = Duration::from_secs(settle);
             run.report(runtime.block_on(run.idle(connections, settle))?)
@@ -198,6 +254,68 @@ impl RunArguments {
             }
         }
         Ok(done)
+    }
+
+    /// Each kind of abuse has a relay of its own, whose allowances nobody has used.
+    async fn abuse(
+        &self,
+        kinds: &[Abuse],
+        allowed: u32,
+        measured: Duration,
+    ) -> Result<Rounds<AbuseRound>, Failure> {
+        let (watch, mut done) = (Watch::start(), Vec::new());
+        let per_second = allowed.saturating_mul(100) / 60;
+        let load = Load {
+            class: SizeClass::Small,
+            per_second: Some((allowed / 120).max(1)),
+            window: 1,
+            warm_up: Duration::from_secs(2),
+            measured,
+        };
+        for abuse in kinds {
+            let program = self.program.first().cloned().unwrap_or_else(default_program);
+            let relay = Relay::spawn_with(&program, &self.place(), allowing(allowed))?;
+            let pair = Bank::certified(&relay, 0)?;
+            let flow = Flow { abuse: *abuse, per_second };
+            let mut rounds = Vec::new();
+            for number in 1..=self.rounds {
+                rounds.push(abuse::round(&relay, &pair, flow, (load, number), watch).await?);
+            }
+            done.push((abuse::name(*abuse), rounds));
+        }
+        Ok(done)
+    }
+
+    async fn metering(&self, amount: Amount) -> Result<Rounds<MeteringRound>, Failure> {
+        let own = std::env::current_exe().map_err(Failure::system("this program"))?;
+        let programs = if self.program.is_empty() { vec![own] } else { self.program.clone() };
+        let name = |program: &PathBuf| {
+            program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let mut done: Rounds<_> =
+            programs.iter().map(|program| (name(program), Vec::new())).collect();
+        for _ in 0..self.rounds {
+            for (program, (_, rounds)) in programs.iter().zip(&mut done) {
+                let served = Served::spawn(program, &self.place())?;
+                rounds.push(metering::round(served, amount).await?);
+            }
+        }
+        Ok(done)
+    }
+
+    /// What a relay does for requests it refuses: nothing else is asked of it.
+    async fn refused(&self, kinds: &[Abuse], refused: u64) -> Result<(), Failure> {
+        for abuse in kinds {
+            let program = self.program.first().cloned().unwrap_or_else(default_program);
+            let relay = Relay::spawn_with(&program, &self.place(), allowing(ALLOWED_COUNTING))?;
+            let flooded = abuse::count(&relay, *abuse, refused).await?;
+            relay.stop()?;
+            let Flooded { served, refused } = flooded;
+            let line = format!("{}: {served} served, {refused} refused\n", abuse::name(*abuse));
+            let mut output = std::io::stdout();
+            output.write_all(line.as_bytes()).map_err(Failure::system("the result"))?;
+        }
+        Ok(())
     }
 
     fn relays(&self) -> Result<Vec<(String, Relay)>, Failure> {
@@ -278,6 +396,9 @@ fn words() -> String {
     let arguments = std::env::args().skip(1);
     core::iter::once("plico-load".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
+
+/// Enough to connect with; what comes back while a slow tool counts is a request or two.
+const ALLOWED_COUNTING: u32 = 10;
 
 #[cfg(test)]
 mod tests {

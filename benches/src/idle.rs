@@ -56,8 +56,7 @@ async fn listen(dialer: &Dialer) -> Result<Listening, Failure> {
     let mailbox = MailboxSecret::from_seed(&random()?);
     let mut requests = wire::stream(&connection).await?;
     let proof = Proof::mailbox(&mailbox, &wire::exporter(&connection)?);
-    let proved = |answer: &RelayFrame| matches!(answer, RelayFrame::Proved);
-    wire::ask(&mut requests, &ClientFrame::Prove(proof), proved).await?;
+    wire::prove(&mut requests, proof).await?;
     let address = mailbox.public();
     let opened = |answer: &RelayFrame| matches!(answer, RelayFrame::Opened);
     wire::ask(&mut requests, &ClientFrame::Open { address }, opened).await?;

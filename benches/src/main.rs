@@ -1,8 +1,8 @@
 //! `plico-load`: puts load on a relay and says what it took, what it cost, and how much that varied.
 //!
 //! ```text
-//! cli → relay (spawns, certifies) → frames | sdk | idle (one round each) → report (median, spread)
-//!        process (CPU, memory)       pair, pace, tally, wire               machine
+//! cli → relay (spawns, certifies) → frames | sdk | idle | abuse (one round each) → report (median, spread)
+//!        process (CPU, memory)       pair, pace, tally, wire, flood        machine
 //! ```
 //!
 //! A round that lost, repeated or refused anything is no measurement: it ends the run with an
@@ -21,9 +21,13 @@ mod pair;
 mod tally;
 mod wire;
 
+mod abuse;
+mod flood;
 mod frames;
 mod idle;
+mod metering;
 mod sdk;
+mod served;
 
 mod report;
 
@@ -31,6 +35,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
+
+/// As the relay's program has it, because a relay runs in this one too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match cli::run(cli::CommandLine::parse()) {

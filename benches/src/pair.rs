@@ -120,6 +120,16 @@ impl Bank {
         relay.certify(&request)?;
         Ok(bank)
     }
+
+    /// What it proves its account with.
+    pub(crate) fn account(&self) -> &AccountSecret {
+        &self.account
+    }
+
+    /// Where people write to it.
+    pub(crate) fn inbox(&self) -> Address {
+        self.inbox.public()
+    }
 }
 
 impl Pair {
@@ -208,8 +218,7 @@ async fn subscribed(
     let exporter = wire::exporter(connection)?;
     let mut requests = wire::stream(connection).await?;
     for proof in [Proof::account(&bank.account, &exporter), Proof::inbox(&bank.inbox, &exporter)] {
-        let proved = |answer: &RelayFrame| matches!(answer, RelayFrame::Proved);
-        wire::ask(&mut requests, &ClientFrame::Prove(proof), proved).await?;
+        wire::prove(&mut requests, proof).await?;
     }
     wire::subscribe(connection, bank.inbox.public()).await
 }

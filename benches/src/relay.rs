@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use plico_client::Categories;
 use plico_protocol::certificate::{CertificateRequest, DomainCheck};
 use plico_protocol::link::RelayLink;
+use plico_protocol::pricing::Millionths;
 use plico_protocol::time::{Hour, Timestamp};
 use plico_relay::admin::command::{Answer, Command as Order};
 use plico_relay::admin::issue::{Findings, issue};
@@ -14,6 +15,7 @@ use plico_relay::admin::socket;
 use plico_relay::config::{Config, LogLevel};
 use plico_relay::keys::read_authority_secret;
 use plico_relay::policy::rate_card::SAMPLE;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::failure::Failure;
@@ -35,22 +37,18 @@ pub(crate) struct Relay {
 impl Relay {
     /// Spawns a relay on a free port of loopback, in a new directory under `place`.
     pub(crate) fn spawn(program: &Path, place: &Path) -> Result<Self, Failure> {
+        Self::spawn_with(program, place, unlimited())
+    }
+
+    /// The same with what it allows.
+    pub(crate) fn spawn_with(
+        program: &Path,
+        place: &Path,
+        allowed: Config,
+    ) -> Result<Self, Failure> {
         let home = home(place)?;
-        let (data, keys) = (home.path().join("data"), home.path().join("keys"));
-        let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            data_dir: data.clone(),
-            keys_dir: keys.clone(),
-            log_level: LogLevel::Error,
-            ..unlimited()
-        };
-        let card = home.path().join("rate-card.toml");
-        let day = "inbox_free_per_day = 100_000";
-        let text = SAMPLE.replace(day, "inbox_free_per_day = 4_000_000_000");
-        std::fs::write(&card, text).map_err(Failure::system("the relay's rate card"))?;
-        let config = Config { rate_card: card.to_string_lossy().into_owned(), ..config };
-        let file = home.path().join("relay.toml");
-        std::fs::write(&file, config.to_toml()).map_err(Failure::system("the relay's settings"))?;
+        let (config, file) = configured(home.path(), allowed)?;
+        let (data, keys) = (config.data_dir, config.keys_dir);
         let failed = |why: String| Failure::Start { program: program.to_owned(), why };
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(&file);
@@ -108,6 +106,18 @@ impl Relay {
             Answer::Done(certificate) => Ok(certificate.to_text()),
             other => Err(Failure::Certify(format!("{other:?}"))),
         }
+    }
+
+    /// Ends it as its operator would, so that what watches it can report.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let asked = id.map_or(Ok(()), |id| kill_process(id, Signal::TERM));
+        asked.map_err(|error| {
+            Failure::system("the relay could not be asked to end")(error.into())
+        })?;
+        child.wait().map_err(Failure::system("the relay did not end"))?;
+        Ok(())
     }
 
     fn order(&self, order: &Order) -> Result<Answer, Failure> {
@@ -169,8 +179,39 @@ pub(crate) fn hour() -> Hour {
     Timestamp(u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or_default()).hour()
 }
 
+/// `per_minute` of everything that a network or an account may do.
+pub(crate) fn allowing(per_minute: u32) -> Config {
+    Config {
+        frames_per_minute_per_prefix: per_minute,
+        mailboxes_opened_per_minute_per_prefix: per_minute,
+        bundles_per_minute_per_prefix: per_minute,
+        submissions_per_minute_per_prefix: per_minute,
+        submissions_per_minute_per_account: per_minute,
+        ..unlimited()
+    }
+}
+
+/// Settings of a relay in `home`, and the file they are in.
+pub(crate) fn configured(home: &Path, allowed: Config) -> Result<(Config, PathBuf), Failure> {
+    let (card, file) = (home.join("rate-card.toml"), home.join("relay.toml"));
+    let day = "inbox_free_per_day = 100_000";
+    let text = SAMPLE.replace(day, "inbox_free_per_day = 4_000_000_000");
+    std::fs::write(&card, text).map_err(Failure::system("the relay's rate card"))?;
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        data_dir: home.join("data"),
+        keys_dir: home.join("keys"),
+        log_level: LogLevel::Error,
+        rate_card: card.to_string_lossy().into_owned(),
+        credit: Millionths(u64::MAX / 2),
+        ..allowed
+    };
+    std::fs::write(&file, config.to_toml()).map_err(Failure::system("the relay's settings"))?;
+    Ok((config, file))
+}
+
 /// The load comes from one network and few accounts: what limits those is not what is measured.
-fn unlimited() -> Config {
+pub(crate) fn unlimited() -> Config {
     let (number, percent) = (10_000_000, 100);
     Config {
         handshakes_per_minute_per_prefix: 6_000_000,
@@ -186,7 +227,7 @@ fn unlimited() -> Config {
     }
 }
 
-fn home(place: &Path) -> Result<TempDir, Failure> {
+pub(crate) fn home(place: &Path) -> Result<TempDir, Failure> {
     let made = tempfile::Builder::new().prefix("plico-load-").tempdir_in(place);
     made.map_err(Failure::system("a directory for the run"))
 }

@@ -20,6 +20,26 @@ pub(crate) struct Round {
     load_cpu_us_per_message: f64,
 }
 
+/// One round of a pair, alone and beside somebody who asks for more than is allowed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AbuseRound {
+    pub(crate) calm: Round,
+    pub(crate) abused: Round,
+    pub(crate) refused_per_second: f64,
+}
+
+/// One round of what businesses send, to its end.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct MeteringRound {
+    /// Messages, from the first that is sent to the last that is settled.
+    pub(crate) per_second: f64,
+    /// Until the last is accepted and read.
+    pub(crate) sent_seconds: f64,
+    /// From there until the last is expired and settled.
+    pub(crate) settled_seconds: f64,
+    pub(crate) relay_cpu_us_per_message: f64,
+}
+
 /// One round of connections.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct IdleRound {
@@ -98,6 +118,34 @@ impl Measured for Round {
             ("end to end p99 µs", real(end_to_end_us.p99), 0),
             ("relay CPU µs/message", self.relay_cpu_us_per_message, 1),
             ("load CPU µs/message", self.load_cpu_us_per_message, 1),
+        ]
+    }
+}
+
+impl Measured for AbuseRound {
+    fn values(&self) -> Vec<(&'static str, f64, usize)> {
+        let Self { calm, abused, refused_per_second } = self;
+        let cpu = |round: &Round| round.relay_cpu_us_per_message * round.per_second;
+        vec![
+            ("pair alone: messages/s", calm.per_second, 0),
+            ("  end to end p50 µs", real(calm.end_to_end_us.p50), 0),
+            ("  end to end p99 µs", real(calm.end_to_end_us.p99), 0),
+            ("beside: messages/s", abused.per_second, 0),
+            ("  end to end p50 µs", real(abused.end_to_end_us.p50), 0),
+            ("  end to end p99 µs", real(abused.end_to_end_us.p99), 0),
+            ("refused/s", *refused_per_second, 0),
+            ("relay CPU µs/refused", (cpu(abused) - cpu(calm)) / refused_per_second.max(1.0), 1),
+        ]
+    }
+}
+
+impl Measured for MeteringRound {
+    fn values(&self) -> Vec<(&'static str, f64, usize)> {
+        vec![
+            ("messages/s", self.per_second, 0),
+            ("s until all are read", self.sent_seconds, 2),
+            ("s until all are settled", self.settled_seconds, 2),
+            ("relay CPU µs/message", self.relay_cpu_us_per_message, 1),
         ]
     }
 }
@@ -182,7 +230,7 @@ fn summaries<R: Measured>(rounds: &[R]) -> Vec<Summary> {
 
 /// Counts of a run stay far below 2^52.
 #[expect(clippy::cast_precision_loss, reason = "counts of a run stay far below 2^52")]
-fn real(count: u64) -> f64 {
+pub(crate) fn real(count: u64) -> f64 {
     count as f64
 }
 

@@ -1,7 +1,7 @@
 //! Connections and frames without an SDK: as little work as a client can do, so that what is
 //! measured is the relay.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use plico_protocol::frame::{ClientFrame, Frame as _, Header, RelayFrame};
 use plico_protocol::id::Address;
 use plico_protocol::limits;
 use plico_protocol::link::RelayLink;
-use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue};
+use plico_protocol::prove::{EXPORTER_LABEL, ExporterValue, Proof};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{TransportConfig, VarInt};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -40,12 +40,20 @@ pub(crate) struct Answers {
 impl Dialer {
     /// Resolves the relay's host and binds a socket.
     pub(crate) async fn new(link: &RelayLink) -> Result<Self, Failure> {
+        Self::from(link, None).await
+    }
+
+    /// From one of this machine's addresses, or from any.
+    pub(crate) async fn from(link: &RelayLink, own: Option<IpAddr>) -> Result<Self, Failure> {
         let host = link.host.trim_start_matches('[').trim_end_matches(']');
         let mut found =
             tokio::net::lookup_host((host, link.port)).await.map_err(Failure::connection)?;
         let relay = found.next().ok_or_else(|| Failure::connection("the relay has no address"))?;
-        let any = if relay.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let local = any.parse().map_err(Failure::connection)?;
+        let any: IpAddr = match relay.is_ipv4() {
+            true => Ipv4Addr::UNSPECIFIED.into(),
+            false => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let local = SocketAddr::new(own.unwrap_or(any), 0);
         let mut endpoint = quinn::Endpoint::client(local).map_err(Failure::connection)?;
         endpoint.set_default_client_config(config()?);
         Ok(Self { endpoint, relay })
@@ -118,6 +126,12 @@ pub(crate) async fn ask(
         Some(answer) if wanted(&answer) => Ok(answer),
         other => Err(unexpected(other.as_ref())),
     }
+}
+
+/// Proves a key on the stream's connection.
+pub(crate) async fn prove(stream: &mut (Asking, Answers), proof: Proof) -> Result<(), Failure> {
+    let proved = |answer: &RelayFrame| matches!(answer, RelayFrame::Proved);
+    ask(stream, &ClientFrame::Prove(proof), proved).await.map(drop)
 }
 
 /// A delivery stream with one subscription, which waited for nothing.

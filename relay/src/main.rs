@@ -10,6 +10,9 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+#[cfg(feature = "unmetered")]
+compile_error!("a relay that charges nothing is for benches/README.md, and never a program");
+
 fn main() -> ExitCode {
     plico_relay::cli::main_with(plico_relay::Options::default())
 }

@@ -106,7 +106,7 @@ impl Decision {
 }
 
 /// Tables whose rows are an account's.
-const OF_ACCOUNTS: [Table; 8] = [
+pub(crate) const OF_ACCOUNTS: [Table; 8] = [
     Table::Prekeys,
     Table::OneTimePrekeys,
     Table::Profiles,

@@ -97,8 +97,12 @@ impl Draft<'_> {
         let limits = self.facts.limits;
         check_room(&queue, submitted, limits.mailbox_envelopes_max, limits.mailbox_bytes_max)?;
         let origin = self.stamped(submitted, ticket, category, reason)?;
-        let charge = self.charge(submitted, sender, ticket, category, pricing)?;
-        if charge.is_none() {
+        let metered = !cfg!(feature = "unmetered");
+        let charge = match metered {
+            true => self.charge(submitted, sender, ticket, category, pricing)?,
+            false => None,
+        };
+        if metered && charge.is_none() {
             self.decision.effects.push(Effect::SentFree(*submitted.account));
         }
         queue.used = queue.used.saturating_add(1);

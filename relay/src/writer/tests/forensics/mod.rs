@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use plico_protocol::ledger::EntryKind;
 
+use crate::decide::OF_ACCOUNTS;
 use crate::ledger::{EntryRow, PendingRow};
 use crate::rows::{OriginRow, RowName, Rows, Sealed};
 use crate::store::{Fjall, Table};
@@ -275,27 +276,11 @@ fn tables(rows: &[Found]) -> BTreeSet<Table> {
 }
 
 fn joins(tables: &BTreeSet<Table>) -> bool {
-    let of_account = [
-        Table::Certificates,
-        Table::Revocations,
-        Table::Prekeys,
-        Table::OneTimePrekeys,
-        Table::Profiles,
-        Table::Standings,
-        Table::Accounts,
-        Table::Entries,
-        Table::Tiles,
-    ];
-    let of_mailbox = [
-        Table::Queues,
-        Table::Envelopes,
-        Table::Origins,
-        Table::Expiries,
-        Table::Submissions,
-        Table::Forgets,
-    ];
-    let holds = |group: &[Table]| group.iter().any(|table| tables.contains(table));
-    holds(&of_account) && holds(&of_mailbox)
+    let of_business = |table: &Table| {
+        OF_ACCOUNTS.contains(table) || matches!(table, Table::Certificates | Table::Revocations)
+    };
+    let of_mailbox = |table: &Table| ["queues", "submissions"].contains(&group(*table));
+    tables.iter().any(of_business) && tables.iter().any(of_mailbox)
 }
 
 const CHARGED: &str = "a message to a person is accepted, charged";
