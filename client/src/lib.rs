@@ -147,8 +147,8 @@ pub use connection::{ConnectError, Network, Options};
 pub use message::Message;
 pub use person::{
     Allowed, ConnectionState, ConsentTerms, Conversation, ConversationId, Event as PersonEvent,
-    Evidence, Grant, LookUpError, Person, Profile, Received, ReportOutcome, Said, SendError,
-    Trouble,
+    Evidence, Grant, LookUpError, Overview, Person, Profile, Received, ReportOutcome, Said,
+    SendError, Trouble,
 };
 pub use state::{BackupError, OpenError, Owner, Protection, RestoreError, StateError};
 

@@ -52,7 +52,7 @@ async fn a_conversation_is_typed_answered_killed_and_resumed() {
     scene.bank.send(asked.customer, question, Category::Service).await.unwrap();
     terminal.shows("✓✓ delivered");
     terminal.shows("2. No");
-    terminal.shows("free answers until ");
+    terminal.shows("the business may answer until ");
 
     terminal.enter("2");
     let answer = next_asked(&mut scene.bank).await;
@@ -112,9 +112,11 @@ async fn every_command_does_what_help_says_and_says_so() {
     terminal.shows("The business may send service, utility, asked or not");
     assert_eq!(allowed_notifications(&mut scene.bank).await, asked.customer);
     terminal.enter("/block");
-    terminal.shows("The business may write no more. Writing again allows it.");
+    terminal.shows("The business may write no more as soon as");
     terminal.enter("/goodbye");
-    terminal.shows("You said goodbye. The business cannot write any more.");
+    terminal.shows("write /goodbye yes to do so");
+    terminal.enter("/goodbye yes");
+    terminal.shows("You said goodbye. The business hears of it");
     assert_eq!(next_asked(&mut scene.bank).await.content.body, Body::Goodbye);
     terminal.enter("and yet");
     terminal.shows("You said goodbye in this conversation");
@@ -155,6 +157,8 @@ async fn consent_is_shown_given_narrowed_and_taken_back() {
     terminal.shows("The business may send nothing until you write.");
     terminal.enter("/report");
     terminal.shows("There is no message to report.");
+    terminal.enter("/agree");
+    terminal.shows("The business's key has not changed.");
     terminal.enter("/help allow");
     terminal.shows("at most 20 notifications in 60 days");
 
@@ -164,23 +168,24 @@ async fn consent_is_shown_given_narrowed_and_taken_back() {
     terminal.shows("welcome");
     terminal.enter("/window");
     let screen = terminal.shows("Answers: service, utility, at most 50 messages, until 2");
-    assert!(screen.contains("Window: free answers until "), "{screen}");
+    assert!(screen.contains("The business may answer until "), "{screen}");
 
     terminal.enter("/allow utility 20 60d");
-    terminal.shows("The business may send utility, asked or not: at most 20 messages in 60 days.");
+    terminal.shows("The business may send utility, asked or not: at most 20 messages in 60 days,");
     allowed_notifications(&mut scene.bank).await;
+    terminal.shows("The relay has confirmed it.");
     terminal.enter("/window");
     terminal.shows("Notifications: utility, at most 20 messages, until 2");
 
     terminal.enter("/report silent");
     terminal.shows("the report does not count.");
     terminal.enter("/mute");
-    terminal.shows("The business may answer what you write, and send nothing else.");
+    terminal.shows("The business may answer what you write, and send nothing else,");
     terminal.enter("/window now");
     terminal.shows("/window does not take that");
 
     terminal.enter("/block spam");
-    terminal.shows("You report its last message. The business may write no more.");
+    terminal.shows("You report its last message. The business may write no more as soon as");
     terminal.until("a second answer of the relay", |screen| {
         times(screen, "the report does not count.") == 2
     });

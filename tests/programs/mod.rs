@@ -7,3 +7,4 @@ mod scripts;
 mod sealed;
 pub(crate) mod shop;
 mod terminal;
+mod unreached;

@@ -1,16 +1,17 @@
 //! `plico inbox`: what businesses wrote, for scripts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use clap::Args;
-use plico_client::{Person, PersonEvent};
+use plico_client::{ConnectError, Person, PersonEvent, RelayLink};
 use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Status};
 use crate::place::Place;
-use crate::text::indented;
+use crate::text::{clean_line, indented};
 use crate::wording::{SESSION_LOST, body, business, outcome_name, restored, state_name};
-use crate::{Options, json, output, print};
+use crate::{Options, json, output, print, remark};
 
 /// Prints what came since it was last asked, each message once.
 #[derive(Debug, Args)]
@@ -34,11 +35,16 @@ impl Inbox {
         output::check_is_open()?;
         let mut person = self.place.open_person(options, false).await?.announce();
         let found = self.listen(&mut person).await;
+        let reached = reached(&person).await;
         // Why the state failed is known once it is closed.
         person.close().await?;
-        if self.wait && !found? {
+        let found = found?;
+        if !found {
+            reached?;
+        }
+        if self.wait && !found {
             let what = "No message came in time.";
-            let why = "No business wrote, or the relay could not be reached meanwhile.";
+            let why = "No business wrote.";
             return Err(Failure::new(Status::TimedOut, what, why, "Run the command again."));
         }
         Ok(())
@@ -49,10 +55,20 @@ impl Inbox {
         let seconds = self.timeout.or((!self.wait).then_some(LISTEN_SECONDS));
         let seconds = seconds.unwrap_or(SECONDS_MAX).min(SECONDS_MAX);
         let deadline = Instant::now() + Duration::from_secs(seconds);
+        let mut troubles = HashMap::new();
         while let Ok(event) = timeout_at(deadline, person.next_event()).await {
             let event = event?;
+            // While it lasts it is told again and again.
+            let told = match &event {
+                PersonEvent::Trouble { conversation, trouble, .. } => {
+                    troubles.insert(conversation.0, trouble.clone()).as_ref() == Some(trouble)
+                }
+                _ => false,
+            };
             // What was not printed is not handled: it comes again.
-            self.tell(&event)?;
+            if !told {
+                self.tell(&event)?;
+            }
             if self.wait && matches!(event, PersonEvent::Message(_)) {
                 // Printed: it must not come again.
                 if let Some(id) = event.id() {
@@ -94,6 +110,34 @@ impl Inbox {
     }
 }
 
+/// Says which relays were not reached.
+///
+/// # Errors
+///
+/// None was.
+async fn reached(person: &Person) -> Result<(), Failure> {
+    let mut relays: Vec<(RelayLink, Option<ConnectError>)> = Vec::new();
+    for chat in person.conversations().await? {
+        let overview = chat.overview().await?;
+        let unreached = overview.unreached().cloned();
+        if overview.connection.is_some() && relays.iter().all(|(known, _)| *known != overview.relay)
+        {
+            relays.push((overview.relay, unreached));
+        }
+    }
+    let is_lost = relays.iter().all(|(_, unreached)| unreached.is_some());
+    for (relay, unreached) in relays {
+        let Some(error) = unreached else { continue };
+        if is_lost {
+            return Err(Failure::from(error).with_next(NOT_ASKED));
+        }
+        remark(format_args!("* {} was not reached: {error}", clean_line(&relay.host)));
+    }
+    Ok(())
+}
+
+const NOT_ASKED: &str = "Run the command again once it can be reached: what businesses wrote \
+    waits there.";
 const MARGIN: &str = "    ";
 const LISTEN_SECONDS: u64 = 5;
 /// A year.

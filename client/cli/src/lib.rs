@@ -54,6 +54,8 @@ enum Command {
     Inbox(inbox::Inbox),
     /// Lists the conversations of this device.
     Conversations(conversations::Conversations),
+    /// Forgets a conversation that has ended, or never began.
+    Forget(conversations::Forget),
     /// A business: its keys, its certificate, its answers.
     #[command(subcommand)]
     Business(business::BusinessCommand),
@@ -108,6 +110,7 @@ async fn run(command: Command, options: &Options) -> Result<(), Failure> {
             place.explained(Owner::Person, command.run(options).await)
         }
         Command::Conversations(command) => command.run(options).await,
+        Command::Forget(command) => command.run(options).await,
         Command::Business(command) => business::run(command, options).await,
         Command::Completions { shell } => {
             complete(shell);

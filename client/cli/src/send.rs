@@ -19,7 +19,8 @@ use crate::{Options, say};
 pub(crate) struct Send {
     /// The business's link, in quotes.
     link: String,
-    /// The text, 1 to 32,768 bytes.
+    /// The text, 1 to 32,768 bytes; `-` reads it from standard input, so that it shows neither in `ps`
+    /// nor in a shell's history.
     text: String,
     /// How far it must come: to this device's disk, to the relay, to the business.
     #[arg(long, value_enum, default_value = "accepted")]
@@ -46,8 +47,15 @@ enum Goal {
 }
 
 impl Send {
-    pub(crate) async fn run(self, options: &Options) -> Result<(), Failure> {
+    pub(crate) async fn run(mut self, options: &Options) -> Result<(), Failure> {
         let link = read_link(&self.link)?;
+        self.text = text_or_input(self.text)?;
+        // Before a state is made for it.
+        if self.text.is_empty() {
+            let what = "This is no message.";
+            let next = "Write a text of 1 to 32,768 bytes.";
+            return Err(Failure::new(Status::Usage, what, "It is empty.", next));
+        }
         let person = self.place.open_person(options, true).await?.announce();
         let done = self.send(&person, &link).await;
         // Why the state failed is known once it is closed.
@@ -75,6 +83,11 @@ impl Send {
             }
             // Polled: to take events would take them from `plico inbox`.
             if timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
+                let unreached = chat.overview().await?.unreached().cloned();
+                let failure = failure.or_else(|| {
+                    let unreached = unreached.filter(|_| told == MessageState::Queued)?;
+                    Some(Failure::from(unreached).with_next(STORED))
+                });
                 return Err(failure.unwrap_or_else(|| self.too_late(told)));
             }
             let Some(state) = chat.state(id).await? else { continue };
@@ -134,7 +147,17 @@ impl Send {
     }
 }
 
-const STORED: &str = "The message is safe in the state on this device; do not send it again. It \
+/// The text of an argument, or of standard input where it is `-`.
+pub(crate) fn text_or_input(text: String) -> Result<String, Failure> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let read = std::io::read_to_string(std::io::stdin());
+    let read = read.map_err(|error| Failure::file("Standard input cannot be read.", &error))?;
+    Ok(read.trim_end_matches('\n').to_owned())
+}
+
+pub(crate) const STORED: &str = "The message is safe in the state on this device; do not send it again. It \
      goes out with the next command that connects: plico chat, plico inbox or plico send.";
 const POLL: Duration = Duration::from_millis(20);
 /// A year.

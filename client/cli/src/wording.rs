@@ -136,12 +136,12 @@ pub(crate) fn time(at: Timestamp, now: Timestamp) -> String {
     at.strftime(format).to_string()
 }
 
-/// Until when answers are free.
+/// Until when the business may answer: the window, in which it is not charged for it.
 pub(crate) fn window(until: Option<Minute>, now: Timestamp) -> String {
     let Some(until) = until else { return String::new() };
     let end = Timestamp(u64::from(until.0).saturating_mul(60_000));
     if end <= now {
-        return "free answers ended; write to open a new window".to_owned();
+        return "the time to answer is over; write again".to_owned();
     }
     let today = local(end).date() == local(now).date();
     let tomorrow = local(now).date().tomorrow().is_ok_and(|day| day == local(end).date());
@@ -150,7 +150,7 @@ pub(crate) fn window(until: Option<Minute>, now: Timestamp) -> String {
         (_, true) => " tomorrow".to_owned(),
         _ => local(end).strftime(" on %Y-%m-%d").to_string(),
     };
-    format!("free answers until {}{day}", local(end).strftime("%H:%M"))
+    format!("the business may answer until {}{day}", local(end).strftime("%H:%M"))
 }
 
 fn local(at: Timestamp) -> jiff::Zoned {
@@ -168,8 +168,8 @@ mod tests {
         let now = Timestamp(1_800_000_000_000);
         let minute = |ms: u64| Some(Minute(u32::try_from(ms / 60_000).unwrap()));
         assert_eq!(window(None, now), "");
-        assert!(window(minute(now.0 - 60_000), now).contains("ended"));
-        assert!(window(minute(now.0 + 60_000), now).starts_with("free answers until "));
+        assert!(window(minute(now.0 - 60_000), now).contains("is over"));
+        assert!(window(minute(now.0 + 60_000), now).starts_with("the business may answer until "));
         assert!(window(minute(now.0 + 24 * 3_600_000), now).ends_with(" tomorrow"));
     }
 }

@@ -77,15 +77,26 @@ pub(crate) fn page(
 
 /// Deletes what is too old, and what its sender wanted forgotten by now.
 pub(crate) fn forget(rows: &Rows<'_>, peer: u64, now: Timestamp) -> Result<(), StateError> {
+    forget_where(rows, peer, |kept| !kept.holds(now))
+}
+
+/// Deletes everything of a conversation.
+pub(crate) fn forget_all(rows: &Rows<'_>, peer: u64) -> Result<(), StateError> {
+    forget_where(rows, peer, |_| true)
+}
+
+fn forget_where(
+    rows: &Rows<'_>,
+    peer: u64,
+    gone: impl Fn(&Kept) -> bool,
+) -> Result<(), StateError> {
     let mut before = u64::MAX;
     loop {
         let page = page(rows, peer, Some(before), PAGE_MAX)?;
         let Some((first, _)) = page.first() else { return Ok(()) };
         before = *first;
-        for (place, kept) in &page {
-            if !kept.holds(now) {
-                rows.delete(Table::History, Name::Within(peer, *place))?;
-            }
+        for (place, _) in page.iter().filter(|(_, kept)| gone(kept)) {
+            rows.delete(Table::History, Name::Within(peer, *place))?;
         }
     }
 }

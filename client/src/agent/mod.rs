@@ -101,7 +101,14 @@ impl<C: Send + 'static> Handle<C> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Command(command(answer));
         self.requests.send(request).await.map_err(|_| self.stopped())?;
-        answered.await.map_err(|_| self.stopped())
+        match answered.await {
+            Ok(answer) => Ok(answer),
+            Err(_) => {
+                // An agent whose state fails drops the answer first and tells why at its end.
+                self.requests.closed().await;
+                Err(self.stopped())
+            }
+        }
     }
 
     /// Tells the lines that the network changed.

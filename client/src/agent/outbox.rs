@@ -159,8 +159,15 @@ impl Outbox {
 
     /// Whether anything of a peer is not accepted yet.
     pub(crate) fn has_unaccepted(&self, peer: u64) -> bool {
+        self.unaccepted(peer).next().is_some()
+    }
+
+    /// The messages to a peer that no relay has.
+    pub(crate) fn unaccepted(&self, peer: u64) -> impl Iterator<Item = u64> {
         let accepted = |entry: &Entry| matches!(entry.step, Step::Accepted { .. });
-        self.entries.values().any(|entry| entry.peer == peer && !accepted(entry))
+        let entries = self.entries.iter();
+        let open = entries.filter(move |(_, entry)| entry.peer == peer && !accepted(entry));
+        open.map(|(number, _)| *number)
     }
 
     /// What to submit, in order: (number, peer), one message of each peer. Only its answer tells
@@ -429,6 +436,12 @@ impl Outbox {
     /// When there is something to do next, of what is not due yet.
     pub(crate) fn wake(&self, now: Timestamp) -> Option<Timestamp> {
         self.entries.values().map(|entry| entry.at).filter(|at| now < *at).min()
+    }
+
+    /// Forgets what is under way to a peer that is forgotten; gives its numbers.
+    pub(crate) fn forget(&mut self, peer: u64) -> Vec<u64> {
+        let gone = self.entries.extract_if(.., |_, entry| entry.peer == peer);
+        gone.map(|(number, _)| number).collect()
     }
 
     /// What became of a message.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::allowed::Allowed;
 use super::consent::forget_tickets;
 use super::event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
+use super::overview::Overview;
 use super::record::{Record, Standing, WISHES_MAX, Wish};
 use super::report::ReportOutcome;
 use super::talk::{Relay, Talk};
@@ -35,6 +36,8 @@ use crate::state::{Name, Rows, State, StateError, Table};
 pub(super) enum Command {
     Converse { link: Box<Link>, answer: oneshot::Sender<ConversationId> },
     Conversations { answer: oneshot::Sender<Vec<ConversationId>> },
+    Overview { peer: u64, answer: oneshot::Sender<Option<Overview>> },
+    Forget { peer: u64, answer: oneshot::Sender<()> },
     Business { peer: u64, answer: oneshot::Sender<Result<Profile, LookUpError>> },
     Send { peer: u64, message: Box<Message>, answer: SendAnswer<ContentId> },
     MarkRead { peer: u64, id: ContentId, answer: SendAnswer<()> },
@@ -276,46 +279,6 @@ impl PersonCore {
             Job::Status { message, peer } => self.status_came(message, peer, &frame),
         }
     }
-
-    /// Closes lines that were of no use for a while: a relay ends connections without a frame.
-    fn rest_lines(&mut self, lines: &mut Lines) {
-        let now = self.now();
-        let jobs = &self.jobs;
-        let mut rest = |line: &mut Option<LineId>, used: Timestamp| {
-            let idle = IDLE_MS <= now.0.saturating_sub(used.0);
-            if let Some(resting) = line.take_if(|line| idle && !jobs.any(*line)) {
-                lines.shut(resting);
-            }
-        };
-        for relay in &mut self.relays {
-            rest(&mut relay.anonymous, relay.anonymous_used);
-            rest(&mut relay.person, relay.person_used);
-            if relay.person.is_none() {
-                relay.forget_connection();
-            }
-        }
-    }
-
-    /// When there is something to do that is not due yet.
-    fn wake(&self) -> Option<Timestamp> {
-        let now = self.now();
-        let resting = self.relays.iter().filter(|relay| relay.anonymous.is_some());
-        let resting = resting.map(|relay| Timestamp(relay.anonymous_used.0 + IDLE_MS));
-        let retries = self.talks.values().map(|talk| talk.retry_at);
-        let deaf = self.talks.values().filter_map(|talk| talk.subscribing.not_before);
-        let rechecks = self.talks.values().filter_map(|talk| talk.recheck_at);
-        let owed = self.talks.values().filter(|talk| talk.record.owes_session);
-        let owed = owed.map(|talk| Timestamp(u64::from(talk.owed_from.0) * HOUR_MS));
-        let renewals = self.talks.values().filter_map(|talk| talk.renew_at);
-        let due = resting
-            .chain(retries)
-            .chain(deaf)
-            .chain(rechecks)
-            .chain(renewals)
-            .chain(owed)
-            .filter(|at| now < *at);
-        due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min()
-    }
 }
 
 impl Core for PersonCore {
@@ -328,6 +291,13 @@ impl Core for PersonCore {
             }
             Command::Conversations { answer } => {
                 let _ = answer.send(self.talks.keys().copied().map(ConversationId).collect());
+            }
+            Command::Overview { peer, answer } => {
+                let _ = answer.send(self.overview(peer));
+            }
+            Command::Forget { peer, answer } => {
+                self.forget(peer)?;
+                let _ = answer.send(());
             }
             Command::Business { peer, answer } => self.ask_business(peer, answer),
             Command::Send { peer, message, answer } => {
@@ -489,9 +459,3 @@ fn is_silent(body: &Body) -> bool {
         _ => false,
     }
 }
-
-/// How long a line stays without use. For an anonymous one long enough for an exchange, short
-/// enough that a relay sees little of how one device's requests belong together; a person's is of
-/// use as long as a mailbox is open.
-const IDLE_MS: u64 = 20_000;
-const HOUR_MS: u64 = 3_600_000;

@@ -3,7 +3,7 @@
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
 //! [`consent`] (mailboxes and tickets), [`renewal`] (tickets a relay ended), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
-//! begun again), [`restored`] (messages repeated).
+//! begun again), [`restored`] (messages repeated), [`overview`] (how it stands), [`rest`] (what is due).
 
 mod allowed;
 mod consent;
@@ -11,10 +11,12 @@ mod core;
 mod event;
 mod history;
 mod lost;
+mod overview;
 mod receiving;
 mod record;
 mod renewal;
 mod report;
+mod rest;
 mod restored;
 mod sending;
 mod talk;
@@ -23,6 +25,7 @@ mod trust;
 pub use allowed::{Allowed, Grant};
 pub use event::{ConnectionState, Event, LookUpError, Profile, Received, Trouble};
 pub use history::Said;
+pub use overview::Overview;
 pub use record::ConsentTerms;
 pub use report::{Evidence, ReportOutcome};
 

@@ -12,6 +12,7 @@ use crate::Options;
 use crate::failure::{Failure, Status, sentence};
 use crate::place::Place;
 use crate::say;
+use crate::send::text_or_input;
 
 #[derive(Debug, Args)]
 pub(crate) struct Send {
@@ -41,11 +42,7 @@ pub(crate) struct Send {
 
 impl Send {
     pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
-        let text = match self.text.as_str() {
-            "-" => std::io::read_to_string(std::io::stdin())
-                .map_err(|error| Failure::file("Standard input cannot be read.", &error))?,
-            _ => self.text,
-        };
+        let text = text_or_input(self.text)?;
         let choices = self.choices.iter().map(|choice| {
             let (id, label) = choice.split_once('=').unwrap_or((choice, choice));
             (id.to_owned(), label.to_owned())
@@ -53,7 +50,7 @@ impl Send {
         let wait_ms = if self.wait { WAIT_MS } else { GLANCE_MS };
         let request = Request::Send {
             customer: self.customer,
-            text: text.trim_end_matches('\n').to_owned(),
+            text,
             choices: choices.collect(),
             category: self.category,
             price_max: self.max_price.map(|price_max| price_max.0),

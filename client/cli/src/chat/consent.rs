@@ -3,6 +3,7 @@
 use plico_client::{Allowed, Categories, Category, ConsentTerms, Grant, ReportOutcome};
 use plico_protocol::time::{Minute, Timestamp};
 
+use crate::failure::sentence;
 use crate::wording::{time, window};
 
 /// Reads what `/allow` allows: names of categories, a number of messages, days as `30d`; what is left
@@ -31,9 +32,11 @@ pub(super) fn terms(text: &str) -> Result<ConsentTerms, String> {
 pub(super) fn allowed_now(terms: &ConsentTerms) -> String {
     let ConsentTerms { categories, messages_max, days } = terms;
     format!(
-        "The business may send {}, asked or not: at most {messages_max} messages in {days} days. \
-         What you allowed before has ended.",
-        names(*categories)
+        "The business may send {}, asked or not: at most {} in {}, as soon as this device connects. \
+         What you allowed before ends then.",
+        names(*categories),
+        counted(*messages_max, "message"),
+        counted(*days, "day")
     )
 }
 
@@ -45,7 +48,7 @@ pub(super) fn shown(allowed: &Allowed, now: Timestamp) -> String {
         lines.push(format!("Answers: {}.", granted(grant, now)));
         let window = window(grant.free_until, now);
         if !window.is_empty() {
-            lines.push(format!("Window: {window}."));
+            lines.push(sentence(&window));
         }
     }
     if let Some(grant) = notifications {
@@ -56,8 +59,10 @@ pub(super) fn shown(allowed: &Allowed, now: Timestamp) -> String {
     }
     let ConsentTerms { categories, messages_max, days } = terms;
     lines.push(format!(
-        "Your next message will allow: {}; at most {messages_max} messages in {days} days.",
-        names(*categories)
+        "Your next message will allow: {}; at most {} in {}.",
+        names(*categories),
+        counted(*messages_max, "message"),
+        counted(*days, "day")
     ));
     lines.join("\n")
 }
@@ -100,7 +105,7 @@ pub(super) fn help(command: &str) -> Option<&'static str> {
              wrote, when, and what it called the message. Answers in your window do not count."
         }
         "window" => {
-            "/window\nShows until when the business answers free of charge and what it may send."
+            "/window\nShows until when the business may answer what you wrote, and what it may send."
         }
         _ => return None,
     })
@@ -112,7 +117,11 @@ fn granted(grant: &Grant, now: Timestamp) -> String {
         false => format!("until {}", time(ms(grant.until), now)),
     };
     let names = names(grant.categories);
-    format!("{names}, at most {} messages, {until}", grant.messages_max)
+    format!("{names}, at most {}, {until}", counted(grant.messages_max, "message"))
+}
+
+fn counted(number: u16, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn names(categories: Categories) -> String {
@@ -164,9 +173,10 @@ mod tests {
         let old = Grant { until: minute(now.0 - 60_000), free_until: None, ..grant };
         let both = Allowed { terms, answers: Some(grant), notifications: Some(old) };
         let shown = shown(&both, now);
-        for text in
-            ["Answers: service, utility, at most 50 messages, until ", "free answers until "]
-        {
+        for text in [
+            "Answers: service, utility, at most 50 messages, until ",
+            "The business may answer until ",
+        ] {
             assert!(shown.contains(text), "{shown}");
         }
         assert!(shown.contains("Notifications: service, utility, at most 50 messages, expired."));

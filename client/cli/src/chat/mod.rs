@@ -11,15 +11,16 @@ mod session;
 mod transcript;
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use clap::Args;
 use plico_client::{Conversation, ConversationId, Person};
 
-use crate::Options;
-use crate::conversations::business_name;
+use crate::conversations::{business_name, no_such_conversation};
 use crate::failure::{Failure, Status};
 use crate::link::read_link;
 use crate::place::Place;
+use crate::{Options, output};
 use session::Session;
 
 /// Talks with a business. Type /help inside.
@@ -36,6 +37,9 @@ pub(crate) struct Chat {
     /// Tells the business when you have read its messages.
     #[arg(long)]
     tell_read: bool,
+    /// Line by line, at the end of the input: seconds to wait until what was said is sent.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
     #[command(flatten)]
     pub(crate) place: Place,
 }
@@ -48,13 +52,19 @@ impl Chat {
             Some(link) => open.person.conversation(link).await?,
             None => choose(&open.person, self.conversation).await?,
         };
+        output::check_is_open()?;
         let mut session = Session::begin(open.person, chat, self.tell_read).await?;
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let done = if self.plain || !terminal {
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if terminal && is_dumb && !self.plain {
+            crate::remark("This terminal (TERM=dumb) shows lines only, so this is chat --plain.");
+        }
+        let done = if self.plain || !terminal || is_dumb {
             if let Some(notice) = &open.notice {
                 crate::remark(notice);
             }
-            plain::run(&mut session).await
+            plain::run(&mut session, Duration::from_secs(self.timeout.min(TIMEOUT_SECONDS_MAX)))
+                .await
         } else {
             if let Some(notice) = open.notice {
                 session.transcript.note(notice);
@@ -67,24 +77,31 @@ impl Chat {
     }
 }
 
-/// The conversation of a number, or the only one.
+/// The conversation of a number, or the only one that goes on: neither ended nor begun in vain.
 async fn choose(person: &Person, number: Option<u64>) -> Result<Conversation, Failure> {
     let chats = person.conversations().await?;
-    let chosen = match (number, chats.as_slice()) {
-        (Some(number), chats) => chats.iter().find(|chat| chat.id() == ConversationId(number)),
-        (None, [only]) => Some(only),
-        (None, _) => None,
-    };
-    if let Some(chosen) = chosen {
-        return Ok(chosen.clone());
+    if let Some(number) = number {
+        let chosen = chats.into_iter().find(|chat| chat.id() == ConversationId(number));
+        return chosen.ok_or_else(no_such_conversation);
     }
-    if chats.is_empty() || number.is_some() {
-        return Err(Failure::new(
-            Status::Usage,
-            "There is no such conversation on this device.",
-            "A conversation begins with the link of a business.",
-            "plico chat LINK, or see plico conversations.",
-        ));
+    let mut live = Vec::new();
+    let mut open = Vec::new();
+    for chat in &chats {
+        let overview = chat.overview().await?;
+        if !overview.has_ended {
+            live.push(chat);
+        }
+        if !overview.has_ended && overview.is_open {
+            open.push(chat);
+        }
+    }
+    for among in [open, live, chats.iter().collect()] {
+        if let [only] = among.as_slice() {
+            return Ok((*only).clone());
+        }
+    }
+    if chats.is_empty() {
+        return Err(no_such_conversation());
     }
     let mut list = String::new();
     for chat in chats.iter().take(LISTED_MAX) {
@@ -98,5 +115,7 @@ async fn choose(person: &Person, number: Option<u64>) -> Result<Conversation, Fa
     ))
 }
 
+/// A year.
+const TIMEOUT_SECONDS_MAX: u64 = 365 * 24 * 3600;
 /// As many as a failure has room for.
 const LISTED_MAX: usize = 6;

@@ -27,7 +27,7 @@ pub(super) enum Order {
     },
     /// Report the last message.
     Report(Evidence),
-    /// Show what is allowed, and until when answers are free.
+    /// Show what is allowed, and until when the business may answer.
     Window,
     /// Say goodbye and close the mailbox.
     Goodbye,
@@ -80,7 +80,11 @@ fn command(text: &str) -> Order {
         ("report", "") => Order::Report(Evidence::Content),
         ("report", "silent") => Order::Report(Evidence::Nothing),
         ("window", "") => Order::Window,
-        ("goodbye", _) => Order::Goodbye,
+        ("goodbye", "yes") => Order::Goodbye,
+        ("goodbye", "") => Order::Wrong(
+            "/goodbye ends this conversation for good; write /goodbye yes to do so".to_owned(),
+        ),
+        ("goodbye", _) => Order::Wrong("/goodbye takes nothing but yes".to_owned()),
         ("help" | "?", command) => {
             Order::Help(consent::help(command.trim_start_matches('/')).unwrap_or(HELP))
         }
@@ -97,12 +101,12 @@ const HELP: &str = "\
 1, 2, …      answers an open question; so does /answer 1
 /react 👍    reacts to the last message; /react alone takes it back
 /name NAME   tells the business how to call you
-/window      until when answers are free, and what the business may send
+/window      until when the business may answer, and what it may send
 /allow       what it may send, asked or not; /help allow shows how to choose
 /mute        answers only, no notifications
 /block       nothing more; /block spam reports the last message too
 /report      reports the last message to the relay's operator
-/goodbye     ends the conversation for good
+/goodbye yes ends the conversation for good
 /agree       trusts the business's new key, after it changed
 //text       says text that begins with a slash
 /quit        leaves; what is stored goes out next time (also Ctrl-C)";
@@ -133,6 +137,10 @@ mod tests {
         check("/help", None, Order::Help(HELP));
         check("/help block", None, Order::Help(consent::help("block").unwrap()));
         assert!(matches!(read("/mute me", None), Order::Wrong(why) if why.contains("/help mute")));
+        check("/goodbye yes", None, Order::Goodbye);
+        for line in ["/goodbye", "/goodbye x"] {
+            assert!(matches!(read(line, None), Order::Wrong(_)), "{line}");
+        }
         check("/quit", None, Order::Quit);
         check("", None, Order::Nothing);
         assert!(matches!(read("/name", None), Order::Wrong(_)));

@@ -2,18 +2,23 @@
 //! once, for scripts and screen readers.
 
 use std::io::BufRead;
+use std::time::Duration;
 
+use plico_client::{ConnectError, MessageState};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use super::session::{Next, Session, now};
 use super::transcript::{By, Item};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status, sentence};
 use crate::print;
+use crate::send::STORED;
 use crate::text::clean_line;
 use crate::wording::{business, check_words, state_advice, state_name, time, window};
 
-/// Talks until the input ends or `/quit`.
-pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
+/// Talks until the input ends or `/quit`. At its end waits for what was said to be sent, `patience` at
+/// most.
+pub(super) async fn run(session: &mut Session, patience: Duration) -> Result<(), Failure> {
     let mut lines = typed();
     let mut heading = String::new();
     loop {
@@ -22,13 +27,45 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
         tokio::select! {
             happened = session.happened() => happened?,
             line = lines.recv() => {
-                let Some(line) = line else { return Ok(()) };
+                let Some(line) = line else { break };
                 if session.obey(&line).await? == Next::Quit {
                     return Ok(());
                 }
             }
         }
     }
+    let deadline = Instant::now() + patience;
+    loop {
+        tell(session, &mut heading)?;
+        let (unsent, unreached) = session.unsent().await?;
+        if unsent == 0 {
+            return session.failed().map_or(Ok(()), |state| Err(refused(state)));
+        }
+        if deadline <= Instant::now() {
+            return Err(still_stored(unsent, unreached));
+        }
+        tokio::select! {
+            happened = session.happened() => happened?,
+            () = sleep(POLL) => (),
+        }
+    }
+}
+
+fn still_stored(unsent: usize, unreached: Option<ConnectError>) -> Failure {
+    let what = format!("Not sent yet: {unsent} of what you said or decided.");
+    match unreached {
+        Some(error) => Failure::from(error).with_next(format!("{what} {STORED}")),
+        None => Failure::new(Status::TimedOut, what, "The relay did not take it in time.", STORED),
+    }
+}
+
+fn refused(state: MessageState) -> Failure {
+    let status = match state {
+        MessageState::Refused(_) => Status::Refused,
+        _ => Status::Failed,
+    };
+    let why = sentence(state_advice(state).unwrap_or_default());
+    Failure::new(status, "A message was not taken.", why, "Do what the reason asks.")
 }
 
 /// Lines of the input. A thread of its own, because reading cannot be taken back.
@@ -76,3 +113,5 @@ fn line(item: &Item, business: &str) -> String {
         }
     }
 }
+
+const POLL: Duration = Duration::from_millis(50);

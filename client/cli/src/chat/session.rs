@@ -1,8 +1,8 @@
 //! The SDK's side of a chat: events into the transcript, orders out.
 
 use plico_client::{
-    Clock, ConnectionState, ContentId, Conversation, LookUpError, Message, MessageState, Person,
-    PersonEvent, Profile, SendError, Stopped, SystemClock,
+    Clock, ConnectError, ConnectionState, ContentId, Conversation, LookUpError, Message,
+    MessageState, Person, PersonEvent, Profile, SendError, Stopped, SystemClock,
 };
 use plico_protocol::time::Timestamp;
 use tokio::sync::mpsc;
@@ -24,6 +24,10 @@ pub(super) struct Session {
     to_mark: Option<ContentId>,
     profiles: mpsc::Receiver<Result<Profile, LookUpError>>,
     trouble: Option<String>,
+    /// Something was decided that the relay has not confirmed.
+    undecided: bool,
+    /// What last became of a message that will not arrive.
+    failed: Option<MessageState>,
 }
 
 /// Whether to go on.
@@ -41,7 +45,8 @@ impl Session {
         tell_read: bool,
     ) -> Result<Self, Failure> {
         let mut transcript = Transcript::default();
-        transcript.window = chat.window().await?;
+        let has_ended = chat.overview().await?.has_ended;
+        transcript.window = chat.window().await?.filter(|_| !has_ended);
         let mut pages = Vec::new();
         let mut before = None;
         loop {
@@ -51,9 +56,21 @@ impl Session {
             pages.push(page);
         }
         pages.iter().rev().flatten().for_each(|said| transcript.kept(said));
+        if has_ended {
+            transcript.note(ENDED);
+        }
         let profiles = look_up(chat.clone());
-        let (to_mark, trouble) = (None, None);
-        Ok(Self { person, chat, transcript, tell_read, to_mark, profiles, trouble })
+        Ok(Self {
+            person,
+            chat,
+            transcript,
+            tell_read,
+            to_mark: None,
+            profiles,
+            trouble: None,
+            undecided: false,
+            failed: None,
+        })
     }
 
     /// Waits for the next thing to happen. Dropping the future loses nothing.
@@ -72,7 +89,29 @@ impl Session {
                 self.profile(profile);
                 Ok(())
             }
+            () = tokio::time::sleep(POLL), if self.undecided => self.confirmed().await,
         }
+    }
+
+    /// How much of what was said and decided the relay does not have, and why it is not reached.
+    pub(super) async fn unsent(&self) -> Result<(usize, Option<ConnectError>), Failure> {
+        let overview = self.chat.overview().await?;
+        let unreached = overview.unreached().cloned();
+        Ok((overview.unsent + overview.unconfirmed, unreached))
+    }
+
+    /// What last became of a message that will not arrive.
+    pub(super) fn failed(&self) -> Option<MessageState> {
+        self.failed
+    }
+
+    /// Says so once the relay confirmed what was decided.
+    async fn confirmed(&mut self) -> Result<(), Failure> {
+        if self.chat.overview().await?.unconfirmed == 0 {
+            self.undecided = false;
+            self.note("The relay has confirmed it.");
+        }
+        Ok(())
     }
 
     /// Does what a typed line asks.
@@ -89,6 +128,9 @@ impl Session {
                 let called = self.chat.call_me(&name).await.map(drop);
                 self.noted(called, format!("The business will call you {}.", clean_line(&name)))
             }
+            Order::Agree if !self.chat.overview().await?.is_key_changed => {
+                return Ok(self.note("The business's key has not changed."));
+            }
             Order::Agree => {
                 self.chat.agree_to_new_key().await?;
                 self.profiles = look_up(self.chat.clone());
@@ -96,11 +138,13 @@ impl Session {
             }
             Order::Allow(terms) => {
                 let done = self.chat.allow(terms).await;
-                self.noted(done, consent::allowed_now(&terms))
+                self.decided(done, consent::allowed_now(&terms))
             }
             Order::Mute => {
                 let done = self.chat.mute().await;
-                self.noted(done, "The business may answer what you write, and send nothing else.")
+                let said = "The business may answer what you write, and send nothing else, as soon as \
+                            this device connects.";
+                self.decided(done, said)
             }
             Order::Block { spam } => self.block(spam).await,
             Order::Report(evidence) => match self.transcript.last_received() {
@@ -110,13 +154,21 @@ impl Session {
                 }
                 None => return Ok(self.note("There is no message to report.")),
             },
+            Order::Window if self.chat.overview().await?.has_ended => {
+                return Ok(self.note(ENDED));
+            }
             Order::Window => {
                 let allowed = self.chat.allowed().await?;
                 return Ok(self.note(consent::shown(&allowed, now())));
             }
             Order::Goodbye => {
                 let done = self.chat.goodbye().await;
-                self.noted(done, "You said goodbye. The business cannot write any more.")
+                if done.is_ok() {
+                    self.transcript.window = None;
+                }
+                let said = "You said goodbye. The business hears of it, and cannot write any more, as \
+                            soon as this device connects.";
+                self.decided(done, said)
             }
             Order::Help(text) => return Ok(self.note(text)),
             Order::Wrong(why) => return Ok(self.note(sentence(&clean_line(&why)))),
@@ -145,8 +197,9 @@ impl Session {
             None => self.chat.block().await,
         };
         let reported = if last.is_some() { "You report its last message. " } else { "" };
-        let said = "The business may write no more. Writing again allows it.";
-        self.noted(done, format!("{reported}{said}"))?;
+        let said = "The business may write no more as soon as this device connects; until then \
+                    nothing it writes is shown. Writing again allows it.";
+        self.decided(done, format!("{reported}{said}"))?;
         self.transcript.window = None;
         Ok(())
     }
@@ -190,6 +243,17 @@ impl Session {
         Ok(())
     }
 
+    /// The same of what the relay is yet to confirm.
+    fn decided(
+        &mut self,
+        done: Result<(), SendError>,
+        text: impl Into<String>,
+    ) -> Result<(), SendError> {
+        self.noted(done, text)?;
+        self.undecided = true;
+        Ok(())
+    }
+
     async fn event(&mut self, event: PersonEvent) -> Result<(), Failure> {
         match event {
             PersonEvent::Connection { state, .. } => {
@@ -215,7 +279,8 @@ impl Session {
             }
             PersonEvent::Sent { id, state, .. } => self.became(id, state),
             PersonEvent::Window { conversation, until, .. } if conversation == self.chat.id() => {
-                self.transcript.window = Some(until);
+                let has_ended = self.chat.overview().await?.has_ended;
+                self.transcript.window = Some(until).filter(|_| !has_ended);
             }
             PersonEvent::Window { .. } => (),
             PersonEvent::Reported { conversation, outcome, .. } => {
@@ -249,6 +314,9 @@ impl Session {
 
     fn became(&mut self, id: ContentId, state: MessageState) {
         self.transcript.became(id, state);
+        if matches!(state, MessageState::Refused(_) | MessageState::Failed) {
+            self.failed = Some(state);
+        }
     }
 
     fn key_changed(&mut self, offered: Option<&Profile>) {
@@ -301,6 +369,8 @@ pub(super) fn now() -> Timestamp {
     SystemClock.now()
 }
 
+const ENDED: &str = "This conversation has ended; begin another with the business's link.";
+const POLL: core::time::Duration = core::time::Duration::from_millis(50);
 /// As many as the SDK gives at once.
 const PAGE: usize = 256;
 /// Among these is what was just sent.

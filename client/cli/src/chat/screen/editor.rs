@@ -48,12 +48,12 @@ impl Editor {
         core::mem::take(&mut self.parts).concat()
     }
 
-    /// Inserts text at the cursor, on one line.
-    pub(super) fn insert(&mut self, text: &str) {
+    /// Inserts text at the cursor, on one line; `false` if there is no room for it.
+    pub(super) fn insert(&mut self, text: &str) -> bool {
         let room = LINE_BYTES_MAX.saturating_sub(self.parts.iter().map(String::len).sum());
         let text = clean_line(text);
         if room < text.len() {
-            return;
+            return false;
         }
         let (before, after) = self.parts.split_at(self.cursor.min(self.parts.len()));
         // A mark joins the letter before it: the whole is cut anew.
@@ -62,6 +62,7 @@ impl Editor {
         self.cursor = graphemes(&before).len();
         self.parts = graphemes(&(before + &after));
         self.cursor = self.cursor.min(self.parts.len());
+        true
     }
 
     /// Takes a key that is none of the screen's.
@@ -73,7 +74,10 @@ impl Editor {
             KeyCode::Char('u') if control => self.cut(0),
             KeyCode::Char('w') if control => self.cut(self.word_before()),
             KeyCode::Char('k') if control => self.parts.truncate(self.cursor),
-            KeyCode::Char(c) if !control => self.insert(c.encode_utf8(&mut [0; 4])),
+            KeyCode::Char(c) if !control => {
+                // One more letter that is not shown tells by itself that the line is full.
+                let _ = self.insert(c.encode_utf8(&mut [0; 4]));
+            }
             KeyCode::Left => self.cursor = self.cursor.saturating_sub(1),
             KeyCode::Right => self.cursor = (self.cursor + 1).min(self.parts.len()),
             KeyCode::Home => self.cursor = 0,
@@ -154,7 +158,7 @@ mod tests {
         let mut editor = Editor::default();
         editor.insert("a\nb\u{1b}[H");
         assert_eq!(editor.take(), "a b\u{fffd}[H");
-        editor.insert(&"x".repeat(LINE_BYTES_MAX + 1));
+        assert!(!editor.insert(&"x".repeat(LINE_BYTES_MAX + 1)));
         assert!(editor.is_empty());
     }
 }
