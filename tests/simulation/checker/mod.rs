@@ -152,11 +152,8 @@ impl Judge {
                 }
             }
             Fact::RelayKilled { .. } => self.relay.killed(),
-            Fact::Opened(_)
-            | Fact::RelayClosed
-            | Fact::RelayOpened
-            | Fact::DiskFull(_)
-            | Fact::Cut { .. } => (),
+            Fact::RelayOpened => self.relay.started(),
+            Fact::Opened(_) | Fact::RelayClosed | Fact::DiskFull(_) | Fact::Cut { .. } => (),
         }
     }
 

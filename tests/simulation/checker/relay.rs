@@ -25,6 +25,8 @@ pub(crate) struct Relay {
     submissions: BTreeMap<SubmitId, Submission>,
     /// Rulings that refused a submission.
     refused: BTreeMap<SubmitId, BTreeSet<u16>>,
+    /// It was killed, and does not run again yet.
+    down: bool,
 }
 
 /// A mailbox or an inbox.
@@ -136,9 +138,12 @@ impl Relay {
         self.refused.get(submit).is_some_and(|codes| codes.contains(&code.number()))
     }
 
-    /// A device was handed an envelope.
+    /// A device was handed an envelope. What comes from a relay that is dead was under way.
     pub(crate) fn handed(&mut self, now: Timestamp, queue: Address, sequence: Sequence) {
         self.expire(now);
+        if self.down {
+            return;
+        }
         let submit = self.queues.get(&queue).and_then(|queue| queue.waiting.get(&sequence.0));
         if let Some(known) = submit.and_then(|submit| self.submissions.get_mut(submit)) {
             known.handed = true;
@@ -147,8 +152,14 @@ impl Relay {
 
     /// The relay ended without warning: what was handed out just now is not noted.
     pub(crate) fn killed(&mut self) {
+        self.down = true;
         let waiting = self.submissions.values_mut().filter(|known| known.fate == Fate::Queued);
         waiting.for_each(|known| known.handed = false);
+    }
+
+    /// It runs again.
+    pub(crate) fn started(&mut self) {
+        self.down = false;
     }
 
     fn offered(&mut self, queue: Address, up_to: u64) {

@@ -284,7 +284,12 @@ fn nobody_reads_for_free_unless_the_relay_was_killed_meanwhile() {
     assert_eq!(read(&[]), free);
     assert_eq!(read(&[Fact::RelayClosed, Fact::RelayOpened]), free);
     assert_eq!(read(&[Fact::DiskFull(true), Fact::DiskFull(false)]), free);
-    assert_eq!(read(&[Fact::RelayKilled { power: false }]), []);
+    let (killed, queue, sequence) = (Fact::RelayKilled { power: false }, MAILBOX, Sequence(1));
+    let handed = Fact::Handed { queue, sequence };
+    assert_eq!(read(std::slice::from_ref(&killed)), []);
+    // Its last datagrams arrive after its death.
+    assert_eq!(read(&[killed.clone(), handed.clone()]), []);
+    assert_eq!(read(&[killed, Fact::RelayOpened, handed]), free);
 }
 
 #[test]
