@@ -3,6 +3,7 @@
 mod business;
 mod chat;
 mod output;
+mod places;
 mod scripts;
 mod sealed;
 pub(crate) mod shop;

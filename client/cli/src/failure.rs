@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use plico_client::{ConnectError, LookUpError, OpenError, SendError, Stopped, Trouble};
 
+use plico_protocol::refusal::Code;
+
 use crate::remark;
 use crate::text::{clean_text, wrap};
 
@@ -143,7 +145,8 @@ impl Failure {
 
     /// Whether SQLite could not write, and did not say why.
     pub(crate) fn is_io_error(&self) -> bool {
-        self.status == Status::BadState && self.why.contains("disk I/O error")
+        matches!(self.status, Status::BadState | Status::Failed)
+            && self.why.contains("disk I/O error")
     }
 
     /// Prints it and gives the exit code.
@@ -161,6 +164,9 @@ impl Failure {
     /// A text of the SDK of the form "what; what to do".
     pub(crate) fn of_sdk(status: Status, what: &str, error: &impl fmt::Display) -> Self {
         let text = error.to_string();
+        if is_disk_full(&text) {
+            return Self::disk_full();
+        }
         let (why, next) = text.split_once("; ").unwrap_or((&text, "Run the command again."));
         Self::new(status, what, sentence(why), sentence(next))
     }
@@ -190,7 +196,6 @@ impl From<OpenError> for Failure {
             OpenError::WrongKey | OpenError::KeyFile(_) | OpenError::KeyFileExposed { .. } => {
                 Status::WrongKey
             }
-            error if is_disk_full(&error.to_string()) => return Self::disk_full(),
             _ => Status::BadState,
         };
         let failure = Self::of_sdk(status, "The state was not opened.", &error);
@@ -209,10 +214,7 @@ impl From<OpenError> for Failure {
 
 impl From<Stopped> for Failure {
     fn from(error: Stopped) -> Self {
-        match &error {
-            Stopped::State(text) if is_disk_full(text) => Self::disk_full(),
-            _ => Self::of_sdk(Status::BadState, "The program had to stop.", &error),
-        }
+        Self::of_sdk(Status::BadState, "The program had to stop.", &error)
     }
 }
 
@@ -237,7 +239,14 @@ impl From<Trouble> for Failure {
             Trouble::Refused(_) => Status::Refused,
             _ => Status::NotTrusted,
         };
-        Self::of_sdk(status, "The conversation cannot go on.", &trouble)
+        let failure = Self::of_sdk(status, "The conversation cannot go on.", &trouble);
+        match trouble {
+            Trouble::Refused(Code::UnknownHandle) => failure.with_next(
+                "Compare the business's name in the link with what you were given, or get the link \
+                 again from the business. plico forget removes the conversation.",
+            ),
+            _ => failure,
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Inbox {
             // While it lasts it is told again and again.
             let told = match &event {
                 PersonEvent::Trouble { conversation, trouble, .. } => {
-                    troubles.insert(conversation.0, trouble.clone()).as_ref() == Some(trouble)
+                    troubles.insert(conversation.0, *trouble) == Some(*trouble)
                 }
                 _ => false,
             };

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use plico_client::{Owner, Person, Protection};
+use plico_client::{OpenError, Owner, Person, Protection};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Status};
@@ -76,11 +76,31 @@ impl Place {
 
     /// Tells a full disk from a broken one: where a file may not grow, SQLite knows only an I/O
     /// error, so the disk is asked.
-    pub(crate) fn explained(&self, owner: Owner, done: Result<(), Failure>) -> Result<(), Failure> {
+    pub(crate) fn explained<T>(
+        &self,
+        owner: Owner,
+        done: Result<T, Failure>,
+    ) -> Result<T, Failure> {
         done.map_err(|failure| match self.path(owner) {
             Ok(path) if failure.is_io_error() && !has_room(&path) => Failure::disk_full(),
             _ => failure,
         })
+    }
+
+    /// Why a state was not opened, in the terms of what was given to open it.
+    pub(crate) fn not_opened(&self, error: OpenError) -> Failure {
+        match error {
+            OpenError::WrongKey if self.passphrase || self.passphrase_file.is_some() => {
+                Failure::new(
+                    Status::WrongKey,
+                    "The state was not opened.",
+                    "The passphrase is wrong: it did not make this state.",
+                    "Run the command again with the right one. If the state was made without a \
+                     passphrase, leave the option away: then its key file opens it.",
+                )
+            }
+            error => error.into(),
+        }
     }
 
     /// Opens a person's state, or makes one if `make`.
@@ -94,13 +114,34 @@ impl Place {
         if is_new && !make {
             return Err(missing(&path));
         }
+        if is_new {
+            self.check_not_lost(&path)?;
+        }
         let protection = self.protection(Owner::Person)?;
         if is_new {
             make_parent(&path)?;
         }
         let opening = Person::open_with(options.client.clone(), &path, protection);
-        let person = waiting("opening the state", opening).await?;
+        let person = waiting("opening the state", opening).await;
+        let person = person.map_err(|error| self.not_opened(error))?;
         Ok(OpenPerson { person, notice: is_new.then(|| self.notice(&path)) })
+    }
+
+    /// A key file without the state that it was made with means that the state is lost: a new one must
+    /// not take its place unnoticed.
+    fn check_not_lost(&self, path: &Path) -> Result<(), Failure> {
+        let key = beside(path);
+        let named = self.key_file.is_some() || self.passphrase || self.passphrase_file.is_some();
+        if named || !key.exists() {
+            return Ok(());
+        }
+        let (state, key) = (path.display(), key.display());
+        Err(Failure::new(
+            Status::BadState,
+            format!("There is no state at {state}, but its key file is there."),
+            "The state was moved or lost, or its making was interrupted.",
+            format!("Put the state or its backup back; or delete {key} to begin anew."),
+        ))
     }
 
     /// What whoever made a state should know.
@@ -137,7 +178,7 @@ pub(crate) fn make_parent(path: &Path) -> Result<(), Failure> {
 }
 
 /// Whether a file beside the state can take what a message takes.
-fn has_room(state: &Path) -> bool {
+pub(crate) fn has_room(state: &Path) -> bool {
     let mut name = state.as_os_str().to_owned();
     name.push(".room");
     let room = Path::new(&name);
@@ -181,6 +222,9 @@ fn beside(path: &Path) -> PathBuf {
 fn ask_passphrase(twice: bool) -> Result<Protection, Failure> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::Interrupted {
+                return Failure::interrupted();
+            }
             Failure::new(
                 Status::Usage,
                 "The passphrase could not be asked for.",

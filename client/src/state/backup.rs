@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Lock, OpenError, Owner, Protection, Rows, State, StateError, VERSION};
-use super::{create_file, head, is_finished};
+use super::{create_file, head, is_finished, may_be_state};
 
 /// Why a state was not backed up. Nothing is at the destination that was not there before.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,9 @@ fn prepare(
 fn copy(source: &Path, part: &Path, owner: Owner) -> Result<(), BackupError> {
     if !source.try_exists()? {
         return Err(BackupError::Missing);
+    }
+    if !may_be_state(source)? {
+        return Err(BackupError::Foreign);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(source, flags)?;

@@ -22,8 +22,8 @@ pub use key::Protection;
 pub(crate) use rows::Rows;
 pub(crate) use table::{Name, Table};
 
-use std::fs::OpenOptions;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,6 +65,14 @@ pub enum OpenError {
     /// There is none.
     #[error("there is no state at this path; check the path, or create one")]
     Missing,
+    /// The file is empty: it was cut short, or a power cut interrupted its making.
+    #[error(
+        "the state's file is empty, so what was in it is lost; put a backup in its place, or, if nothing was said with it yet, delete it and begin anew"
+    )]
+    Emptied,
+    /// It is some other file.
+    #[error("the file at this path is no state; check the path")]
+    Foreign,
     /// It is a business's where a person's was asked for, or the other way round.
     #[error("this state belongs to {found}, not to {expected}; open it as what it is")]
     OtherOwner {
@@ -137,6 +145,9 @@ impl State {
         protection: &Protection,
         owner: Owner,
     ) -> Result<Self, OpenError> {
+        if path.try_exists()? && !may_be_state(path)? {
+            return Err(OpenError::Foreign);
+        }
         let lock = Lock::take(path)?.ok_or(OpenError::Locked)?;
         if path.try_exists()? && is_finished(&connect(path)?)? {
             return Err(OpenError::Exists);
@@ -165,10 +176,15 @@ impl State {
         if !path.try_exists()? {
             return Err(OpenError::Missing);
         }
+        // Before anything is made beside somebody else's file.
+        if !may_be_state(path)? {
+            return Err(OpenError::Foreign);
+        }
         let lock = Lock::take(path)?.ok_or(OpenError::Locked)?;
         let database = connect(path)?;
+        // A new one in its place would look as if nothing had been lost.
         if !is_finished(&database)? {
-            return Err(OpenError::Missing);
+            return Err(OpenError::Emptied);
         }
         let (version, found, wrapped) = head(&database)?;
         if version != VERSION {
@@ -254,6 +270,14 @@ fn connect(path: &Path) -> Result<Connection, StateError> {
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "secure_delete", "ON")?;
     Ok(database)
+}
+
+/// Whether a file is a database or empty, as one is that was never written to.
+fn may_be_state(path: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    let magic = b"SQLite format 3\0";
+    File::open(path)?.take(magic.len() as u64).read_to_end(&mut begin)?;
+    Ok(begin.is_empty() || begin == magic)
 }
 
 /// Whether its creation was finished: a power cut may leave a file without tables.

@@ -85,7 +85,7 @@ fn a_second_process_is_refused_until_the_first_is_gone() {
 fn an_unfinished_creation_is_begun_again_and_a_finished_one_refused() {
     let place = Place::new();
     std::fs::write(place.path(), b"").unwrap();
-    assert!(matches!(place.open(), Err(OpenError::Missing)));
+    assert!(matches!(place.open(), Err(OpenError::Emptied)));
     drop(place.create());
     let again = State::create(&place.path(), &place.protection(), Owner::Person);
     assert!(matches!(again, Err(OpenError::Exists)));

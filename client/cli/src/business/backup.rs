@@ -7,7 +7,7 @@ use plico_client::{BackupError, Business, OpenError, Owner, RestoreError};
 
 use super::shown;
 use crate::failure::{Failure, Status};
-use crate::place::{Place, make_parent};
+use crate::place::{Place, has_room, make_parent};
 use crate::progress::waiting;
 use crate::{Options, say};
 
@@ -35,7 +35,12 @@ impl Backup {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let path = self.place.path(Owner::Business)?;
         let copying = Business::backup(&path, &self.file);
-        waiting("copying the state", copying).await.map_err(backup_failure)?;
+        let copied = waiting("copying the state", copying).await.map_err(backup_failure);
+        // The copy's disk is the one that fills up, seldom the state's.
+        if copied.as_ref().is_err_and(Failure::is_io_error) && !has_room(&self.file) {
+            return Err(Failure::disk_full());
+        }
+        copied?;
         say(format_args!("backup  {}", self.file.display()));
         say("        sealed; it opens with the same key file or passphrase, which is not in it:");
         say("        keep that elsewhere");

@@ -61,7 +61,7 @@ impl Init {
         let protection = place.protection(Owner::Business)?;
         make_parent(&path)?;
         let making = Business::create(&path, protection, &handle, &name, &domain);
-        let request = waiting("making the keys", making).await.map_err(|error| {
+        let made = waiting("making the keys", making).await.map_err(|error| {
             let refused = |option: &str, error: &dyn core::fmt::Display| {
                 let why = sentence(&error.to_string());
                 let next = "Correct it and run the command again; nothing was made.";
@@ -73,7 +73,8 @@ impl Init {
                 CreateError::Name(error) => refused(&format!("--name {name}"), &error),
                 CreateError::Domain(error) => refused(&format!("--domain {domain}"), &error),
             }
-        })?;
+        });
+        let request = place.explained(Owner::Business, made)?;
         say(place.notice(&path));
         let out = out.unwrap_or_else(|| format!("{handle}.request").into());
         write(&out, request.as_bytes())?;

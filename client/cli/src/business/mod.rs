@@ -119,8 +119,8 @@ async fn ask(place: &Place, request: Request, options: &Options) -> Result<Answe
     }
     let business = open(place, options).await?;
     let done = carry_out(&business, request).await;
-    business.close().await?;
-    done
+    let closed = business.close().await;
+    place.explained(Owner::Business, closed.map_err(Failure::from).and(done))
 }
 
 /// Opens the state here.
@@ -128,11 +128,12 @@ async fn open(place: &Place, options: &Options) -> Result<Business, Failure> {
     let path = place.path(Owner::Business)?;
     let protection = place.protection(Owner::Business)?;
     let opening = Business::open_with(options.client.clone(), path, protection);
-    waiting("opening the state", opening).await.map_err(|error| match error {
+    let opened = waiting("opening the state", opening).await.map_err(|error| match error {
         OpenError::Missing => Failure::from(error)
             .with_next("Name the state with --state, or make one: plico business init --help"),
-        error => error.into(),
-    })
+        error => place.not_opened(error),
+    });
+    place.explained(Owner::Business, opened)
 }
 
 /// Reads a file of rules.

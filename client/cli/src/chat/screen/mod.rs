@@ -84,13 +84,9 @@ impl Screen {
                     _ => editor.key(key),
                 }
             }
-            Event::Paste(text) => {
-                if !editor.insert(text) {
-                    session.transcript.note(
-                        "What you pasted was left out: with it the message would have more than 32,768 bytes.",
-                    );
-                }
-            }
+            Event::Paste(text) if !editor.insert(text) => session.transcript.note(
+                "What you pasted was left out: with it the message would have more than 32,768 bytes.",
+            ),
             _ => (),
         }
         Ok(Next::GoOn)
