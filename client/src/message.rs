@@ -16,6 +16,7 @@ pub struct Message {
     body: Body,
     expires_after_seconds: Option<u32>,
     price_max: Option<Millionths>,
+    id: Option<ContentId>,
 }
 
 impl Message {
@@ -68,6 +69,14 @@ impl Message {
         Self { expires_after_seconds: Some(seconds), ..self }
     }
 
+    /// A business's: sends it under this id, which no other message may have. Sent again under it, by a
+    /// script that does not know whether the first time went well, it goes out once: this machine knows
+    /// it until two days after its end, and the device shows no id twice.
+    #[must_use]
+    pub fn under(self, id: ContentId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
     /// A business's: the most it may cost, in the relay's currency, instead of what
     /// [`Options::price_max`](crate::Options::price_max) says; zero for "only if free". What people send
     /// is free in any case.
@@ -99,6 +108,11 @@ impl Message {
         }
     }
 
+    /// The id it was given.
+    pub(crate) fn id(&self) -> Option<ContentId> {
+        self.id
+    }
+
     /// The most it may cost, if it says so itself.
     pub(crate) fn price_max(&self) -> Option<Millionths> {
         self.price_max
@@ -122,7 +136,7 @@ impl Message {
 
     /// Content with a fresh id.
     pub(crate) fn into_content(self, composed: Timestamp) -> Content {
-        let id = ContentId::generate(&mut random::system());
+        let id = self.id.unwrap_or_else(|| ContentId::generate(&mut random::system()));
         let mut content = Content::new(id, composed, self.body);
         content.expires_after_seconds = self.expires_after_seconds;
         content
@@ -131,7 +145,7 @@ impl Message {
 
 impl From<Body> for Message {
     fn from(body: Body) -> Self {
-        Self { body, expires_after_seconds: None, price_max: None }
+        Self { body, expires_after_seconds: None, price_max: None, id: None }
     }
 }
 

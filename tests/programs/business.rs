@@ -192,6 +192,37 @@ async fn killed_at_any_moment_it_prints_and_answers_everything_once() {
     person.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_sends_again_sends_once() {
+    let world = World::new();
+    let shop = &world.shop;
+    let serving = shop.serve(&[]).await;
+    let (mut person, chat) = world.person().await;
+    chat.send("hello").await.unwrap();
+    message(&serving, "hello").await;
+    serving.terminate();
+
+    // Killed when the message is stored and nobody was told.
+    let mut serving = shop.begin(&[], Some("after_queue:1"));
+    serving.told(|told| told["type"] == "ready").await;
+    let sending = shop.begin_command(&["send", "1", "Once.", "--id", "order 7"]);
+    serving.stopped().await;
+    serving.kill();
+    let failed = tokio::task::spawn_blocking(|| sending.wait_with_output().unwrap()).await.unwrap();
+    let errors = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("with --id order 7"), "{errors}");
+
+    let _serving = shop.serve(&[]).await;
+    let again = ["send", "1", "Once.", "--id", "order 7", "--wait", "--json"];
+    let [first, second] =
+        [0, 1].map(|_| -> Value { serde_json::from_str(&shop.run(&again)).unwrap() });
+    assert_eq!(first["id"], second["id"]);
+    shop.run(&["send", "1", "The next.", "--id", "order 8"]);
+    assert_eq!(answer(&mut person).await, "Once.");
+    assert_eq!(answer(&mut person).await, "The next.");
+}
+
 /// Answers; dies in the middle of its answer to "die", and prints nonsense before "nonsense".
 const PROGRAM: &str = r#"
 import json, sys

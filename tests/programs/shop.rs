@@ -1,7 +1,7 @@
 //! A business's folder and its `plico` processes.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -68,6 +68,12 @@ impl Shop {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {errors}");
         errors
+    }
+
+    /// Starts `plico business …` and lets it run.
+    pub(crate) fn begin_command(&self, arguments: &[&str]) -> Child {
+        let mut command = command(self.directory.path(), arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Starts `serve --json` with these arguments, and waits until it is ready.

@@ -143,6 +143,17 @@ impl Failure {
         )
     }
 
+    /// A running `serve` that was asked and ended without an answer: nobody knows what it did.
+    pub(crate) fn unanswered(why: impl Into<String>) -> Self {
+        let next = "See whether it was done, then run the command again.";
+        Self::new(Status::Failed, UNANSWERED, why, next)
+    }
+
+    /// Whether it is [`Self::unanswered`].
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.what == UNANSWERED
+    }
+
     /// Whether SQLite could not write, and did not say why.
     pub(crate) fn is_io_error(&self) -> bool {
         matches!(self.status, Status::BadState | Status::Failed)
@@ -293,6 +304,7 @@ pub(crate) fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", letters.as_str())
 }
 
+const UNANSWERED: &str = "The running `serve` gave no answer.";
 const COLUMNS: usize = 80;
 /// Three parts of this length are one screen.
 const PART_LINES_MAX: usize = 8;

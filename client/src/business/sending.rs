@@ -35,6 +35,11 @@ impl BusinessCore {
         category: Category,
     ) -> Result<Result<ContentId, SendError>, StateError> {
         let now = self.now();
+        if let Some(id) = message.id()
+            && self.outbox.state_of(id).is_some()
+        {
+            return Ok(Ok(id));
+        }
         let outgoing = match self.outgoing(customer, message, category, now)? {
             Ok(outgoing) => outgoing,
             Err(error) => return Ok(Err(error)),

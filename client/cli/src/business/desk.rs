@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use plico_client::ledger::{Hour, Period};
 use plico_client::{
-    Business, BusinessConnectError, BusinessSendError, Category, CertificateBody, Code, Customer,
-    CustomerId, InstallError, LinkError, Message, MessageState, Millionths,
+    Business, BusinessConnectError, BusinessSendError, Category, CertificateBody, Code, ContentId,
+    Customer, CustomerId, InstallError, LinkError, Message, MessageState, Millionths,
 };
+use plico_protocol::mac::sha256;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
@@ -54,6 +55,8 @@ pub(super) enum Request {
         /// In millionths; none for what `serve` allows.
         price_max: Option<u64>,
         wait_ms: u64,
+        /// Names the message: sent again under it to the same customer, it goes out once.
+        key: String,
     },
 }
 
@@ -161,12 +164,13 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
         Request::Price { customer, category } => {
             price::carry_out(business, customer, category).await.map(Answer::Price)
         }
-        Request::Send { customer, text, choices, category, price_max, wait_ms } => {
+        Request::Send { customer, text, choices, category, price_max, wait_ms, key } => {
             let choices = choices.iter().map(|(id, label)| (id.as_str(), label.as_str()));
             let message = match choices.len() {
                 0 => Message::text(text),
                 _ => Message::choices(text, choices),
             };
+            let message = message.under(named(customer, &key));
             let message = match price_max {
                 Some(price_max) => message.at_most(Millionths(price_max)),
                 None => message,
@@ -175,6 +179,14 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
             send(business, CustomerId(customer), message, category, wait).await.map(Answer::Sent)
         }
     }
+}
+
+/// The id of the message that a script calls by this key.
+fn named(customer: u64, key: &str) -> ContentId {
+    let hash = sha256(&[b"plico/1 send\0", &customer.to_be_bytes(), key.as_bytes()]);
+    let mut id = [0; 16];
+    id.copy_from_slice(hash.split_at(16).0);
+    ContentId::new(id)
 }
 
 async fn install(business: &Business, certificate: &str) -> Result<Answer, Failure> {

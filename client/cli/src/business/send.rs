@@ -30,6 +30,10 @@ pub(crate) struct Send {
     /// Buttons below the text, each ID=LABEL or only a label.
     #[arg(long, value_name = "CHOICE", num_args = 1..)]
     choices: Vec<String>,
+    /// Names the message, by any words of yours. Run again with the same, to the same customer, it is
+    /// sent once and shows what became of it: so a script may run it until it succeeds.
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
     /// Waits for the relay to take it, a minute at most, and fails if it does not.
     #[arg(long)]
     wait: bool,
@@ -48,6 +52,10 @@ impl Send {
             (id.to_owned(), label.to_owned())
         });
         let wait_ms = if self.wait { WAIT_MS } else { GLANCE_MS };
+        // Unlike any other: nobody has to guess it.
+        let key = self.id.unwrap_or_else(|| {
+            format!("{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id())
+        });
         let request = Request::Send {
             customer: self.customer,
             text,
@@ -55,8 +63,17 @@ impl Send {
             category: self.category,
             price_max: self.max_price.map(|price_max| price_max.0),
             wait_ms,
+            key: key.clone(),
         };
-        let Answer::Sent(sent) = ask(&self.place, request, options).await? else {
+        let asked = ask(&self.place, request, options).await;
+        // It may have been stored before whoever was asked ended.
+        let asked = asked.map_err(|failure| match failure.is_unanswered() {
+            true => failure.with_next(format!(
+                "Run the command again with --id {key}: whether it was sent or not, it is sent once."
+            )),
+            false => failure,
+        });
+        let Answer::Sent(sent) = asked? else {
             return Err(other_release());
         };
         match self.json {

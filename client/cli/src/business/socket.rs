@@ -98,16 +98,11 @@ pub(super) async fn ask(state: &Path, request: &Request) -> Result<Option<Answer
         stream.shutdown().await?;
         stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await
     };
-    exchanged.await.map_err(|error| broken(&path, &error))?;
+    exchanged.await.map_err(|error| Failure::unanswered(error.to_string()))?;
     match serde_json::from_slice(&answer) {
         Ok(Crossing::Done(answer)) => Ok(Some(answer)),
         Ok(Crossing::Failed(failure)) => Err(failure),
-        Err(_) if answer.is_empty() => Err(Failure::new(
-            Status::Failed,
-            "The running `serve` gave no answer.",
-            "It ended, or was busy for long.",
-            "See whether it was done, then run the command again.",
-        )),
+        Err(_) if answer.is_empty() => Err(Failure::unanswered("It ended, or was busy for long.")),
         Err(_) => Err(other_release()),
     }
 }
