@@ -130,9 +130,10 @@ pub enum Trouble {
         "this state is an older copy: the relay was given newer keys by this business since; restore it, as from a backup, to another path and open that"
     )]
     OlderCopy,
-    /// The relay's ledger is not the one it signed before, or a receipt does not hold.
+    /// The relay's ledger is not the one it signed before, or a receipt does not hold. In the first case
+    /// only free messages are sent until the ledger continues the one that was signed (SPEC.md §14.6).
     #[error(
-        "the relay's ledger is not the one it signed before; keep this state, it is the evidence, and ask the operator"
+        "the relay's ledger is not the one it signed before; while it does not continue that, only what is free is sent; keep this state, it is the evidence, and ask the operator"
     )]
     Ledger,
     /// The relay's rate card does not verify, or does not hold now.

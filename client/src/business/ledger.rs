@@ -3,7 +3,7 @@
 //! SPEC.md §14. A receipt is verified and stored when its message is accepted. The ledger is read from
 //! where it was read to, at each connection and hourly: what was settled shows there and nowhere else.
 //! A head stands for every line before it is kept, and continues the last head: a relay that changed
-//! its books cannot join the two.
+//! its books cannot join the two. Where they do not join, nothing is paid until a head does again.
 //!
 //! Polling, because a notice would be lost wherever nobody is connected, so that the ledger has to be
 //! read on connecting anyway; and one sent as the day is settled would call every business at once.
@@ -21,6 +21,7 @@ use plico_protocol::ledger::{
     VerifiedHead, VerifiedLedgerKey,
 };
 use plico_protocol::limits::{ENTRIES_PER_FRAME_MAX, STATEMENT_ENTRIES_MAX};
+use plico_protocol::pricing::Millionths;
 use plico_protocol::time::Timestamp;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use tokio::sync::oneshot;
@@ -58,6 +59,8 @@ pub(super) struct OwnLedger {
     /// A head that stands for more than was read: the rest is read before another is asked for, so that
     /// a ledger that grows all the time is read to some end, too.
     ahead: Option<Box<Headed>>,
+    /// Whether the relay's books did not join when they were last looked at: only what is free is sent.
+    disputed: bool,
 }
 
 /// The keys, the last head and which lines are kept, as they are stored.
@@ -78,7 +81,10 @@ struct KeptRow {
 
 impl OwnLedger {
     pub(super) fn load(state: &mut crate::state::State) -> Result<Self, StateError> {
-        let record = state.read(|rows| rows.get(Table::Ledger, Name::ONLY))?;
+        let (record, disputed) = state.read(|rows| {
+            let record = rows.get(Table::Ledger, Name::ONLY)?;
+            Ok::<_, StateError>((record, rows.has(Table::Ledger, DISPUTED)?))
+        })?;
         let (asking, fresh) = (Vec::new(), Vec::new());
         let (head_due, read_due) = (Timestamp(0), Timestamp(0));
         Ok(Self {
@@ -92,7 +98,13 @@ impl OwnLedger {
             fresh,
             whole: false,
             ahead: None,
+            disputed,
         })
+    }
+
+    /// What a message may cost now: nothing, as long as the relay's books do not join.
+    pub(super) fn limited(&self, price_max: Millionths) -> Millionths {
+        if self.disputed { Millionths(0) } else { price_max }
     }
 
     pub(super) fn ask(&mut self, period: Period, answer: AskingStatement) {
@@ -242,15 +254,20 @@ impl BusinessCore {
             settle(rows, fresh, now)?;
             let record = Record { authority, keys, head: headed.head, lines };
             rows.put(Table::Ledger, Name::ONLY, &record)?;
+            rows.delete(Table::Ledger, DISPUTED)?;
             Ok(record)
         })?;
         self.ledger.record = Some(record);
+        self.ledger.disputed = false;
         Ok(())
     }
 
-    /// The relay's lines and heads are not those of one ledger.
+    /// The relay's lines and heads are not those of one ledger: nothing is paid until they are.
     fn other_books(&mut self) -> Result<(), StateError> {
         self.give_ledger_up(|| Trouble::Ledger.into());
+        let since = self.now().hour();
+        self.state.write(|rows| rows.put(Table::Ledger, DISPUTED, &since))?;
+        self.ledger.disputed = true;
         self.trouble(Trouble::Ledger)
     }
 
@@ -360,6 +377,8 @@ impl Wire for KeptRow {
     }
 }
 
+/// The row that is there, with the hour since, while the relay's books do not join.
+const DISPUTED: Name<'_> = Name::Number(1);
 /// Milliseconds after which the head is asked for again (a day).
 const HEAD_MS: u64 = 24 * READ_MS;
 /// Milliseconds after which the ledger is read on (an hour): what is settled is dated by the day.

@@ -159,7 +159,7 @@ impl BusinessCore {
             let last = MessageState::Refused(Code::TicketForged);
             return self.wait(number, &outgoing, last, WAIT_MS);
         };
-        let price_max = outgoing.price_max.unwrap_or(self.price_max);
+        let price_max = self.ledger.limited(outgoing.price_max.unwrap_or(self.price_max));
         let consent = Consent { ticket, opening, category, price_max };
         if outgoing.session == Some(customer.session) {
             return self.wait(number, &outgoing, MessageState::Unreadable, WAIT_MS);

@@ -67,7 +67,7 @@ impl Place {
     }
 
     /// A first message with this content.
-    fn first(&mut self, content: &Content) -> Envelope {
+    pub(super) fn first(&mut self, content: &Content) -> Envelope {
         self.begin(content).1
     }
 

@@ -10,9 +10,11 @@ use plico_protocol::signature::{AuthoritySecret, LedgerSecret};
 use plico_protocol::ticket::{Category, Zone};
 use plico_protocol::time::Hour;
 
-use super::super::tests::Place;
+use super::super::tests::{Place, hello, ticket};
 use super::*;
 use crate::agent::journal::{News, Stored};
+use crate::agent::outbox::Outbox;
+use crate::agent::outgoing::Stage;
 
 /// A relay's side of one account's ledger.
 struct Relay {
@@ -237,6 +239,42 @@ fn a_head_that_does_not_continue_the_last_is_not_kept_and_told() {
     place.core.head_came(RelayFrame::Headed(Box::new(headed))).unwrap();
     assert_eq!(place.core.trouble, Some(Trouble::Ledger));
     assert_eq!(place.core.ledger.record.as_ref().unwrap().head, relay.head(&place, 0).head);
+}
+
+/// The price limit under which a message that may cost 5 millionths is submitted.
+fn limit_of_next(place: &mut Place) -> Millionths {
+    let message = crate::Message::from("hello").at_most(Millionths(5));
+    let id = place.core.send(crate::CustomerId(1), message, Category::Utility).unwrap().unwrap();
+    let now = place.core.now();
+    let (number, _) = *place.core.outbox.waiting(now).first().unwrap();
+    place.core.seal(number).unwrap();
+    let outgoing = place.core.state.read(|rows| Outbox::get(rows, number)).unwrap().unwrap();
+    assert_eq!(outgoing.id, id);
+    let Stage::Sealed { submission, .. } = outgoing.stage else { panic!("{:?}", outgoing.stage) };
+    Submission::decode(submission).unwrap().consent.unwrap().price_max
+}
+
+#[test]
+fn nothing_is_paid_until_a_head_continues_the_last_again() {
+    let mut relay = Relay::new();
+    relay.accept(1);
+    let mut place = place(&relay);
+    let envelope = place.first(&hello(ticket(10, 1, true)));
+    place.core.take(&envelope).unwrap();
+    read(&mut place, &relay);
+    assert_eq!(limit_of_next(&mut place), Millionths(5));
+    let mut other = Relay::new();
+    other.accept(2);
+    other.accept(3);
+    let headed = other.head(&place, 1);
+    place.core.head_came(RelayFrame::Headed(Box::new(headed))).unwrap();
+    assert_eq!(limit_of_next(&mut place), Millionths(0));
+    let authority = place.core.ledger.authority;
+    place.core.ledger = OwnLedger::load(&mut place.core.state).unwrap();
+    place.core.ledger.authority = authority;
+    assert_eq!(limit_of_next(&mut place), Millionths(0), "a restart forgives nothing");
+    read(&mut place, &relay);
+    assert_eq!(limit_of_next(&mut place), Millionths(5));
 }
 
 #[test]

@@ -23,8 +23,8 @@ struct Use {
 
 /// Seals a message to the only customer, and gives the envelope that leaves.
 fn answer(place: &mut Place) -> Envelope {
-    let now = place.core.now();
     place.core.send(crate::CustomerId(1), "answer".into(), Category::Service).unwrap().unwrap();
+    let now = place.core.now();
     let number = place.core.outbox.waiting(now)[0].0;
     place.core.seal(number).unwrap();
     let sealed = place.core.state.read(|rows| Outbox::get(rows, number)).unwrap().unwrap();
