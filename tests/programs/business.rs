@@ -151,6 +151,19 @@ async fn a_first_afternoon() {
     assert_eq!(answer(&mut person).await, "Another answer.");
     serving.terminate();
 
+    // Renewed as the manual tells: the same keys under a new certificate.
+    shop.run(&["request", "--out", "bank.request"]);
+    let request = shop.path("bank.request");
+    let renewed = shop.path("bank.certificate");
+    let (request, out) = (request.to_str().unwrap(), renewed.to_str().unwrap());
+    std::fs::remove_file(&renewed).unwrap();
+    world._home.run(&["business", "verify", request, "--checked", "dns", "--out", out]);
+    let installed = shop.run(&["install-certificate", "bank.certificate"]);
+    assert!(
+        installed.contains("serial      2") && installed.contains("days from now"),
+        "{installed}"
+    );
+
     // Without `serve`, the commands open the state themselves.
     assert_eq!(shop.run(&["customers", "--json"]).lines().count(), 1);
     let sent: Value =

@@ -191,18 +191,10 @@ impl BusinessCore {
                 self.prekeys_due = Timestamp(0);
                 Ok(())
             }
-            Notice::CertificateEnds { hours } => {
-                self.trouble(Trouble::CertificateEnds { hours })?;
-                // It still holds: nothing stops meanwhile.
-                self.retry_at = Timestamp(0);
-                Ok(())
-            }
+            // It still holds: nothing stops meanwhile.
+            Notice::CertificateEnds { hours } => self.warn(Trouble::CertificateEnds { hours }),
             // It still receives, and may still send for a while.
-            Notice::Unpaid { .. } => {
-                self.trouble(Trouble::Unpaid)?;
-                self.retry_at = Timestamp(0);
-                Ok(())
-            }
+            Notice::Unpaid { .. } => self.warn(Trouble::Unpaid),
             // To a person, or of a later relay.
             Notice::TicketKeys(_) | Notice::Other { .. } => Ok(()),
         }

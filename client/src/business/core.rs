@@ -163,6 +163,11 @@ impl BusinessCore {
             let _ = connecting.send(Err(BusinessConnectError::Trouble(trouble)));
         }
         self.retry_at = Timestamp(self.now().0.saturating_add(TROUBLE_MS));
+        self.warn(trouble)
+    }
+
+    /// The same of what stops nothing yet: who waits for a connection goes on waiting.
+    pub(super) fn warn(&mut self, trouble: Trouble) -> Result<(), StateError> {
         if self.trouble == Some(trouble) {
             return Ok(());
         }

@@ -114,7 +114,7 @@ pub enum Trouble {
     #[error("the certificate is not valid now; renew it, or check this machine's clock")]
     CertificateNotValid,
     /// It ends soon or has ended.
-    #[error("the certificate ends in {hours} hours; renew it")]
+    #[error("{}; renew it with the relay's operator", ends(*hours))]
     CertificateEnds {
         /// Hours until its end; 0 if it has ended.
         hours: u32,
@@ -207,6 +207,14 @@ impl From<BadCertificate> for Trouble {
             BadCertificate::Malformed(_) | BadCertificate::Signature => Self::BadCertificate,
             BadCertificate::NotYetValid | BadCertificate::Expired => Self::CertificateNotValid,
         }
+    }
+}
+
+fn ends(hours: u32) -> String {
+    match hours {
+        0 => "the certificate has ended".to_owned(),
+        1 => "the certificate ends within an hour".to_owned(),
+        hours => format!("the certificate ends in {hours} hours"),
     }
 }
 

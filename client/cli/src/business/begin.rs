@@ -140,20 +140,15 @@ fn describe(claims: &Claims) {
     let zone = TimeZone::system();
     let Claims { handle, name, domain, categories, serial, valid_from, valid_to } = claims;
     let categories: Vec<_> = categories.iter().map(|kind| kind.name()).collect();
+    let now = jiff::Timestamp::now().as_second();
+    let (certified, _) = super::dates::certified(*valid_to, now, &zone);
     let rows = [
         ("handle", handle.clone()),
         ("name", name.clone()),
         ("domain", domain.clone()),
         ("may send", categories.join(", ")),
         ("valid from", super::dates::local_second(*valid_from, &zone)),
-        (
-            "valid to",
-            format!(
-                "{} ({} days)",
-                super::dates::local_second(*valid_to, &zone),
-                super::dates::days_until(*valid_to)
-            ),
-        ),
+        ("certified", certified),
         ("serial", serial.to_string()),
     ];
     for (label, value) in rows {

@@ -22,10 +22,24 @@ pub(super) fn local_second(second: i64, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Whole days until then; 0 if it is over.
-pub(super) fn days_until(second: i64) -> i64 {
-    (second - Timestamp::now().as_second()).max(0) / 86_400
+/// When a certificate ends or ended, at `now`; and how to renew one where it is time to.
+pub(super) fn certified(end: i64, now: i64, zone: &TimeZone) -> (String, Option<&'static str>) {
+    let at = local_second(end, zone);
+    let days = (end - now).abs() / 86_400;
+    let counted = format!("{days} day{}", if days == 1 { "" } else { "s" });
+    let text = match end <= now {
+        true => format!("ended {at}, {counted} ago: nobody can look this business up"),
+        false => format!("until {at}, {counted} from now"),
+    };
+    (text, (end - now < RENEW_DAYS * 86_400).then_some(RENEW))
 }
+
+/// As the relay warns.
+const RENEW_DAYS: i64 = 14;
+/// Whoever renews keeps keys and customers.
+pub(super) const RENEW: &str = "plico business request --out FILE.request; the operator runs plico-relay \
+    business verify FILE.request --checked dns; then plico business install-certificate \
+    HANDLE.certificate";
 
 #[cfg(test)]
 mod tests {
@@ -36,8 +50,17 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
         assert_eq!(local("2026-11-21T23:30:00Z", &zone), "2026-11-22 00:30");
         assert_eq!(local_second(0, &zone), "1970-01-01 01:00");
-        assert_eq!(days_until(0), 0);
-        let now = Timestamp::now().as_second();
-        assert_eq!(days_until(now + 3 * 86_400 + 600), 3);
+    }
+
+    #[test]
+    fn a_certificate_that_ended_says_when_and_how_to_renew_it() {
+        let check = |end: i64, says: &str, renews: bool| {
+            let (text, renewal) = certified(end, 1_000_000_000, &TimeZone::UTC);
+            assert!(text.contains(says), "{text}");
+            assert_eq!(renewal.is_some(), renews, "{text}");
+        };
+        check(1_000_000_000 + 90 * 86_400, "until 2001-12-08 01:46, 90 days from now", false);
+        check(1_000_000_000 + 86_400 + 600, ", 1 day from now", true);
+        check(1_000_000_000 - 10 * 86_400, "ended 2001-08-30 01:46, 10 days ago", true);
     }
 }

@@ -2,7 +2,8 @@
 
 use jiff::tz::TimeZone;
 use plico_client::{
-    BusinessEvent, ContentId, Customer, CustomerId, CustomerMessage, EventId, MessageState,
+    BusinessEvent, BusinessTrouble, ContentId, Customer, CustomerId, CustomerMessage, EventId,
+    MessageState,
 };
 use serde_json::{Value, json};
 
@@ -141,7 +142,12 @@ fn event_words(event: &BusinessEvent, customer: Option<&Customer>) -> Option<Str
                 name(*customer)
             )
         }
-        BusinessEvent::Trouble { trouble, .. } => format!("!  {trouble}"),
+        BusinessEvent::Trouble { trouble, .. } => match trouble {
+            BusinessTrouble::CertificateEnds { .. } | BusinessTrouble::CertificateNotValid => {
+                format!("!  {trouble}: {}", dates::RENEW)
+            }
+            trouble => format!("!  {trouble}"),
+        },
         BusinessEvent::Connected => "connected".to_owned(),
         BusinessEvent::Disconnected(error) => format!("reconnecting: {error}"),
         _ => return None,

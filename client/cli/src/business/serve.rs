@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use plico_client::{
-    Body, Business, BusinessEvent, Category, Customer, CustomerId, CustomerMessage, EventId,
-    Message, RelayLink,
+    Body, Business, BusinessConnectError, BusinessEvent, BusinessTrouble, Category, Code, Customer,
+    CustomerId, CustomerMessage, EventId, Message, RelayLink,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::dates;
 use super::pipe::{About, Did, Line, Program};
 use super::printer::Printer;
 use super::rules::{Asked, Budget, Rules, Said, Spent};
@@ -356,7 +357,14 @@ async fn connect(business: &Business, relay: &RelayLink, printer: Printer) -> Re
     while let Err(error) = business.connect(relay).await {
         let why = error.to_string();
         if why != told {
-            printer.note(&format!("not reachable yet, trying again: {why}"));
+            let renew = match error {
+                BusinessConnectError::Trouble(
+                    BusinessTrouble::CertificateNotValid
+                    | BusinessTrouble::Refused(Code::CertificateExpired),
+                ) => format!("; to renew it: {}", dates::RENEW),
+                _ => String::new(),
+            };
+            printer.note(&format!("not reachable yet, trying again: {why}{renew}"));
             told = why;
         }
         // The agent tries on its own; asking it again makes it try at once, so not too often.

@@ -121,10 +121,13 @@ async fn announce(
     let who = carry_out(business, Request::Certificate).await?;
     match who {
         Answer::Certificate(Some(claims)) => {
-            let days = dates::days_until(claims.valid_to);
-            let until = dates::local_second(claims.valid_to, &TimeZone::system());
+            let now = jiff::Timestamp::now().as_second();
+            let (until, renew) = dates::certified(claims.valid_to, now, &TimeZone::system());
             printer.heading(&format!("business   {} ({})", claims.name, claims.domain))?;
-            printer.heading(&format!("certified  until {until}, {days} days from now"))?;
+            printer.heading(&format!("certified  {until}"))?;
+            if let Some(renew) = renew {
+                printer.heading(&format!("renew      {renew}"))?;
+            }
         }
         _ => printer
             .heading("certified  not known here; see `plico business install-certificate`")?,
