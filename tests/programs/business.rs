@@ -236,6 +236,41 @@ async fn a_script_that_sends_again_sends_once() {
     assert_eq!(answer(&mut person).await, "The next.");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_kills_or_holds_the_program_does_not_hold_the_others_unsaid() {
+    const DEADLY: &str = r#"
+import json, os, sys, time
+for line in sys.stdin:
+    told = json.loads(line)
+    if told["text"] == "die":
+        sys.exit(3)
+    while told["text"] == "hang" and not os.path.exists("go"):
+        time.sleep(0.05)
+    print(json.dumps({"handled": told["event"], "text": "re " + told["text"]}), flush=True)
+"#;
+    let world = World::new();
+    let shop = &world.shop;
+    shop.write("program.py", DEADLY);
+    let serving = shop.serve(&["--pipe", "python3", "program.py"]).await;
+    let (mut person, chat) = world.person().await;
+    chat.send("die").await.unwrap();
+    chat.send("hang").await.unwrap();
+    let aside = serving.told(|told| told["type"] == "set_aside").await;
+    assert_eq!((&aside["attempts"], &aside["message"]["text"]), (&8.into(), &"die".into()));
+    let kept = std::fs::read_to_string(shop.path("plico-business.aside")).unwrap();
+    let line: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(line["event"], aside["message"]["event"]);
+    assert!(!kept.contains("die"), "{kept}");
+    let hanging = message(&serving, "hang").await["event"].clone();
+    serving
+        .complained(&format!("customer 1 waits: the program has event {hanging} for 10 s"))
+        .await;
+    shop.write("go", "");
+    assert_eq!(answer(&mut person).await, "re hang");
+    serving.terminate();
+    person.close().await.unwrap();
+}
+
 /// Answers; dies in the middle of its answer to "die", and prints nonsense before "nonsense".
 const PROGRAM: &str = r#"
 import json, sys

@@ -34,7 +34,7 @@ use crate::Options;
 use crate::failure::{Failure, Status};
 use crate::place::Place;
 use crate::progress::waiting;
-use crate::say;
+use crate::{remark, say};
 use desk::{Answer, Request, carry_out};
 use rules::{Rules, RulesError};
 
@@ -152,7 +152,7 @@ fn parse_rules(path: &Path) -> Result<Result<Rules, RulesError>, Failure> {
 /// Prints every mistake, and says that there are some.
 fn told(path: &Path, error: &RulesError) -> Failure {
     let listed = error.listed();
-    listed.iter().for_each(say);
+    listed.iter().for_each(remark);
     not_in_order(path, format!("It has {} mistake(s), listed above.", listed.len()))
 }
 

@@ -85,6 +85,21 @@ impl Printer {
         print(format_args!("{}  → #{}  {what}", dates::clock(&TimeZone::system()), to.0))
     }
 
+    /// A program died of an event too often.
+    pub(super) fn set_aside(self, told: &Value, attempts: u32) -> Result<(), Failure> {
+        if self.json {
+            return print(json!({"type": "set_aside", "attempts": attempts, "message": told}));
+        }
+        let (event, customer) = (told.get("event"), told.get("customer"));
+        let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or_default();
+        print(format_args!(
+            "{}  !  #{}  set aside: the program died {attempts} times of event {}",
+            dates::clock(&TimeZone::system()),
+            number(customer),
+            number(event)
+        ))
+    }
+
     /// A program said something unasked.
     pub(super) fn sent(self, to: CustomerId, id: ContentId) -> Result<(), Failure> {
         match self.json {

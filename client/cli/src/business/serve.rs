@@ -14,9 +14,10 @@ use plico_client::{
     CustomerId, CustomerMessage, EventId, Message, RelayLink,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
 
 use super::dates;
-use super::pipe::{About, Did, Line, Program};
+use super::pipe::{About, Did, Ended, Line, Program};
 use super::printer::Printer;
 use super::rules::{Asked, Budget, Rules, Said, Spent};
 use super::shown::{Before, Shown};
@@ -50,6 +51,8 @@ struct Given {
     event: EventId,
     customer: CustomerId,
     told: serde_json::Value,
+    /// When to say that it takes long; none once it was said.
+    slow_at: Option<Instant>,
     attempt: u32,
     answers: Vec<(CustomerId, Message, Category)>,
 }
@@ -58,6 +61,8 @@ struct Given {
 enum Next {
     Told(Box<BusinessEvent>),
     Did(Did),
+    /// The program has an event for long.
+    Slow,
     Reload,
     Stop,
 }
@@ -128,6 +133,7 @@ impl Serve {
                 next = self.next(signals) => match next? {
                     Next::Told(event) => self.told(*event).await?,
                     Next::Did(did) => self.did(did).await?,
+                    Next::Slow => self.slow(),
                     Next::Reload => self.reload(),
                     Next::Stop => return Ok(()),
                 },
@@ -145,6 +151,7 @@ impl Serve {
 
     async fn next(&mut self, signals: &mut Signals) -> Result<Next, Failure> {
         let free = self.given.is_none();
+        let slow_at = self.given.as_ref().and_then(|given| given.slow_at);
         let did = async {
             match &mut self.answering {
                 Answering::Program { program, .. } => program.next().await,
@@ -161,6 +168,7 @@ impl Serve {
             () = stop => Ok(Next::Stop),
             _ = signals.reload.recv() => Ok(Next::Reload),
             did = did => Ok(Next::Did(did)),
+            () = sleep_until(slow_at.unwrap_or_else(Instant::now)), if slow_at.is_some() => Ok(Next::Slow),
             event = self.business.next_event(), if free => {
                 Ok(Next::Told(Box::new(event?)))
             }
@@ -187,8 +195,10 @@ impl Serve {
                 if let Some((event, customer)) = of_customer
                     && (message || *states)
                 {
+                    let slow_at = Some(Instant::now() + SLOW);
+                    let answers = Vec::new();
                     self.given =
-                        Some(Given { event, customer, told, attempt: 1, answers: Vec::new() });
+                        Some(Given { event, customer, told, slow_at, attempt: 1, answers });
                     self.give();
                 }
                 Ok(())
@@ -264,9 +274,13 @@ impl Serve {
             Did::Said(Err(error)) => {
                 self.printer.note(&format!("a line of the program is skipped: {error}"))
             }
+            Did::Ended { why, .. } if self.is_deadly(&why) => self.set_aside(&why).await?,
             Did::Ended { why, again } => {
                 let given = self.given.as_mut().map(|given| {
-                    given.attempt = given.attempt.saturating_add(1);
+                    // One that cannot be started was told nothing, so the event is not to blame.
+                    let died = !matches!(why, Ended::NotStarted(_));
+                    given.attempt = given.attempt.saturating_add(u32::from(died));
+                    given.slow_at = Some(Instant::now() + SLOW);
                     given.answers.clear();
                     format!(" and is told event {} again", given.event.0)
                 });
@@ -276,6 +290,44 @@ impl Serve {
                     given.unwrap_or_default()
                 ));
             }
+        }
+        Ok(())
+    }
+
+    fn slow(&mut self) {
+        if let Some(given) = &mut self.given {
+            given.slow_at = None;
+            self.printer.note(&format!(
+                "customer {} waits: the program has event {} for {} s and did not say that it is \
+                 handled; the next is told after that",
+                given.customer.0,
+                given.event.0,
+                SLOW.as_secs()
+            ));
+        }
+    }
+
+    /// Whether the program died of the event that it has as often as it may.
+    fn is_deadly(&self, why: &Ended) -> bool {
+        let attempt = self.given.as_ref().map_or(0, |given| given.attempt);
+        ATTEMPTS_MAX <= attempt && !matches!(why, Ended::NotStarted(_))
+    }
+
+    /// Ends an event without an answer, so that other customers are served.
+    async fn set_aside(&mut self, why: &Ended) -> Result<(), Failure> {
+        let Some(given) = self.given.take() else { return Ok(()) };
+        self.printer.set_aside(&given.told, given.attempt)?;
+        self.shown.set_aside(&given.told);
+        self.printer.note(&format!(
+            "{why}, {} times with event {} of customer {}, which is set aside: answer it by hand",
+            given.attempt, given.event.0, given.customer.0
+        ));
+        match self.business.answer(given.event, Vec::new()).await {
+            Ok(_) => (),
+            Err(error) => self.printer.note(&error.to_string()),
+        }
+        if let Answering::Program { program, .. } = &mut self.answering {
+            program.worked();
         }
         Ok(())
     }
@@ -390,6 +442,10 @@ fn customer_of(event: &BusinessEvent) -> Option<CustomerId> {
     }
 }
 
+/// What a person who wrote notices.
+const SLOW: Duration = Duration::from_secs(10);
+/// Half a minute of starting again.
+const ATTEMPTS_MAX: u32 = 8;
 const AGAIN: Duration = Duration::from_secs(5);
 /// Answers of one event that a program may print.
 const ANSWERS_MAX: usize = 16;

@@ -7,7 +7,7 @@
 //! have done so before.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use serde_json::Value;
 
 /// The hash of the last event printed. It holds a random id, so it tells nothing about content.
 pub(super) struct Shown {
+    state: PathBuf,
     file: Option<File>,
     /// What the process before this printed last; none once another event came.
     last: Option<([u8; 32], u8)>,
@@ -43,7 +44,7 @@ impl Shown {
             file.read_exact(&mut last).and_then(|()| file.read_exact(&mut stage)).is_ok()
         });
         let [stage] = stage;
-        Self { file: file.ok(), last: read.then_some((last, stage)) }
+        Self { state: state.to_owned(), file: file.ok(), last: read.then_some((last, stage)) }
     }
 
     /// Notes that an event is about to be printed, and says whether it was before.
@@ -69,6 +70,19 @@ impl Shown {
         }
     }
 
+    /// Keeps a line of what was set aside, beside the state: whose and which, and nothing of what it
+    /// says, which is at rest nowhere in the open.
+    pub(super) fn set_aside(&self, told: &Value) {
+        let keys = ["event", "customer", "id", "at"];
+        let kept = keys.iter().filter_map(|key| Some(((*key).to_owned(), told.get(*key)?.clone())));
+        let line = Value::Object(kept.collect());
+        let mut options = OpenOptions::new();
+        let file =
+            options.append(true).create(true).mode(0o600).open(beside(&self.state, ".aside"));
+        // It was printed, too.
+        let _ = file.and_then(|mut file| writeln!(file, "{line}"));
+    }
+
     fn note(&self, bytes: &[u8], offset: u64) {
         if let Some(file) = &self.file {
             // At worst it is printed again after a crash.
@@ -90,8 +104,12 @@ fn hash(told: &Value) -> [u8; 32] {
 }
 
 fn path(state: &Path) -> PathBuf {
+    beside(state, ".shown")
+}
+
+fn beside(state: &Path, ending: &str) -> PathBuf {
     let mut name = state.as_os_str().to_owned();
-    name.push(".shown");
+    name.push(ending);
     name.into()
 }
 

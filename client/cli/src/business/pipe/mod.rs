@@ -78,9 +78,12 @@ impl Program {
         }
     }
 
-    /// Notes that it did its work: a next start need not wait long.
+    /// Notes that it did its work, or is rid of it: a next start need not wait long.
     pub(super) fn worked(&mut self) {
         self.ended = 0;
+        if let Stage::Waiting { until } = &mut self.stage {
+            *until = (*until).min(Instant::now() + AGAIN_MIN);
+        }
     }
 
     /// Waits for what it does next. Dropping the future loses nothing.
