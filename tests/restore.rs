@@ -128,6 +128,74 @@ async fn everything_goes_on_from_a_backup_however_often_it_is_restored() {
     relay.stop().await;
 }
 
+/// An operator who tries again: the same backup, so often, so many minutes apart.
+async fn retried(times: u32, minutes: u64) {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut ben = Customer::new(&desk, "ben", &link).await;
+    ben.exchange(&mut bank, "before").await;
+    relay.clock.advance_hours(2);
+    Business::backup(desk.path("bank"), desk.path("backup")).await.unwrap();
+    ben.exchange(&mut bank, "lost").await;
+    let mut said = vec!["lost".to_owned(), "lost thanks".to_owned()];
+    for round in 0..times {
+        relay.clock.advance_minutes(minutes);
+        bank.close().await.unwrap();
+        desk.lose("bank");
+        desk.restore("backup", "bank").await.unwrap();
+        bank = desk.business("bank").await;
+        for what in ["said", "added"] {
+            let text = format!("{what} {round}");
+            let id = ben.chat.send(&*text).await.unwrap();
+            while ben.chat.state(id).await.unwrap() == Some(MessageState::Queued) {
+                relay.clock.advance_seconds(1);
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            said.push(text);
+        }
+    }
+    let mut missing: BTreeSet<String> = said.iter().cloned().collect();
+    let mut last = Vec::new();
+    for _ in 0..A_DAY_AND_MORE {
+        // Any command has an agent look at the clock.
+        relay.clock.advance_minutes(1);
+        ben.chat.window().await.unwrap();
+        let next =
+            tokio::time::timeout(std::time::Duration::from_millis(50), next_asked(&mut bank));
+        if let Ok(asked) = next.await {
+            let text = words(&asked.content.body).to_owned();
+            assert!(missing.remove(&text), "{text} is shown twice after {times} restores");
+            bank.handled(asked.event).await.unwrap();
+            last.push(text);
+        }
+        if missing.is_empty() {
+            break;
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?} are lost after {times} restores");
+    let of_last = last.iter().filter(|text| text.ends_with(&(times - 1).to_string()));
+    let of_last: Vec<_> = of_last.map(|text| text.split(' ').next().unwrap()).collect();
+    assert_eq!(of_last, ["said", "added"], "in the order in which they were written");
+    ben.person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_restored_again_within_the_hour_loses_nothing() {
+    for times in [2, 3, 4] {
+        retried(times, 5).await;
+    }
+}
+
+#[tokio::test]
+async fn a_backup_restored_again_within_the_day_loses_nothing() {
+    for times in [2, 3, 4] {
+        retried(times, 300).await;
+    }
+}
+
 #[tokio::test]
 async fn a_conversation_of_the_lost_hour_goes_on_once_the_device_connects() {
     let relay = TestRelay::start().await;
@@ -322,4 +390,6 @@ fn holds(path: &Path, canary: &[u8]) -> bool {
     std::fs::read(path).unwrap().windows(canary.len()).any(|window| window == canary)
 }
 
+/// Minutes; a session waits for a day at most.
+const A_DAY_AND_MORE: u32 = 25 * 60;
 const CANARY: &str = "canary-backup-61ce";

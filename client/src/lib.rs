@@ -79,9 +79,10 @@
 //!
 //! # Limits of this version
 //!
-//! - A session that one end lost is begun again by itself, at most once a day, or once an hour if the
-//!   business was heard on it, and what was not delivered goes out again under its id. Where that is not enough the application hears
-//!   [`PersonEvent::SessionLost`] or [`MessageState::Unreadable`].
+//! - A session that one end lost is begun again by itself, and what was not delivered goes out again
+//!   under its id: at once, and where sessions are lost one after the other after a minute, two, four,
+//!   up to a day. What waits for that says so ([`MessageState::Waiting`],
+//!   [`PersonEvent::SessionLost`]) and is given up after 30 days ([`MessageState::Unreadable`]).
 //! - A business goes on from [`Business::backup`] by [`Business::restore`]; devices repeat what they
 //!   sent since and keep. A device whose conversation the backup does not know learns of it from
 //!   the business's profile, at its next connection. A state's file put back by hand is noticed

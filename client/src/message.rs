@@ -97,15 +97,7 @@ impl Message {
     /// Whether sending it opens a window: words and answers are a person's doing, while reactions
     /// and everything the SDK sends by itself never do.
     pub(crate) fn is_composed(&self) -> bool {
-        match self.body {
-            Body::Text(_) | Body::Answer(_) | Body::Choices(_) | Body::Notification(_) => true,
-            Body::Reaction(_)
-            | Body::Marks(_)
-            | Body::ProfileName(_)
-            | Body::Renewal
-            | Body::Goodbye
-            | Body::Unknown => false,
-        }
+        is_composed(&self.body)
     }
 
     /// The id it was given.
@@ -140,6 +132,19 @@ impl Message {
         let mut content = Content::new(id, composed, self.body);
         content.expires_after_seconds = self.expires_after_seconds;
         content
+    }
+}
+
+/// Whether a person composed it.
+pub(crate) fn is_composed(body: &Body) -> bool {
+    match body {
+        Body::Text(_) | Body::Answer(_) | Body::Choices(_) | Body::Notification(_) => true,
+        Body::Reaction(_)
+        | Body::Marks(_)
+        | Body::ProfileName(_)
+        | Body::Renewal
+        | Body::Goodbye
+        | Body::Unknown => false,
     }
 }
 

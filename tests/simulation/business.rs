@@ -26,12 +26,14 @@ pub(crate) struct BusinessHost {
     pub(crate) host: Arc<Host>,
     chance: Chance,
     backups: u32,
+    /// How often it is still restored, from the same copy, as by someone who tries again.
+    restores: u64,
 }
 
 impl BusinessHost {
     pub(crate) fn new(world: &World) -> Self {
         let chance = world.chance("business");
-        Self { world: world.clone(), host: Host::new(HOST), chance, backups: 0 }
+        Self { world: world.clone(), host: Host::new(HOST), chance, backups: 0, restores: 0 }
     }
 
     /// Makes its keys, has them certified and connects for the first time; gives the link it shares.
@@ -185,22 +187,30 @@ impl BusinessHost {
         if !self.world.is_wild() {
             return;
         }
-        if self.chance.per_mille(250) {
+        if 0 < self.restores {
+            self.restores -= 1;
+            self.restore().await;
+        } else if self.chance.per_mille(250) {
             self.backups += 1;
             Business::backup(self.world.path(NAME), self.backup()).await.unwrap();
             // It was made by a thread; whatever else happens at this moment has happened then.
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.world.note(Fact::BackedUp);
         } else if 0 < self.backups && self.chance.per_mille(250) {
-            for file in ["", "-wal", "-shm"] {
-                let _ = std::fs::remove_file(self.world.path(&format!("{NAME}{file}")));
-            }
-            let life = Life::new(&self.world);
-            let options = self.world.options(End::Business, &self.host, &life, &mut self.chance);
-            let (path, key) = (self.world.path(NAME), self.world.key(NAME));
-            Business::restore_with(options, self.backup(), path, key).await.unwrap();
-            self.world.note(Fact::Restored);
+            self.restores = self.chance.within(0..4);
+            self.restore().await;
         }
+    }
+
+    async fn restore(&mut self) {
+        for file in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(self.world.path(&format!("{NAME}{file}")));
+        }
+        let life = Life::new(&self.world);
+        let options = self.world.options(End::Business, &self.host, &life, &mut self.chance);
+        let (path, key) = (self.world.path(NAME), self.world.key(NAME));
+        Business::restore_with(options, self.backup(), path, key).await.unwrap();
+        self.world.note(Fact::Restored);
     }
 
     fn backup(&self) -> std::path::PathBuf {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::failure::{Failure, Status};
 use crate::place::Place;
 use crate::text::{clean_line, indented};
-use crate::wording::{SESSION_LOST, body, business, outcome_name, restored, state_name};
+use crate::wording::{body, business, outcome_name, restored, session_lost, state_name};
 use crate::{Options, json, output, print, remark};
 
 /// Prints what came since it was last asked, each message once.
@@ -101,7 +101,9 @@ impl Inbox {
             PersonEvent::KeyChanged { .. } => {
                 print("* the business has a new key; decide with: plico chat")
             }
-            PersonEvent::SessionLost { .. } => print(format_args!("* {SESSION_LOST}")),
+            PersonEvent::SessionLost { until, .. } => {
+                print(format_args!("* {}", session_lost(*until)))
+            }
             PersonEvent::BusinessRestored { repeated, .. } => {
                 print(format_args!("* {}", restored(*repeated)))
             }

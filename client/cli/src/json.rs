@@ -15,12 +15,13 @@ JSON, one object on each line; `event` says which, times are milliseconds since 
                 composed_ms, kind and what that has: text {text}; choices {question,
                 choices [{id, label}]}; notification {title, body, fields [{label,
                 value}]}; answer {of, choice}; reaction {of, emoji}; other
-  state         conversation, id, state: stored, sent, delivered, unreadable, expired,
-                refused or failed; refused also has code and text
+  state         conversation, id, state: stored, sent, waiting, delivered, unreadable,
+                expired, refused or failed; refused also has code and text, waiting
+                until_ms: it goes out by itself then or later, perhaps once more
   window        conversation, until_ms
   reported      conversation, id, outcome: counted, already, answer or refused
   key_changed   conversation, business or null
-  session_lost  conversation
+  session_lost  conversation, until_ms: messages that did not open come again, then or later
   restored      conversation, since_ms, repeated
   trouble       conversation, text";
 
@@ -47,8 +48,9 @@ pub(crate) fn event(event: &PersonEvent) -> Option<Value> {
             let business = offered.as_ref().map(business);
             json!({"event": "key_changed", "conversation": conversation.0, "business": business})
         }
-        PersonEvent::SessionLost { conversation, .. } => {
-            json!({"event": "session_lost", "conversation": conversation.0})
+        PersonEvent::SessionLost { conversation, until, .. } => {
+            let conversation = conversation.0;
+            json!({"event": "session_lost", "conversation": conversation, "until_ms": until.0})
         }
         PersonEvent::BusinessRestored { conversation, since, repeated, .. } => {
             let since_ms = u64::from(since.0) * 3_600_000;
@@ -74,6 +76,10 @@ pub(crate) fn state(conversation: ConversationId, id: ContentId, state: MessageS
         MessageState::Refused(code) => json!({
             "event": "state", "conversation": conversation, "id": hex(id), "state": name,
             "code": code.name(), "text": code.text(),
+        }),
+        MessageState::Waiting { until } => json!({
+            "event": "state", "conversation": conversation, "id": hex(id), "state": name,
+            "until_ms": until.0,
         }),
         _ => {
             json!({"event": "state", "conversation": conversation, "id": hex(id), "state": name})

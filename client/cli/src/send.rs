@@ -117,7 +117,7 @@ impl Send {
 
     fn goal_reached(&self, state: MessageState) -> Result<bool, Failure> {
         let reached = match state {
-            MessageState::Queued => Goal::Stored,
+            MessageState::Queued | MessageState::Waiting { .. } => Goal::Stored,
             MessageState::Accepted => Goal::Accepted,
             MessageState::Delivered => Goal::Delivered,
             MessageState::Refused(code) => {
@@ -125,16 +125,19 @@ impl Send {
                 return Err(Failure::new(Status::Refused, what, sentence(code.text()), next));
             }
             MessageState::Unreadable | MessageState::Expired | MessageState::Failed => {
-                let why = sentence(state_advice(state).unwrap_or_default());
+                let why = sentence(&state_advice(state).unwrap_or_default());
                 let what = format!("The message is {}.", state_name(state));
-                return Err(Failure::new(Status::Failed, what, why, "Send it again."));
+                return Err(Failure::new(Status::Failed, what, why, "Send it anew."));
             }
         };
         Ok(self.wait as u8 <= reached as u8)
     }
 
     fn too_late(&self, state: MessageState) -> Failure {
-        let why = format!("After {} seconds it is {}.", self.timeout, state_name(state));
+        let mut why = format!("After {} seconds it is {}.", self.timeout, state_name(state));
+        if let Some(advice) = state_advice(state) {
+            why = format!("{why} {}", sentence(&advice));
+        }
         Failure::new(Status::TimedOut, "The message did not arrive in time.", why, STORED)
     }
 

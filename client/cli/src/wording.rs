@@ -1,8 +1,10 @@
 //! How states, checks and times are said, to people and to scripts.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
-use plico_client::{Body, ConnectError, MessageState, Profile, ReportOutcome};
+use plico_client::{Body, Clock, ConnectError, MessageState, Profile, ReportOutcome, SystemClock};
 use plico_protocol::certificate::DomainCheck;
 use plico_protocol::time::{Minute, Timestamp};
 
@@ -13,6 +15,7 @@ pub(crate) fn state_name(state: MessageState) -> &'static str {
     match state {
         MessageState::Queued => "stored",
         MessageState::Accepted => "sent",
+        MessageState::Waiting { .. } => "waiting",
         MessageState::Delivered => "delivered",
         MessageState::Unreadable => "unreadable",
         MessageState::Expired => "expired",
@@ -22,16 +25,22 @@ pub(crate) fn state_name(state: MessageState) -> &'static str {
 }
 
 /// What to do about a state that is no success.
-pub(crate) fn state_advice(state: MessageState) -> Option<&'static str> {
-    match state {
-        MessageState::Queued | MessageState::Accepted | MessageState::Delivered => None,
-        MessageState::Unreadable => {
-            Some("the business could not open it, twice in a day; write it again tomorrow")
+pub(crate) fn state_advice(state: MessageState) -> Option<Cow<'static, str>> {
+    Some(match state {
+        MessageState::Queued | MessageState::Accepted | MessageState::Delivered => return None,
+        MessageState::Waiting { until } => {
+            let until = time(until, SystemClock.now());
+            format!("not delivered yet; it goes out by itself at {until} or later").into()
         }
-        MessageState::Expired => Some("nobody fetched it in time"),
-        MessageState::Refused(code) => Some(code.text()),
-        MessageState::Failed => Some("it could not be sealed; write it anew"),
-    }
+        MessageState::Unreadable => {
+            "the business could not open it, though it was sent again; write anew if it still \
+             matters"
+                .into()
+        }
+        MessageState::Expired => "nobody fetched it in time".into(),
+        MessageState::Refused(code) => code.text().into(),
+        MessageState::Failed => "it could not be sealed; write it anew".into(),
+    })
 }
 
 /// What a person should know of a business that lost its state.
@@ -45,8 +54,13 @@ pub(crate) fn restored(repeated: u32) -> String {
 }
 
 /// What a person should know of messages that did not open.
-pub(crate) const SESSION_LOST: &str = "Some messages of the business did not open here. They come \
-    again tomorrow, once this device is connected.";
+pub(crate) fn session_lost(until: Timestamp) -> String {
+    let until = time(until, SystemClock.now());
+    format!(
+        "Some messages of the business did not open here. They come again by themselves, not \
+         before {until}, while this device is connected."
+    )
+}
 
 /// How the operator checked the domain.
 pub(crate) fn check_name(check: DomainCheck) -> &'static str {

@@ -23,6 +23,8 @@ pub(crate) struct Kept {
     pub(crate) at: Timestamp,
     pub(crate) content: Bytes,
     pub(crate) direction: Direction,
+    /// When the relay said, last, that a message which was sent was delivered: not before it was.
+    pub(crate) delivered: Option<Hour>,
 }
 
 /// Which way a message went.
@@ -62,6 +64,18 @@ pub(crate) fn became(
     let Some(kept) = rows.get::<Kept>(Table::History, name)? else { return Ok(()) };
     let direction = Direction::Sent { state };
     rows.put(Table::History, name, &Kept { direction, ..kept })
+}
+
+/// Notes that a message was delivered, for the first time or again.
+pub(crate) fn delivered(
+    rows: &Rows<'_>,
+    peer: u64,
+    place: u64,
+    now: Hour,
+) -> Result<(), StateError> {
+    let name = Name::Within(peer, place);
+    let Some(kept) = rows.get::<Kept>(Table::History, name)? else { return Ok(()) };
+    rows.put(Table::History, name, &Kept { delivered: Some(now), ..kept })
 }
 
 /// The newest messages before a place, oldest first; at most [`PAGE_MAX`].
@@ -145,7 +159,7 @@ fn oldest(now: Timestamp) -> Hour {
 
 impl Wire for Kept {
     fn write(&self, out: &mut Writer) {
-        let Self { at, content, direction } = self;
+        let Self { at, content, direction, delivered } = self;
         out.u64(at.0);
         out.sized(content);
         match direction {
@@ -158,6 +172,7 @@ impl Wire for Kept {
                 out.optional(category.as_ref());
             }
         }
+        out.optional(delivered.as_ref());
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -169,6 +184,7 @@ impl Wire for Kept {
                 2 => Direction::Received { category: reader.optional("has_category")? },
                 _ => return Err(DecodeError::BadValue { field: "direction" }),
             },
+            delivered: reader.optional("has_delivered")?,
         })
     }
 }

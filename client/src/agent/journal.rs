@@ -48,8 +48,8 @@ pub(crate) enum News {
     Charge { id: ContentId, reason: EntryReason, amount: Amount },
     /// The business has another account key; the person must agree.
     KeyChanged,
-    /// Messages no longer open.
-    SessionLost,
+    /// Messages no longer open; they come again once another session is begun, not before this.
+    SessionLost { until: Timestamp },
     /// The business was restored from a backup of this hour, and so many messages go out again.
     Restored { since: Hour, repeated: u32 },
     /// Something the application should show; the number is the owner's.
@@ -176,7 +176,10 @@ impl Wire for Stored {
                 amount.write(out);
             }
             News::KeyChanged => out.u8(4),
-            News::SessionLost => out.u8(5),
+            News::SessionLost { until } => {
+                out.u8(5);
+                out.u64(until.0);
+            }
             News::Restored { since, repeated } => {
                 out.u8(8);
                 since.write(out);
@@ -209,7 +212,7 @@ impl Wire for Stored {
                 amount: Wire::read(reader)?,
             },
             4 => News::KeyChanged,
-            5 => News::SessionLost,
+            5 => News::SessionLost { until: Timestamp(reader.u64()?) },
             6 => News::Trouble { code: reader.u16()?, text: reader.text("text", TEXT_BYTES_MAX)? },
             8 => News::Restored { since: Wire::read(reader)?, repeated: reader.u32()? },
             7 => News::First { content: reader.sized("content", CONTENT_BYTES_MAX)? },

@@ -1,6 +1,8 @@
 //! Messages on their way out: stored before `send` returns, in order for each peer, followed until
 //! the relay says what became of them.
 
+mod again;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use plico_endpoint::id::ContentId;
@@ -57,6 +59,8 @@ pub(crate) enum Settled {
     Refused(Code),
     /// The recipient could not open it; the owner ends it or begins another session.
     Unreadable,
+    /// The relay does not know what it took; the owner ends it or sends it again.
+    Forgotten,
     /// The ticket it went out with is none; the owner ends it or waits for another.
     TicketEnded,
 }
@@ -64,6 +68,7 @@ pub(crate) enum Settled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Waiting,
+    Held { until: Timestamp },
     Sealed { first: bool },
     Accepted { submit: SubmitId, checks: u32 },
 }
@@ -125,6 +130,7 @@ impl Outbox {
         let Outgoing { peer, id, not_before, .. } = *outgoing;
         let (step, at) = match &outgoing.stage {
             Stage::Waiting => (Step::Waiting, not_before),
+            Stage::Held { until } => (Step::Held { until: *until }, *until),
             Stage::Sealed { first, .. } => (Step::Sealed { first: *first }, now),
             Stage::Accepted { submit } => {
                 (Step::Accepted { submit: *submit, checks: 0 }, after(now, CHECK_MS_MIN))
@@ -140,13 +146,18 @@ impl Outbox {
     }
 
     /// The next message to seal of each peer, oldest first. One that waits for its time lets others
-    /// pass.
+    /// pass, but not one that went out before: they were written after it.
     pub(crate) fn waiting(&self, now: Timestamp) -> Vec<(u64, u64)> {
         let mut peers = HashSet::new();
-        let due = |entry: &Entry| entry.step == Step::Waiting && entry.at <= now;
-        let entries = self.entries.iter().filter(|(_, entry)| due(entry));
+        let next = |entry: &Entry| match entry.step {
+            Step::Waiting => entry.at <= now,
+            Step::Held { .. } => true,
+            Step::Sealed { .. } | Step::Accepted { .. } => false,
+        };
+        let entries = self.entries.iter().filter(|(_, entry)| next(entry));
         entries
             .filter(|(_, entry)| peers.insert(entry.peer))
+            .filter(|(_, entry)| entry.at <= now)
             .map(|(number, entry)| (*number, entry.peer))
             .collect()
     }
@@ -192,13 +203,6 @@ impl Outbox {
         }
     }
 
-    /// What of a peer is sealed or accepted, and not done.
-    pub(crate) fn under_way(&self, peer: u64) -> Vec<u64> {
-        let sealed = |entry: &Entry| entry.peer == peer && entry.step != Step::Waiting;
-        let entries = self.entries.iter().filter(|(_, entry)| sealed(entry));
-        entries.map(|(number, _)| *number).collect()
-    }
-
     /// Whether a message is not done.
     pub(crate) fn is_open(&self, id: ContentId) -> bool {
         self.entries.values().any(|entry| entry.id == id)
@@ -213,7 +217,7 @@ impl Outbox {
                 let (submit, _) = entry.attempts.doubt.as_ref()?;
                 Some((*number, entry.peer, *submit))
             }
-            Step::Waiting => None,
+            Step::Waiting | Step::Held { .. } => None,
         })
         .collect()
     }
@@ -284,6 +288,10 @@ impl Outbox {
         refusal: &Refusal,
         now: Timestamp,
     ) -> Result<Settled, StateError> {
+        if !self.entries.contains_key(&number) {
+            // Queued again meanwhile, under another number.
+            return Ok(Settled::Nothing);
+        }
         let verdict = verdict(refusal);
         if self.is_doubtful(number, verdict, refusal.code) {
             let sealed = state.read(|rows| Self::get(rows, number))?;
@@ -373,6 +381,7 @@ impl Outbox {
         }
         match final_state(*became) {
             Some(MessageState::Unreadable) => return Ok(Settled::Unreadable),
+            Some(_) if *became == SubmissionState::Unknown => return Ok(Settled::Forgotten),
             Some(last) => self.finish(state, number, last, now)?,
             None => self.check_later(number, now),
         }
@@ -410,6 +419,9 @@ impl Outbox {
                 return Ok(None);
             }
             Self::put(rows, number, &outgoing)?;
+            if let Some(place) = outgoing.place.filter(|_| became == MessageState::Delivered) {
+                history::delivered(rows, outgoing.peer, place, now.hour())?;
+            }
             if !outgoing.tells(became) {
                 return Ok(Some(outgoing));
             }
@@ -449,6 +461,7 @@ impl Outbox {
         let mut entries = self.entries.values();
         let state = entries.find(|entry| entry.id == id).map(|entry| match entry.step {
             Step::Waiting | Step::Sealed { .. } => MessageState::Queued,
+            Step::Held { until } => MessageState::Waiting { until },
             Step::Accepted { .. } => MessageState::Accepted,
         });
         state.or_else(|| self.done.get(&id).copied())

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! Waiting ── sealed, with the ratchet's step ──► Sealed ── Accepted ──► Accepted ──► Done
+//!    ▲                                                                     │
+//!    └──────────────── Held ◄── it did not open, or the relay lost it ─────┘
 //! ```
 //!
 //! A sealed message holds the very bytes of its submission: after a lost answer the same bytes go
 //! out again under the same `submit_id`, and the relay stores them once.
 
 use bytes::Bytes;
+use plico_endpoint::content::Content;
 use plico_endpoint::id::{ContentId, SessionId};
 use plico_protocol::frame::{Submission, SubmissionState};
 use plico_protocol::id::SubmitId;
-use plico_protocol::limits::FRAME_BODY_BYTES_MAX;
+use plico_protocol::limits::{FRAME_BODY_BYTES_MAX, RETENTION_HOURS};
 use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Hour, Timestamp};
@@ -28,10 +31,18 @@ pub enum MessageState {
     Queued,
     /// Stored by the relay.
     Accepted,
+    /// It did not arrive, because the recipient lost the session it was sealed for, or the relay
+    /// lost the message; or it was written after one that did not. It goes out again by itself, in
+    /// order: at this time, or once there is a connection after it.
+    Waiting {
+        /// Not before this, by this device's clock.
+        until: Timestamp,
+    },
     /// The recipient stored it. Of what businesses send the relay tells this only after the end of
     /// the UTC day: when a person reads is theirs.
     Delivered,
-    /// The recipient could not open it: its session is lost. Send it again.
+    /// The recipient could not open it, for 30 days or until the person said goodbye. It goes out no
+    /// more.
     Unreadable,
     /// Nobody fetched it in 30 days, or the mailbox was closed or revoked.
     Expired,
@@ -68,9 +79,21 @@ pub(crate) struct Outgoing {
 #[derive(Clone, Debug)]
 pub(crate) enum Stage {
     Waiting,
-    Sealed { submission: Bytes, first: bool },
-    Accepted { submit: SubmitId },
-    Done { state: MessageState, at: Hour },
+    /// To be sealed again, not before this.
+    Held {
+        until: Timestamp,
+    },
+    Sealed {
+        submission: Bytes,
+        first: bool,
+    },
+    Accepted {
+        submit: SubmitId,
+    },
+    Done {
+        state: MessageState,
+        at: Hour,
+    },
 }
 
 /// What the relay's refusal of a submission means for it.
@@ -91,7 +114,9 @@ impl Outgoing {
     pub(crate) fn submission(&self) -> Option<Submission> {
         match &self.stage {
             Stage::Sealed { submission, .. } => Submission::decode(submission.clone()).ok(),
-            Stage::Waiting | Stage::Accepted { .. } | Stage::Done { .. } => None,
+            Stage::Waiting | Stage::Held { .. } | Stage::Accepted { .. } | Stage::Done { .. } => {
+                None
+            }
         }
     }
 
@@ -108,12 +133,21 @@ impl Outgoing {
 
     /// Whether the application hears that this became of it. A repeat that arrives is no news.
     pub(crate) fn tells(&self, became: MessageState) -> bool {
-        use MessageState::{Accepted, Delivered, Expired, Failed, Queued, Refused, Unreadable};
+        use MessageState::{
+            Accepted, Delivered, Expired, Failed, Queued, Refused, Unreadable, Waiting,
+        };
         let lost = match became {
-            Queued | Accepted | Delivered => false,
+            Queued | Accepted | Waiting { .. } | Delivered => false,
             Unreadable | Expired | Refused(_) | Failed => self.place.is_some(),
         };
         !self.quiet || lost
+    }
+
+    /// Whether it was composed so long ago that it goes out no more: a relay would have kept it for
+    /// as long.
+    pub(crate) fn is_old(&self, now: Timestamp) -> bool {
+        let composed = Content::decode(&self.content).ok().map(|content| content.composed);
+        composed.is_none_or(|at| at.hour().plus(RETENTION_HOURS) <= now.hour())
     }
 
     /// Notes that the relay has it; the envelope is not needed again.
@@ -149,7 +183,7 @@ pub(crate) fn final_state(state: SubmissionState) -> Option<MessageState> {
         SubmissionState::Queued => None,
         SubmissionState::Delivered => Some(MessageState::Delivered),
         SubmissionState::Unreadable => Some(MessageState::Unreadable),
-        // Forgotten: its outcome is more than two days old.
+        // Unknown: its outcome is more than two days old, or the relay was restored.
         SubmissionState::Expired | SubmissionState::Unknown => Some(MessageState::Expired),
     }
 }
@@ -165,8 +199,12 @@ impl Wire for MessageState {
             Self::Expired => 5,
             Self::Refused(_) => 6,
             Self::Failed => 7,
+            Self::Waiting { .. } => 8,
         });
         out.u16(code);
+        if let Self::Waiting { until } = self {
+            out.u64(until.0);
+        }
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -180,6 +218,7 @@ impl Wire for MessageState {
             5 => Self::Expired,
             6 => Self::Refused(Code::from_number(code)),
             7 => Self::Failed,
+            8 => Self::Waiting { until: Timestamp(reader.u64()?) },
             _ => return Err(bad),
         })
     }
@@ -235,6 +274,10 @@ impl Wire for Stage {
                 state.write(out);
                 at.write(out);
             }
+            Self::Held { until } => {
+                out.u8(5);
+                out.u64(until.0);
+            }
         }
     }
 
@@ -247,6 +290,7 @@ impl Wire for Stage {
             },
             3 => Self::Accepted { submit: Wire::read(reader)? },
             4 => Self::Done { state: Wire::read(reader)?, at: Wire::read(reader)? },
+            5 => Self::Held { until: Timestamp(reader.u64()?) },
             _ => return Err(DecodeError::BadValue { field: "stage" }),
         })
     }

@@ -399,7 +399,10 @@ fn show(event: EventId, stored: Stored) -> Option<Event> {
         News::Trouble { code, text: _ } => {
             Event::Trouble { event, trouble: Trouble::from_number(code)? }
         }
-        News::Reported { .. } | News::KeyChanged | News::SessionLost | News::Restored { .. } => {
+        News::Reported { .. }
+        | News::KeyChanged
+        | News::SessionLost { .. }
+        | News::Restored { .. } => {
             return None;
         }
     })

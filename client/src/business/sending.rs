@@ -7,7 +7,6 @@ use plico_endpoint::id::ContentId;
 use plico_endpoint::session::{BusinessSession, SealError};
 use plico_protocol::envelope::EnvelopeBytes;
 use plico_protocol::frame::{ClientFrame, Consent, RelayFrame, Submission};
-use plico_protocol::limits::RETENTION_HOURS;
 use plico_protocol::profile::Restored;
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
@@ -224,8 +223,7 @@ impl BusinessCore {
         ms: u64,
     ) -> Result<(), StateError> {
         let now = self.now();
-        let composed = Content::decode(&outgoing.content).ok().map(|content| content.composed);
-        if composed.is_none_or(|at| at.hour().plus(RETENTION_HOURS) <= now.hour()) {
+        if outgoing.is_old(now) {
             return self.outbox.finish(&mut self.state, number, last, now);
         }
         self.outbox.later(number, now, ms);
@@ -300,6 +298,10 @@ impl BusinessCore {
     fn settled(&mut self, message: u64, settled: Settled) -> Result<(), StateError> {
         match settled {
             Settled::Unreadable => self.unreadable(message),
+            Settled::Forgotten => {
+                let now = self.now();
+                self.outbox.finish(&mut self.state, message, MessageState::Expired, now)
+            }
             Settled::TicketEnded => self.ticket_ended(message),
             Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),
         }

@@ -439,7 +439,7 @@ fn show(
             let outcome = ReportOutcome::of(reported);
             Event::Reported { event, conversation, id, outcome }
         }
-        News::SessionLost => Event::SessionLost { event, conversation },
+        News::SessionLost { until } => Event::SessionLost { event, conversation, until },
         News::Restored { since, repeated } => {
             Event::BusinessRestored { event, conversation, since, repeated }
         }

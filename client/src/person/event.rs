@@ -62,14 +62,16 @@ pub enum Event {
         /// What the new certificate says.
         offered: Option<Profile>,
     },
-    /// Messages of the business do not open on this device, and another session was begun today
-    /// already; the next is begun tomorrow, and the business sends them again on it. Otherwise a session is begun, and what was lost is sent
-    /// again, without this event.
+    /// Messages of the business do not open on this device, and another session was begun lately.
+    /// The next is begun by itself, and the business sends them again on it. Where one may be begun
+    /// at once, that is done without this event.
     SessionLost {
         /// Names this event.
         event: EventId,
         /// In which conversation.
         conversation: ConversationId,
+        /// When the next is begun, or once there is a connection after it.
+        until: Timestamp,
     },
     /// The business lost its state and went on from a backup. Everything this device still holds of
     /// what it sent since goes out again; the business shows nothing twice.

@@ -6,11 +6,10 @@ use plico_protocol::envelope::Envelope;
 use plico_protocol::frame::Delivery;
 use plico_protocol::id::{AccountKey, Commitment};
 use plico_protocol::stamp::StampedOrigin;
-use plico_protocol::time::Hour;
 
 use super::core::{PersonCore, put_record};
-use super::lost::{Begun, Replaced};
-use super::record::{Claim, Minted, Started};
+use super::lost::Replaced;
+use super::record::{Claim, Minted, Standing, Started};
 use super::report::Franking;
 use crate::agent::history::{self, Direction, Kept};
 use crate::agent::inbound::{Inbound, Outcome};
@@ -81,8 +80,8 @@ impl PersonCore {
         let restored = content.as_ref().ok().and_then(|content| content.restored);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(outcome) };
         if let Some(restored) = restored {
-            let on_replaced = matches!(stepped, Stepped::Replaced(..));
-            talk.record.claimed(Claim { restored, on_replaced });
+            let on_known = matches!(stepped, Stepped::Present { is_first: true, .. });
+            talk.record.claimed(Claim { restored, on_known });
         }
         talk.told_lost = false;
         let record = &talk.record;
@@ -102,7 +101,7 @@ impl PersonCore {
             let place = match history::is_kept(&content.body) {
                 true => {
                     let direction = Direction::Received { category };
-                    let kept = Kept { at: now, content: bytes.clone(), direction };
+                    let kept = Kept { at: now, content: bytes.clone(), direction, delivered: None };
                     Some(history::keep(rows, peer, &kept)?)
                 }
                 false => None,
@@ -119,28 +118,44 @@ impl PersonCore {
         self.state.read(|rows| rows.has(Table::Seen, Name::Hidden(c2.as_bytes())))
     }
 
-    /// Opens an envelope on the session it is of: the present one, or the one before it, on which
-    /// the business may have answered before it saw the new handshake.
+    /// Opens an envelope on the session it is of: the present one, or one before it, on which the
+    /// business may have answered before it saw the new handshake.
     fn open(
         &mut self,
         peer: u64,
         envelope: &Envelope,
     ) -> Result<Result<(Stepped, Opened), OpenError>, StateError> {
         if let Some(mut session) = self.session(peer)? {
+            let is_first = !session.has_received();
             match session.open(envelope) {
-                Ok(opened) => return Ok(Ok((Stepped::Present(session), opened))),
+                Ok(opened) => {
+                    let session = Box::new(session);
+                    return Ok(Ok((Stepped::Present { session, is_first }, opened)));
+                }
                 Err(OpenError::Duplicate) => return Ok(Err(OpenError::Duplicate)),
                 Err(OpenError::Unreadable) => (),
             }
         }
-        let Some(replaced) = self.state.read(|rows| Replaced::of(rows, peer))? else {
+        let mut replaced = self.state.read(|rows| Replaced::of(rows, peer))?;
+        let table = Table::Session.label();
+        let mut found = None;
+        for (place, session) in replaced.sessions().enumerate() {
+            let mut session = session.map_err(|error| StateError::Unreadable { table, error })?;
+            match session.open(envelope) {
+                Ok(opened) => {
+                    found = Some((place, session, opened));
+                    break;
+                }
+                Err(OpenError::Duplicate) => return Ok(Err(OpenError::Duplicate)),
+                Err(OpenError::Unreadable) => (),
+            }
+        }
+        let Some((place, session, opened)) = found else {
             return Ok(Err(OpenError::Unreadable));
         };
-        let table = Table::Session.label();
-        let mut session = PersonSession::from_bytes(&replaced.session)
-            .map_err(|error| StateError::Unreadable { table, error })?;
-        let opened = session.open(envelope);
-        Ok(opened.map(|opened| (Stepped::Replaced(replaced.at, session), opened)))
+        replaced.take(place);
+        replaced.used(self.now().hour(), &session);
+        Ok(Ok((Stepped::Replaced(replaced), opened)))
     }
 
     /// The origin, if the message is of this business and under a ticket this device minted for it
@@ -170,19 +185,18 @@ impl PersonCore {
         Ok(outcome)
     }
 
-    /// A wanted message does not open: another session is begun, at once or, where that was tried
-    /// today, tomorrow; then the application hears of it once.
+    /// A wanted message does not open: another session is begun, at once or, where one was begun
+    /// lately, later; then the application hears of it once.
     fn unreadable(&mut self, peer: u64, c2: &Commitment) -> Result<Outcome, StateError> {
-        match self.greet_again(peer)? {
-            Begun::Yes => return self.remember(c2, Outcome::Unreadable),
-            Begun::NotYet => self.owe_session(peer)?,
-            Begun::No => (),
-        }
-        if let Some(talk) = self.talks.get_mut(&peer)
-            && talk.record.started == Started::Yes
-            && !core::mem::replace(&mut talk.told_lost, true)
-        {
-            self.tell(peer, News::SessionLost)?;
+        let now = self.now();
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Outcome::Unreadable) };
+        if talk.record.standing == Standing::Active && talk.record.started == Started::Yes {
+            let until = talk.record.next_session(now);
+            let tells = now < until && !core::mem::replace(&mut talk.told_lost, true);
+            self.owe_session(peer)?;
+            if tells {
+                self.tell(peer, News::SessionLost { until })?;
+            }
         }
         self.remember(c2, Outcome::Unreadable)
     }
@@ -190,20 +204,21 @@ impl PersonCore {
 
 /// A session after it opened an envelope.
 enum Stepped {
-    Present(PersonSession),
-    Replaced(Hour, PersonSession),
+    /// The present one; whether it received nothing before.
+    Present {
+        session: Box<PersonSession>,
+        is_first: bool,
+    },
+    Replaced(Replaced),
 }
 
 impl Stepped {
     fn put(self, rows: &Rows<'_>, peer: u64) -> Result<(), StateError> {
         match self {
-            Self::Present(session) => {
+            Self::Present { session, is_first: _ } => {
                 rows.put_bytes(Table::Session, Name::Number(peer), &session.to_bytes())
             }
-            Self::Replaced(at, session) => {
-                let session = bytes::Bytes::from_owner(session.to_bytes());
-                Replaced { at, session }.put(rows, peer)
-            }
+            Self::Replaced(replaced) => replaced.put(rows, peer),
         }
     }
 }

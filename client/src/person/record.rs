@@ -11,6 +11,7 @@ use plico_protocol::ticket::{BadTerms, Categories, Category, Terms, Ticket};
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use super::lost::Begun;
 use super::report::Evidence;
 use crate::random;
 
@@ -119,23 +120,23 @@ pub(super) struct Record {
     /// The last that allows notifications beside it.
     pub(super) notifications: Option<Ticket>,
     pub(super) wishes: Vec<Wish>,
-    /// When a session was last begun again because messages did not open.
-    pub(super) begun_again: Option<Hour>,
+    /// Sessions that were begun in place of others.
+    pub(super) begun: Option<Begun>,
     /// Another is to be begun, once one may be: a message did not open since.
     pub(super) owes_session: bool,
     /// The business was restored, and what it lost is yet to be repeated.
     pub(super) claim: Option<Claim>,
-    /// Which restore was answered last, and when.
-    pub(super) answered: Option<(Timestamp, Hour)>,
+    /// Which restore was answered last.
+    pub(super) answered: Option<Timestamp>,
 }
 
 /// What a restored business said, in a message or in its profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) restored: Restored,
-    /// A message said it on the session before the present one, which the business thus does not
-    /// know.
-    pub(super) on_replaced: bool,
+    /// It was the first thing heard on the present session. What the business lost may be repeated
+    /// on that: no state it lost can have stepped it.
+    pub(super) on_known: bool,
 }
 
 impl Record {
@@ -168,7 +169,7 @@ impl Record {
             reply: None,
             notifications: None,
             wishes: Vec::new(),
-            begun_again: None,
+            begun: None,
             owes_session: false,
             claim: None,
             answered: None,
@@ -177,7 +178,7 @@ impl Record {
 
     /// Notes that the business was restored, unless that was answered.
     pub(super) fn claimed(&mut self, claim: Claim) {
-        if self.answered.is_none_or(|(answered, _)| answered != claim.restored.at) {
+        if self.answered != Some(claim.restored.at) {
             let earlier = self.claim.map_or(claim.restored.hour, |held| held.restored.hour);
             let hour = earlier.min(claim.restored.hour);
             let restored = Restored { hour, ..claim.restored };
@@ -237,14 +238,10 @@ impl Wire for Record {
         for wish in &self.wishes {
             wish.write(out);
         }
-        out.optional(self.begun_again.as_ref());
+        out.optional(self.begun.as_ref());
         out.u8(u8::from(self.owes_session));
         out.optional(self.claim.as_ref());
-        out.u8(u8::from(self.answered.is_some()));
-        if let Some((restore, at)) = self.answered {
-            out.u64(restore.0);
-            at.write(out);
-        }
+        out.u64(self.answered.map_or(0, |restore| restore.0));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -281,26 +278,23 @@ impl Wire for Record {
                 let count = reader.count("wishes", WISHES_MAX)?;
                 (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
             },
-            begun_again: reader.optional("has_begun_again")?,
+            begun: reader.optional("has_begun")?,
             owes_session: reader.flag("owes_session")?,
             claim: reader.optional("has_claim")?,
-            answered: match reader.flag("has_answered")? {
-                true => Some((Timestamp(reader.u64()?), Wire::read(reader)?)),
-                false => None,
-            },
+            answered: Some(Timestamp(reader.u64()?)).filter(|restore| restore.0 != 0),
         })
     }
 }
 
 impl Wire for Claim {
     fn write(&self, out: &mut Writer) {
-        let Self { restored, on_replaced } = self;
+        let Self { restored, on_known } = self;
         restored.write(out);
-        out.u8(u8::from(*on_replaced));
+        out.u8(u8::from(*on_known));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { restored: Wire::read(reader)?, on_replaced: reader.flag("on_replaced")? })
+        Ok(Self { restored: Wire::read(reader)?, on_known: reader.flag("on_known")? })
     }
 }
 

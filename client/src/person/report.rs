@@ -285,7 +285,11 @@ mod tests {
         let report = state.write::<_, StateError>(|rows| {
             let direction = Direction::Received { category: Some(Category::Utility) };
             let content = Bytes::from_static(b"buy now");
-            let kept = history::keep(rows, PEER, &Kept { at: Timestamp(0), content, direction })?;
+            let kept = history::keep(
+                rows,
+                PEER,
+                &Kept { at: Timestamp(0), content, direction, delivered: None },
+            )?;
             franking(b"buy now", place(kept)).put(rows, id)?;
             Franking::get(rows, id)?.unwrap().report(rows, address, evidence)
         });

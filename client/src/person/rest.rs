@@ -34,8 +34,8 @@ impl PersonCore {
         let retries = self.talks.values().map(|talk| talk.retry_at);
         let deaf = self.talks.values().filter_map(|talk| talk.subscribing.not_before);
         let rechecks = self.talks.values().filter_map(|talk| talk.recheck_at);
-        let owed = self.talks.values().filter(|talk| talk.record.owes_session);
-        let owed = owed.map(|talk| Timestamp(u64::from(talk.owed_from.0) * HOUR_MS));
+        let owed = self.talks.values().filter(|talk| talk.record.wants_session());
+        let owed = owed.map(|talk| talk.record.next_session(now));
         let renewals = self.talks.values().filter_map(|talk| talk.renew_at);
         let due = resting
             .chain(retries)
@@ -52,4 +52,3 @@ impl PersonCore {
 /// enough that a relay sees little of how one device's requests belong together; a person's is of
 /// use as long as a mailbox is open.
 const IDLE_MS: u64 = 20_000;
-const HOUR_MS: u64 = 3_600_000;

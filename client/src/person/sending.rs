@@ -14,7 +14,6 @@ use super::SendError;
 use super::consent::{is_fresh, remember_ticket};
 use super::core::{Job, PersonCore, put_record};
 use super::event::Trouble;
-use super::lost::Begun;
 use super::record::{Standing, Started};
 use crate::agent::history::{self, Direction, Kept};
 use crate::agent::journal::{self, News, Stored};
@@ -67,9 +66,13 @@ impl PersonCore {
         content: bytes::Bytes,
     ) -> Result<(), StateError> {
         let now = self.now();
-        let direction = Direction::Sent { state: MessageState::Queued };
-        let kept = Kept { at: now, content: content.clone(), direction };
-        let stage = Stage::Waiting;
+        let held = self.outbox.held_until(peer).filter(|until| now < *until);
+        let (stage, state) = match held {
+            Some(until) => (Stage::Held { until }, MessageState::Waiting { until }),
+            None => (Stage::Waiting, MessageState::Queued),
+        };
+        let direction = Direction::Sent { state };
+        let kept = Kept { at: now, content: content.clone(), direction, delivered: None };
         let mut outgoing = Outgoing {
             peer,
             id,
@@ -84,6 +87,10 @@ impl PersonCore {
         };
         let number = self.state.write(|rows| {
             outgoing.place = Some(history::keep(rows, peer, &kept)?);
+            if held.is_some() {
+                let news = News::State { id, state };
+                journal::push(rows, &Stored { peer, at: now, news })?;
+            }
             Outbox::add(rows, &outgoing)
         })?;
         self.state.reached(Point::AfterQueue);
@@ -376,16 +383,23 @@ impl PersonCore {
             Settled::Refused(_) => self.first_is(peer, Started::No),
             // No relay that keeps to the protocol says so of what needs no ticket.
             Settled::TicketEnded => self.failed(message).map(drop),
-            Settled::Unreadable => {
-                match self.begin_again(peer)? {
-                    Begun::Yes => return Ok(()),
-                    Begun::NotYet => self.owe_session(peer)?,
-                    Begun::No => (),
-                }
-                let now = self.now();
-                self.outbox.finish(&mut self.state, message, MessageState::Unreadable, now)
-            }
+            Settled::Unreadable => self.was_not_opened(message, peer),
+            Settled::Forgotten => self.was_forgotten(message),
         }
+    }
+
+    /// The relay took a message and does not know it: it was restored, or forgot the outcome, which
+    /// this device was not there to ask for. The message goes out again, for the business drops what
+    /// it knows; after a while, so that a relay that never knows is not asked all the time.
+    fn was_forgotten(&mut self, message: u64) -> Result<(), StateError> {
+        let now = self.now();
+        let outgoing = self.state.read(|rows| Outbox::get(rows, message))?;
+        // Marks are not worth it.
+        if outgoing.is_none_or(|outgoing| outgoing.place.is_none() || outgoing.is_old(now)) {
+            return self.outbox.finish(&mut self.state, message, MessageState::Expired, now);
+        }
+        let until = Timestamp(now.0.saturating_add(FORGOTTEN_MS));
+        self.outbox.hold(&mut self.state, message, until, now)
     }
 
     /// Brings the first message of a session to an end, one way or the other.
@@ -436,6 +450,7 @@ fn add_mark(outgoing: &mut Outgoing, id: ContentId) -> bool {
 }
 
 const CHAIN_FULL_MS: u64 = 60_000;
+const FORGOTTEN_MS: u64 = 60_000;
 
 const _: () = {
     use plico_endpoint::content::TEXT_BYTES_MAX;

@@ -8,7 +8,7 @@ use plico_protocol::link::RelayLink;
 use plico_protocol::prekey::VerifiedBundle;
 use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::ticket::{Terms, Ticket, TicketKeys};
-use plico_protocol::time::{Hour, Minute, Timestamp};
+use plico_protocol::time::{Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{ConnectionState, LookUpError, Profile, Trouble};
@@ -36,8 +36,6 @@ pub(super) struct Talk {
     /// A message with marks that is not sealed yet.
     pub(super) marks: Option<u64>,
     pub(super) told_lost: bool,
-    /// When to see whether a session that is owed may be begun.
-    pub(super) owed_from: Hour,
     /// When to look the business up again, though nobody asked.
     pub(super) recheck_at: Option<Timestamp>,
     /// When to ask for tickets in place of those that the relay ended.
@@ -91,7 +89,6 @@ impl Talk {
             asking: Vec::new(),
             marks: None,
             told_lost: false,
-            owed_from: Hour(0),
             recheck_at: None,
             renew_at: None,
         }

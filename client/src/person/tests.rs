@@ -1,5 +1,8 @@
 //! A person's core without a relay: what it makes of refusals, tickets and damaged content.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use plico_endpoint::content::Content;
 use plico_endpoint::handshake::RecipientKeys;
 use plico_endpoint::prekeys::{KemPrekey, SignedPrekey, publication};
@@ -24,14 +27,33 @@ use plico_protocol::time::{Hour, Minute, Timestamp};
 use super::record::{Known, Record, Started};
 use super::talk::{Asked, Talk};
 use super::*;
+use crate::agent::history::Direction;
 use crate::agent::outbox::Outbox;
 use crate::agent::outgoing::{Outgoing, Stage};
+use crate::clock::Clock;
 use crate::random;
 use crate::state::{Name, StateError, Table};
 
 struct Place {
     core: PersonCore,
+    clock: SetClock,
     _folder: tempfile::TempDir,
+}
+
+/// Stands still until it is set.
+#[derive(Clone)]
+struct SetClock(Arc<AtomicU64>);
+
+impl SetClock {
+    fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
 }
 
 const PEER: u64 = 1;
@@ -43,7 +65,9 @@ impl Place {
         let protection = Protection::key_file(folder.path().join("key"));
         let path = folder.path().join("state");
         let state = State::create(&path, &protection, Owner::Person).unwrap();
-        let mut core = PersonCore::load(state, Options::default()).unwrap();
+        let clock = SetClock(Arc::new(AtomicU64::new(1_800_000_000_000)));
+        let options = Options::default().clock(clock.clone());
+        let mut core = PersonCore::load(state, options).unwrap();
         let authority = AuthoritySecret::from_seed(&[1; 32]);
         let (account, inbox) =
             (AccountSecret::from_seed(&[2; 32]), MailboxSecret::from_seed(&[3; 32]));
@@ -77,7 +101,11 @@ impl Place {
         talk.record.known =
             Some(Known { authority: authority.public(), certificate, fetched: now });
         core.talks.insert(PEER, talk);
-        Self { core, _folder: folder }
+        Self { core, clock, _folder: folder }
+    }
+
+    fn id(&mut self, number: u64) -> ContentId {
+        self.core.state.read(|rows| Outbox::get(rows, number)).unwrap().unwrap().id
     }
 
     fn talk(&mut self) -> &mut Talk {
@@ -188,12 +216,10 @@ fn a_refused_subscription_is_tried_again_with_growing_delays() {
         place.talk().subscribing.not_before.unwrap().0 - before.0
     };
     let busy = || Refusal::new(Code::Busy);
-    // The clock is the real one: it may have moved on by a little.
-    let near = |ms: u64, expected: u64| (expected..expected + 500).contains(&ms);
-    assert!(near(delay(busy()), 1_000));
-    assert!(near(delay(Refusal::new(Code::TooMany)), 2_000));
-    assert!(near(delay(busy().retry_after(60_000)), 60_000));
-    assert!(near(delay(busy()), 8_000));
+    assert_eq!(delay(busy()), 1_000);
+    assert_eq!(delay(Refusal::new(Code::TooMany)), 2_000);
+    assert_eq!(delay(busy().retry_after(60_000)), 60_000);
+    assert_eq!(delay(busy()), 8_000);
     assert!(place.talk().record.opened);
 }
 
@@ -250,28 +276,117 @@ fn session() -> PersonSession {
     PersonSession::initiate(&me, &recipient, &bundle, b"hello", rng).unwrap().0
 }
 
+/// A message that the relay has, on a session that nothing was heard on.
+fn has_accepted(place: &mut Place, sent: ContentId) -> u64 {
+    let (now, bytes) = (place.core.now(), session().to_bytes());
+    place.talk().record.started = Started::Yes;
+    let [number] = place.core.outbox.open(PEER)[..] else { panic!("not one message") };
+    let accepted = place.core.state.write::<_, StateError>(|rows| {
+        rows.put_bytes(Table::Session, Name::Number(PEER), &bytes)?;
+        let mut outgoing = Outbox::get(rows, number)?.unwrap();
+        assert_eq!(outgoing.id, sent);
+        outgoing.accepted(plico_protocol::id::SubmitId::compose(now.hour(), [1; 12]));
+        Outbox::put(rows, number, &outgoing)?;
+        Ok(outgoing)
+    });
+    place.core.outbox.note(number, &accepted.unwrap(), now);
+    number
+}
+
+/// What becomes of it by the relay's word.
+fn told(place: &mut Place, sent: ContentId, became: SubmissionState) -> Option<MessageState> {
+    let number = has_accepted(place, sent);
+    place.core.status_came(number, PEER, &RelayFrame::State(became)).unwrap();
+    place.core.outbox.state_of(sent)
+}
+
 #[test]
-fn a_session_nobody_answered_on_is_begun_again_once_a_day() {
+fn sessions_are_begun_ever_more_rarely_and_what_waits_says_until_when() {
     let mut place = Place::new();
     let sent = place.core.send(PEER, "hello".into()).unwrap().unwrap();
-    let [(number, PEER)] = place.core.outbox.waiting(place.core.now())[..] else { panic!() };
-    let mut unreadable = || {
-        let (now, bytes) = (place.core.now(), session().to_bytes());
-        place.talk().record.started = Started::Yes;
-        let accepted = place.core.state.write::<_, StateError>(|rows| {
-            rows.put_bytes(Table::Session, Name::Number(PEER), &bytes)?;
-            let mut outgoing = Outbox::get(rows, number)?.unwrap();
-            outgoing.accepted(plico_protocol::id::SubmitId::compose(now.hour(), [1; 12]));
-            Outbox::put(rows, number, &outgoing)?;
-            Ok(outgoing)
-        });
-        place.core.outbox.note(number, &accepted.unwrap(), now);
-        let frame = RelayFrame::State(SubmissionState::Unreadable);
-        place.core.status_came(number, PEER, &frame).unwrap();
-        (place.core.outbox.state_of(sent), place.talk().record.started)
+    let rest = |place: &mut Place| {
+        let now = place.core.now();
+        let Some(MessageState::Waiting { until }) = told(place, sent, SubmissionState::Unreadable)
+        else {
+            panic!("given up")
+        };
+        if now < until {
+            place.core.begin_owed().unwrap();
+            assert_eq!(place.talk().record.started, Started::Yes);
+        }
+        place.clock.set(until);
+        place.core.begin_owed().unwrap();
+        assert_eq!(place.talk().record.started, Started::No);
+        assert_eq!(place.core.outbox.state_of(sent), Some(MessageState::Queued));
+        (until.0 - now.0) / 60_000
     };
-    assert_eq!(unreadable(), (Some(MessageState::Queued), Started::No));
-    assert_eq!(unreadable(), (Some(MessageState::Unreadable), Started::Yes));
+    let rests: Vec<u64> = (0..14).map(|_| rest(&mut place)).collect();
+    assert_eq!(rests, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440]);
+    let now = place.core.now();
+    place.clock.set(Timestamp(now.0 + 48 * 3_600_000));
+    assert_eq!([rest(&mut place), rest(&mut place)], [0, 1]);
+    // A clock that is set back by a year does not stop it for a year.
+    place.clock.set(Timestamp(now.0 - 365 * 24 * 3_600_000));
+    assert_eq!([rest(&mut place), rest(&mut place)], [0, 4]);
     let replaced = |rows: &crate::state::Rows<'_>| lost::Replaced::of(rows, PEER);
-    assert!(place.core.state.read(replaced).unwrap().is_some());
+    let replaced = place.core.state.read(replaced).unwrap();
+    assert_eq!(replaced.sessions().count(), 8);
+}
+
+#[test]
+fn what_did_not_open_is_given_up_after_thirty_days() {
+    let mut place = Place::new();
+    let sent = place.core.send(PEER, "hello".into()).unwrap().unwrap();
+    let now = place.core.now();
+    place.clock.set(Timestamp(now.0 + 719 * 3_600_000));
+    let until = place.core.now();
+    let waits = Some(MessageState::Waiting { until });
+    assert_eq!(told(&mut place, sent, SubmissionState::Unreadable), waits);
+    place.core.begin_owed().unwrap();
+    place.clock.set(Timestamp(now.0 + 720 * 3_600_000));
+    let last = Some(MessageState::Unreadable);
+    assert_eq!(told(&mut place, sent, SubmissionState::Unreadable), last);
+}
+
+#[test]
+fn what_is_written_while_another_waits_waits_behind_it() {
+    let mut place = Place::new();
+    let first = place.core.send(PEER, "first".into()).unwrap().unwrap();
+    told(&mut place, first, SubmissionState::Unreadable);
+    place.core.begin_owed().unwrap();
+    let number = has_accepted(&mut place, first);
+    // One is queued when the first does not open, and one is written after that.
+    let second = place.core.send(PEER, "second".into()).unwrap().unwrap();
+    let frame = RelayFrame::State(SubmissionState::Unreadable);
+    place.core.status_came(number, PEER, &frame).unwrap();
+    let third = place.core.send(PEER, "third".into()).unwrap().unwrap();
+    let until = Timestamp(place.core.now().0 + 60_000);
+    let said = place.core.history(PEER, None, 9).unwrap();
+    for (said, id) in said.iter().zip([first, second, third]) {
+        let waits = MessageState::Waiting { until };
+        assert_eq!(place.core.outbox.state_of(id), Some(waits));
+        assert_eq!((said.content.id, said.direction), (id, Direction::Sent { state: waits }));
+    }
+    assert_eq!(place.core.outbox.waiting(place.core.now()), []);
+    place.clock.set(until);
+    place.core.begin_owed().unwrap();
+    let order: Vec<ContentId> =
+        place.core.outbox.open(PEER).iter().map(|number| place.id(*number)).collect();
+    assert_eq!(order, [first, second, third]);
+    assert_eq!(place.core.outbox.waiting(until).len(), 1);
+}
+
+#[test]
+fn what_the_relay_does_not_know_goes_out_again() {
+    let mut place = Place::new();
+    let sent = place.core.send(PEER, "hello".into()).unwrap().unwrap();
+    let now = place.core.now();
+    let until = Timestamp(now.0 + 60_000);
+    let waits = Some(MessageState::Waiting { until });
+    assert_eq!(told(&mut place, sent, SubmissionState::Unknown), waits);
+    assert_eq!(place.core.outbox.waiting(now), []);
+    assert_eq!(place.core.outbox.waiting(until).len(), 1);
+    assert_eq!(place.talk().record.started, Started::Yes, "the session may be as it was");
+    place.clock.set(Timestamp(now.0 + 720 * 3_600_000));
+    assert_eq!(told(&mut place, sent, SubmissionState::Unknown), Some(MessageState::Expired));
 }

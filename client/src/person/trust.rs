@@ -148,7 +148,7 @@ impl PersonCore {
         };
         let Some(profile) = read.filter(replaces) else { return self.store(peer) };
         if let Some(restored) = profile.profile().restored {
-            talk.record.claimed(Claim { restored, on_replaced: false });
+            talk.record.claimed(Claim { restored, on_known: false });
         }
         let record = &talk.record;
         self.state.write::<_, StateError>(|rows| {

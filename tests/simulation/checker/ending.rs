@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use plico_client::ContentId;
+use plico_client::{ContentId, MessageState};
 use plico_protocol::id::Address;
 use plico_protocol::limits::RETENTION_HOURS;
+use plico_protocol::time::Timestamp;
 
 use crate::simulation::checker::Judge;
 use crate::simulation::checker::messages::{Message, Progress, is_final};
@@ -16,14 +17,12 @@ use crate::simulation::history::{End, Words};
 impl Judge {
     /// Judges the end, if there is one.
     pub(super) fn end(&mut self) {
-        if !self.healed {
-            return;
-        }
+        let Some(healed) = self.healed else { return };
         let said = self.messages.said.iter().filter(|(_, said)| said.progress != Progress::Void);
         let said: Vec<(Words, ContentId)> =
             said.filter_map(|(words, said)| Some((*words, said.id?))).collect();
         for (words, id) in said {
-            let arrived = self.arrived(words, id);
+            let arrived = self.arrived(words, id, healed);
             self.note(arrived);
             let heard = self.heard(words, id);
             self.note(heard);
@@ -37,7 +36,7 @@ impl Judge {
     }
 
     /// A message was shown to whom it was for, or lost by a rule.
-    fn arrived(&mut self, words: Words, id: ContentId) -> Result<(), Violation> {
+    fn arrived(&mut self, words: Words, id: ContentId, healed: Timestamp) -> Result<(), Violation> {
         let Some(said) = self.messages.said.get(&words).cloned() else { return Ok(()) };
         if self.readers.has_shown(words) {
             return Ok(());
@@ -45,8 +44,8 @@ impl Judge {
         let taken = self.messages.submissions(&mut self.relay, self.now, said.end, id);
         let of = |fate| taken.iter().find(|known| known.fate == fate);
         if let Some(delivered) = of(Fate::Delivered) {
-            let is_lost =
-                self.is_dropped(&said, delivered) || self.is_lost_for_good(&said, delivered);
+            let is_lost = self.is_dropped(&said, delivered)
+                || self.is_lost_for_good(&said, delivered, healed);
             return otherwise(is_lost, Violation::AcknowledgedNotShown { id, words });
         }
         if of(Fate::Queued).is_some() {
@@ -88,31 +87,29 @@ impl Judge {
 
     /// Whether the business acknowledged a message and lost its state before it showed it, and the
     /// device repeats it no more: it is too old, or its person took every ticket back.
-    fn is_lost_for_good(&self, said: &Message, delivered: &Submission) -> bool {
+    fn is_lost_for_good(&self, said: &Message, delivered: &Submission, healed: Timestamp) -> bool {
         let is_lost = self.messages.restored_since(delivered.ended);
-        let is_old = delivered.ended.hour().plus(RETENTION_HOURS) <= self.now.hour();
+        let is_old = said.at.hour().plus(RETENTION_HOURS) <= healed.hour().plus(LATE_HOURS);
         let is_unwanted = said.talk.is_some_and(|talk| self.consents.has_taken_back(talk, ..));
         said.end != End::Business && is_lost && (is_old || is_unwanted)
     }
 
-    /// Whether a message may have failed to open: the business lost its state, or deleted the keys
-    /// for which the first message of its session was sealed, or the person began a session since.
+    /// Whether a message may have failed to open for good. A person's device sends it again until it
+    /// opens, unless the person said goodbye or it is too old; a business, only where it still has it
+    /// and the person begins another session.
     fn is_unreadable_due(&self, said: &Message, id: ContentId, unreadable: &Submission) -> bool {
-        if self.messages.restored_before(unreadable.ended) {
-            return true;
-        }
-        let Some(sealed) = self.messages.seals(said.end, id).last().map(|seal| seal.at) else {
-            return false;
-        };
         match said.end {
             End::Person(_) => {
-                let before = self.messages.began(said.end).filter(|began| *began <= sealed);
-                let kept_until = before.max().map(|began| began.hour().plus(KEPT_HOURS));
-                kept_until.is_some_and(|until| until <= unreadable.ended.hour())
+                let told = self.messages.states(said.end, id).last().copied();
+                told == Some(MessageState::Unreadable)
             }
-            End::Business => said.talk.is_some_and(|(person, _)| {
-                self.messages.began(End::Person(person)).any(|began| sealed <= began)
-            }),
+            End::Business if self.messages.restored_before(unreadable.ended) => true,
+            End::Business => {
+                let sealed = self.messages.seals(said.end, id).last().map(|seal| seal.at);
+                said.talk.zip(sealed).is_some_and(|((person, _), sealed)| {
+                    self.messages.began(End::Person(person)).any(|began| sealed <= began)
+                })
+            }
         }
     }
 
@@ -131,5 +128,5 @@ fn otherwise(is_due: bool, violation: Violation) -> Result<(), Violation> {
     if is_due { Ok(()) } else { Err(violation) }
 }
 
-/// A business keeps a private half at least so long after it was replaced.
-const KEPT_HOURS: u32 = 48;
+/// After all is well, what waits may wait for a day, and the day's last status as long.
+const LATE_HOURS: u32 = 96;

@@ -185,7 +185,10 @@ impl Messages {
             }
             MessageState::Accepted => true,
             MessageState::Delivered => has_shown(&taken, Fate::Delivered, now),
-            MessageState::Unreadable => has_shown(&taken, Fate::Unreadable, now),
+            MessageState::Waiting { .. } => true,
+            MessageState::Unreadable => {
+                has_shown(&taken, Fate::Unreadable, now) && self.is_given_up(now, (end, to), id)
+            }
             MessageState::Expired => self.is_expiry_due(now, (end, to), id, &taken),
             MessageState::Refused(code) => self.is_refusal_due(relay, now, (end, id), code),
             MessageState::Queued | MessageState::Failed => false,
@@ -209,10 +212,19 @@ impl Messages {
             Fate::Delivered | Fate::Unreadable => known.forgotten() <= now.hour(),
         };
         let left = taken.is_empty() && self.left.contains(&(end, to));
-        let old = |said: &Message| said.at.hour().plus(RETENTION_HOURS) <= now.hour();
-        let said = self.said.values().find(|said| said.end == end && said.id == Some(id));
-        let waited = taken.is_empty() && end == End::Business && said.is_some_and(old);
+        let waited = taken.is_empty() && end == End::Business && self.is_old(now, end, id);
         left || (waited && !self.restored.is_empty()) || taken.iter().any(expired)
+    }
+
+    fn is_old(&self, now: Timestamp, end: End, id: ContentId) -> bool {
+        let said = self.said.values().find(|said| said.end == end && said.id == Some(id));
+        said.is_some_and(|said| said.at.hour().plus(RETENTION_HOURS) <= now.hour())
+    }
+
+    /// Whether a message that did not open goes out no more: it is 30 days old, or its person said
+    /// goodbye.
+    fn is_given_up(&self, now: Timestamp, (end, to): (End, Peer), id: ContentId) -> bool {
+        self.left.contains(&(end, to)) || self.is_old(now, end, id)
     }
 
     /// Whether a message may be told as refused: the writer refused it so, or its ticket is one that
@@ -239,7 +251,8 @@ impl Messages {
 
 /// Whether no other state follows.
 pub(crate) fn is_final(state: MessageState) -> bool {
-    !matches!(state, MessageState::Queued | MessageState::Accepted)
+    use MessageState::{Accepted, Queued, Waiting};
+    !matches!(state, Queued | Accepted | Waiting { .. })
 }
 
 fn has_shown(taken: &[Submission], fate: Fate, now: Timestamp) -> bool {

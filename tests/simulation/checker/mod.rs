@@ -66,7 +66,7 @@ struct Judge {
     consents: Consents,
     /// The business's state as it was copied last.
     copy: Option<Copied>,
-    healed: bool,
+    healed: Option<Timestamp>,
     found: Vec<Found>,
 }
 
@@ -91,7 +91,7 @@ impl Default for Judge {
             events: Events::default(),
             consents: Consents::default(),
             copy: None,
-            healed: false,
+            healed: None,
             found: Vec::new(),
         }
     }
@@ -145,7 +145,7 @@ impl Judge {
             Fact::BackedUp => self.copied(),
             Fact::Restored => self.restored(),
             Fact::Killed(end) | Fact::Closed(end) => self.events.ended(*end),
-            Fact::Healed => self.healed = true,
+            Fact::Healed => self.healed = Some(self.now),
             Fact::Quiet => {
                 for overdue in self.ledgers.overdue(&mut self.relay, entry.at) {
                     self.note(Err(overdue));

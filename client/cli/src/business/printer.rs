@@ -129,9 +129,10 @@ fn event_words(event: &BusinessEvent, customer: Option<&Customer>) -> Option<Str
         BusinessEvent::Sent { customer, state, .. } => {
             let became = match state {
                 // What goes well is not worth a line; JSON has it.
-                MessageState::Queued | MessageState::Accepted | MessageState::Delivered => {
-                    return None;
-                }
+                MessageState::Queued
+                | MessageState::Accepted
+                | MessageState::Waiting { .. }
+                | MessageState::Delivered => return None,
                 MessageState::Unreadable => {
                     "could not open your message in 30 days, though it was sent again; write anew \
                      if it still matters"

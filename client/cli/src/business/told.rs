@@ -118,6 +118,7 @@ pub(super) fn state_name(state: MessageState) -> &'static str {
     match state {
         MessageState::Queued => "queued",
         MessageState::Accepted => "accepted",
+        MessageState::Waiting { .. } => "waiting",
         MessageState::Delivered => "delivered",
         MessageState::Unreadable => "unreadable",
         MessageState::Expired => "expired",

@@ -64,7 +64,7 @@ fn refused(state: MessageState) -> Failure {
         MessageState::Refused(_) => Status::Refused,
         _ => Status::Failed,
     };
-    let why = sentence(state_advice(state).unwrap_or_default());
+    let why = sentence(&state_advice(state).unwrap_or_default());
     Failure::new(status, "A message was not taken.", why, "Do what the reason asks.")
 }
 

@@ -293,9 +293,9 @@ impl Session {
                     self.key_changed(offered.as_ref());
                 }
             }
-            PersonEvent::SessionLost { conversation, .. } => {
+            PersonEvent::SessionLost { conversation, until, .. } => {
                 if conversation == self.chat.id() {
-                    self.note(wording::SESSION_LOST);
+                    self.note(wording::session_lost(until));
                 }
             }
             PersonEvent::BusinessRestored { conversation, repeated, .. } => {

@@ -27,7 +27,7 @@ impl Place {
         let content = message.into_content(at);
         let bytes = content.encode().unwrap().into();
         let direction = Direction::Received { category: None };
-        let kept = Kept { at, content: bytes, direction };
+        let kept = Kept { at, content: bytes, direction, delivered: None };
         let place = self.state.write::<_, StateError>(|rows| keep(rows, peer, &kept)).unwrap();
         (place, content.id)
     }

@@ -97,6 +97,37 @@ fn each_peer_has_its_order_and_a_delayed_message_lets_others_pass() {
 }
 
 #[test]
+fn what_goes_out_again_keeps_the_order_in_which_it_was_written() {
+    let mut place = Place::new();
+    let kept = |place: &mut Place, id: u8, at: u64| {
+        let number = place.push(1, id, NOW);
+        let mut outgoing = place.get(number);
+        outgoing.place = (at != 0).then_some(at);
+        place.state.write(|rows| Outbox::put(rows, number, &outgoing)).unwrap();
+        number
+    };
+    let numbers = [kept(&mut place, 9, 0), kept(&mut place, 4, 4), kept(&mut place, 5, 5)];
+    place.outbox.hold(&mut place.state, numbers[1], Timestamp(NOW.0 + 1_000), NOW).unwrap();
+    // The last of them waits too, and the first was not behind.
+    assert_eq!(place.outbox.waiting(NOW), [(numbers[0], 1)]);
+    let mut place = place.restart();
+    let until = MessageState::Waiting { until: Timestamp(NOW.0 + 1_000) };
+    assert_eq!(place.outbox.state_of(ContentId::new([5; 16])), Some(until));
+
+    // One that was delivered was lost; it was written before the others.
+    let lost = Outgoing { id: ContentId::new([2; 16]), place: Some(2), ..place.get(numbers[1]) };
+    let open = place.outbox.open(1);
+    let queued = place.state.write(|rows| Outbox::queue_again(rows, &open, vec![lost])).unwrap();
+    place.outbox.renumber(&open, &queued, NOW);
+    let mut place = place.restart();
+    let order: Vec<ContentId> =
+        place.outbox.open(1).into_iter().map(|number| place.get(number).id).collect();
+    assert_eq!(order, [2, 4, 5, 9].map(|id| ContentId::new([id; 16])));
+    // The answer to one that was submitted before settles nothing.
+    assert_eq!(place.refuse(numbers[1], Refusal::new(Code::Revoked)), Settled::Nothing);
+}
+
+#[test]
 fn after_a_restart_the_same_bytes_go_out_in_the_same_order() {
     let mut place = Place::new();
     let numbers = [place.push(1, 1, NOW), place.push(1, 2, NOW), place.push(1, 3, NOW)];

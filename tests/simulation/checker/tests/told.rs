@@ -43,13 +43,16 @@ fn when_a_person_reads_is_told_after_the_day() {
 }
 
 #[test]
-fn unreadable_is_told_of_what_did_not_open() {
+fn unreadable_is_told_of_what_did_not_open_and_goes_out_no_more() {
     let mut story = Story::new();
     story.anna_says(1);
     let mut read = story.clone();
     read.acknowledge(INBOX, 1).tell(ANNA, 1, MessageState::Unreadable);
     assert_eq!(check(&read), [falsely(ANNA, 1, MessageState::Unreadable)]);
-    story.acknowledge_unreadable(INBOX, 1).tell(ANNA, 1, MessageState::Unreadable);
+    let mut early = story.acknowledge_unreadable(INBOX, 1).clone();
+    early.pass_hours(1).tell(ANNA, 1, MessageState::Unreadable);
+    assert_eq!(check(&early), [falsely(ANNA, 1, MessageState::Unreadable)]);
+    story.wish(Wish::Goodbye).tell(ANNA, 1, MessageState::Unreadable);
     assert_eq!(check(&story), []);
 }
 

@@ -148,7 +148,7 @@ impl View {
         if let By::Person(state) = item.by
             && let Some(advice) = state_advice(state)
         {
-            let advice = wrap(advice, columns.saturating_sub(3)).into_iter();
+            let advice = wrap(&advice, columns.saturating_sub(3)).into_iter();
             lines.extend(
                 advice.map(|line| Line::styled(format!("  {line}"), self.coloured(Color::Red))),
             );
@@ -160,7 +160,7 @@ impl View {
     fn state(&self, state: MessageState) -> Span<'static> {
         let dim = Style::new().add_modifier(Modifier::DIM);
         let (mark, style) = match state {
-            MessageState::Queued => ("○", dim),
+            MessageState::Queued | MessageState::Waiting { .. } => ("○", dim),
             MessageState::Accepted => ("✓", dim),
             MessageState::Delivered => ("✓✓", dim),
             _ => ("!", self.coloured(Color::Red).add_modifier(Modifier::BOLD)),
