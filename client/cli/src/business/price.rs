@@ -162,7 +162,7 @@ mod tests {
     fn a_price_says_what_to_pass_or_until_when_it_is_free() {
         let free = Price::Free { reason: FreeReason::Window, until: Minute(29_900_000) };
         let shown = Shown::of(&free, Kind::Service).words(&TimeZone::UTC);
-        assert_eq!(shown, "service  free until 2026-11-07 05:20, by the window");
+        assert_eq!(shown, "service  free until 2026-11-06 21:20, by the window");
         let charge = Price::Charge(Charge {
             amount: Millionths(70_000),
             currency: Currency::new(*b"EUR").unwrap(),
