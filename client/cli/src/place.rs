@@ -132,14 +132,16 @@ impl Place {
     fn check_not_lost(&self, path: &Path) -> Result<(), Failure> {
         let key = beside(path);
         let named = self.key_file.is_some() || self.passphrase || self.passphrase_file.is_some();
-        if named || !key.exists() {
+        // Its making was interrupted where the unfinished one is there.
+        let unfinished = with_ending(path, ".new").exists();
+        if named || unfinished || !key.exists() {
             return Ok(());
         }
         let (state, key) = (path.display(), key.display());
         Err(Failure::new(
             Status::BadState,
             format!("There is no state at {state}, but its key file is there."),
-            "The state was moved or lost, or its making was interrupted.",
+            "The state was moved or lost.",
             format!("Put the state or its backup back; or delete {key} to begin anew."),
         ))
     }
@@ -214,8 +216,12 @@ fn variable(name: &str) -> Option<PathBuf> {
 }
 
 fn beside(path: &Path) -> PathBuf {
+    with_ending(path, ".key")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".key");
+    name.push(ending);
     name.into()
 }
 

@@ -148,13 +148,13 @@ fn copy(source: &Path, part: &Path, owner: Owner) -> Result<(), BackupError> {
 }
 
 /// Gives a finished file its name for good.
-fn put_in_place(part: &Path, path: &Path) -> io::Result<()> {
+pub(super) fn put_in_place(part: &Path, path: &Path) -> io::Result<()> {
     fs::rename(part, path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

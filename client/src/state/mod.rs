@@ -18,6 +18,7 @@ mod table;
 
 pub use backup::{BackupError, RestoreError};
 pub(crate) use backup::{back_up, restore};
+use backup::{beside, put_in_place};
 pub use key::Protection;
 pub(crate) use rows::Rows;
 pub(crate) use table::{Name, Table};
@@ -65,9 +66,9 @@ pub enum OpenError {
     /// There is none.
     #[error("there is no state at this path; check the path, or create one")]
     Missing,
-    /// The file is empty: it was cut short, or a power cut interrupted its making.
+    /// The file is empty: it was cut short.
     #[error(
-        "the state's file is empty, so what was in it is lost; put a backup in its place, or, if nothing was said with it yet, delete it and begin anew"
+        "the state's file is empty, so what was in it is lost; put a backup in its place, or delete it and its key file to begin anew"
     )]
     Emptied,
     /// It is some other file.
@@ -152,9 +153,13 @@ impl State {
         if path.try_exists()? && is_finished(&connect(path)?)? {
             return Err(OpenError::Exists);
         }
+        // Under another name until it is whole: an empty file under its own is one that was cut short.
+        // Made before the key file, so a key file without either is of a state that is lost.
+        let part = beside(path, UNFINISHED);
+        remove_database(&part)?;
+        create_file(&part)?;
         let (wrapped, key) = WrappedKey::create(protection)?;
-        create_file(path)?;
-        let mut database = connect(path)?;
+        let mut database = connect(&part)?;
         let transaction = database.transaction().map_err(StateError::from)?;
         transaction.execute_batch(SCHEMA).map_err(StateError::from)?;
         transaction
@@ -164,7 +169,13 @@ impl State {
             )
             .map_err(StateError::from)?;
         transaction.commit().map_err(StateError::from)?;
-        Ok(Self::new(database, &key, lock))
+        // The last connection that closes takes the log with it.
+        drop(database);
+        File::open(&part)?.sync_all()?;
+        // The log of a state that is gone would be played into this one.
+        remove_database(path)?;
+        put_in_place(&part, path)?;
+        Ok(Self::new(connect(path)?, &key, lock))
     }
 
     /// Opens a state.
@@ -255,6 +266,17 @@ impl core::fmt::Display for Owner {
     }
 }
 
+/// Deletes a database that was never used, or lost its file, with what SQLite keeps beside it.
+fn remove_database(path: &Path) -> io::Result<()> {
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        match std::fs::remove_file(beside(path, ending)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
 /// Made before SQLite touches it, so that it is never readable by others.
 fn create_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
@@ -280,7 +302,7 @@ fn may_be_state(path: &Path) -> io::Result<bool> {
     Ok(begin.is_empty() || begin == magic)
 }
 
-/// Whether its creation was finished: a power cut may leave a file without tables.
+/// Whether a state was made in it, and it was not cut short since.
 fn is_finished(database: &Connection) -> Result<bool, StateError> {
     Ok(database
         .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'head'")?
@@ -301,6 +323,8 @@ fn head(database: &Connection) -> Result<(u32, Owner, WrappedKey), StateError> {
     Ok((version, owner, WrappedKey::decode(key).map_err(|_| corrupt())?))
 }
 
+/// What a state's name ends with while it is made.
+const UNFINISHED: &str = ".new";
 const VERSION: u32 = 1;
 const SCHEMA: &str = "
     CREATE TABLE head (version INTEGER NOT NULL, owner INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
