@@ -33,7 +33,7 @@ pub struct Frontier {
 
 /// The hashes that join a leaf, or an earlier tree, to a root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proof(Vec<TreeHash>);
+pub struct Proof(pub(super) Vec<TreeHash>);
 
 /// A proof does not lead to the root it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
