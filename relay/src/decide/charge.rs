@@ -49,7 +49,7 @@ impl Draft<'_> {
         let line = accept(submitted, charge, self.now.hour(), reason);
         account.use_from(self.now.day());
         let entry = self.append(&mut account, line).map_err(full)?;
-        self.put(*self.facts.rows.account(submitted.account).as_bytes(), &account);
+        self.put_account(account);
         Ok(Some(entry))
     }
 
@@ -92,7 +92,7 @@ impl Draft<'_> {
     /// Enters what was unpaid and is covered now, in the same commit.
     fn cover(&mut self, mut row: AccountRow) -> Result<RelayFrame, Denied> {
         self.enter_dues(&mut row)?;
-        self.put(*self.facts.rows.account(&row.account).as_bytes(), &row);
+        self.put_account(row);
         let entered = self.decision.appended.iter().map(|(_, entry)| *entry);
         Ok(RelayFrame::Entries(entered.collect()))
     }

@@ -9,11 +9,10 @@ use plico_protocol::time::Day;
 
 use crate::clock::rfc3339_day;
 use crate::decide::settle::Next;
-use crate::decide::sweep::{readable, swept};
+use crate::decide::sweep::swept;
 use crate::decide::{Denied, Draft, FactError};
 use crate::ledger::{AccountRow, Line};
 use crate::policy::dues::{Calendar, Owed};
-use crate::store::Table;
 use crate::writer::Event;
 
 /// What is known of who may send.
@@ -56,7 +55,7 @@ impl<'a> Draft<'a> {
     pub(super) fn use_account(&mut self, account: &AccountKey) -> Result<(), FactError> {
         let mut row = self.facts.account(account)?;
         if row.use_from(self.now.day()) {
-            self.put(*self.facts.rows.account(account).as_bytes(), &row);
+            self.put_account(row);
         }
         Ok(())
     }
@@ -66,14 +65,13 @@ impl<'a> Draft<'a> {
         if self.calendar()?.is_none() {
             return Ok(None);
         }
-        let (keys, next) = self.some_keys(Table::Accounts, from)?;
-        for key in &keys {
-            let row = readable(self.facts.sealed::<AccountRow>(key))?.flatten();
+        let (rows, next) = self.some_rows::<AccountRow>(from)?;
+        for (_, row) in rows {
             let Some(before) = row else { continue };
             let mut row = before.clone();
             self.enter_dues(&mut row)?;
             if row != before {
-                self.put(key.as_ref(), &row);
+                self.put_account(row);
             }
         }
         Ok(next)

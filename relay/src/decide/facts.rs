@@ -59,6 +59,9 @@ pub(super) enum Value {
     Stored(Bytes),
     /// An encoding that is yet to be sealed.
     Open(Bytes),
+    /// An account, encoded once for all that a batch changes of it: its row is the longest, and every
+    /// charge reads and writes it.
+    Account(Box<AccountRow>),
 }
 
 /// Keys, names and bounds that do not change during a batch.
@@ -129,6 +132,7 @@ impl<'a> Facts<'a> {
                 let value = value.map(|value| match value {
                     Value::Stored(bytes) => bytes,
                     Value::Open(plain) => self.rows.seal(table, &key, &plain, fresh),
+                    Value::Account(row) => self.rows.seal(table, &key, &row.encoded(), fresh),
                 });
                 changes.push(Change { table, key, value });
             }
@@ -192,7 +196,11 @@ impl<'a> Facts<'a> {
 
     /// An account of a business; without entries if it has none yet.
     pub(crate) fn account(&self, account: &AccountKey) -> Result<AccountRow, FactError> {
-        let row = self.sealed(self.rows.account(account).as_bytes())?;
+        let key = self.rows.account(account);
+        let row = match self.get(Table::Accounts, key.as_bytes())? {
+            Some(Value::Account(row)) => Some(*row),
+            other => other.map(|value| self.open(key.as_bytes(), value)).transpose()?,
+        };
         Ok(row.unwrap_or_else(|| AccountRow::new(*account)))
     }
 
@@ -240,6 +248,16 @@ impl<'a> Facts<'a> {
         Ok(self.scan(table, prefix, from, limit)?.map(|(key, _)| key).collect())
     }
 
+    /// The rows of a table from a key on, at most `limit`; none for one that is damaged.
+    pub(super) fn scan_readable<R: Sealed>(
+        &self,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Option<R>)>, FactError> {
+        let rows = self.scan(R::TABLE, &[], from, limit)?;
+        Ok(rows.map(|(key, value)| (key.clone(), self.open(&key, value).ok())).collect())
+    }
+
     /// The rows at or after `from` whose keys begin with `prefix`, at most `limit`.
     pub(super) fn scan_sealed<R: Sealed>(
         &self,
@@ -261,9 +279,8 @@ impl<'a> Facts<'a> {
     fn open<R: Sealed>(&self, key: &[u8], value: Value) -> Result<R, BadRow> {
         match value {
             Value::Stored(sealed) => self.rows.open(key, &sealed),
-            Value::Open(plain) => {
-                R::decode(plain).map_err(|error| BadRow::Form { table: R::TABLE.name(), error })
-            }
+            Value::Open(plain) => decode(plain),
+            Value::Account(row) => decode(row.encoded().into()),
         }
     }
 
@@ -295,4 +312,8 @@ impl<'a> Facts<'a> {
         }
         Ok(merged.into_iter().take(limit))
     }
+}
+
+fn decode<R: Sealed>(plain: Bytes) -> Result<R, BadRow> {
+    R::decode(plain).map_err(|error| BadRow::Form { table: R::TABLE.name(), error })
 }

@@ -48,6 +48,7 @@ use plico_protocol::time::{Day, Timestamp};
 
 use crate::decide::facts::Value;
 use crate::decide::submit::Submitted;
+use crate::ledger::AccountRow;
 use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Sealed};
 use crate::store::{ReadError, Table};
@@ -230,6 +231,11 @@ impl Draft<'_> {
         self.change(R::TABLE, key, Some(Value::Open(value.encoded().into())));
     }
 
+    fn put_account(&mut self, row: AccountRow) {
+        let key = self.facts.rows.account(&row.account);
+        self.change(Table::Accounts, *key.as_bytes(), Some(Value::Account(Box::new(row))));
+    }
+
     fn put_clear(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {
         self.change(table, key, Some(Value::Stored(value.into())));
     }
@@ -289,7 +295,7 @@ impl From<FactError> for Denied {
 }
 
 /// What only the operator can mend: a key that could not be made, a row that cannot be read.
-fn busy() -> Refusal {
+pub(crate) fn busy() -> Refusal {
     Refusal::new(Code::Busy).retry_after(BUSY_RETRY_MS)
 }
 

@@ -18,7 +18,7 @@ use plico_protocol::time::{Day, Timestamp};
 use crate::decide::sweep::{SWEPT_KEY, readable, swept};
 use crate::decide::{Decision, Draft, Effect, FactError, Facts};
 use crate::ledger::{AccountRow, FreeRow, Line, Outcome, PendingRow};
-use crate::rows::{Fate, OriginRow, Pass, Stage, StandingRow, SweptRow};
+use crate::rows::{Fate, OriginRow, Pass, Sealed, Stage, StandingRow, SweptRow};
 use crate::store::Table;
 
 /// One step of the settlement of the days before today; gives whether more is due.
@@ -126,15 +126,15 @@ impl Draft<'_> {
     }
 
     fn settle_some(&mut self, day: Day, from: &[u8]) -> Result<Next, FactError> {
-        let (keys, next) = self.some_keys(Table::Pending, from)?;
+        let (pending, next) = self.some_rows::<PendingRow>(from)?;
         let mut touched = Touched::default();
-        for key in &keys {
-            self.settle_one(key, day, &mut touched)?;
+        for (key, row) in pending {
+            self.settle_one(key, row, day, &mut touched)?;
+        }
+        for row in touched.accounts.into_values() {
+            self.put_account(row);
         }
         let rows = self.facts.rows;
-        for (account, row) in &touched.accounts {
-            self.put(*rows.account(account).as_bytes(), row);
-        }
         for (account, row) in &touched.standings {
             self.put(*rows.standing(account).as_bytes(), row);
         }
@@ -142,8 +142,13 @@ impl Draft<'_> {
     }
 
     /// A damaged row is removed: it must not hold the others up.
-    fn settle_one(&mut self, key: &[u8], day: Day, touched: &mut Touched) -> Result<(), FactError> {
-        let pending = readable(self.facts.sealed::<PendingRow>(key))?.flatten();
+    fn settle_one(
+        &mut self,
+        key: Bytes,
+        pending: Option<PendingRow>,
+        day: Day,
+        touched: &mut Touched,
+    ) -> Result<(), FactError> {
         let Some(pending) = pending else {
             self.remove(Table::Pending, key);
             return Ok(());
@@ -192,30 +197,29 @@ impl Draft<'_> {
     /// hundred of ten thousand, twenty reports would suspend.
     fn judge_some(&mut self, since: Day, from: &[u8]) -> Result<Next, FactError> {
         let today = self.now.day();
-        let (keys, next) = self.some_keys(Table::Standings, from)?;
-        for key in &keys {
-            let standing = readable(self.facts.sealed::<StandingRow>(key))?.flatten();
+        let (rows, next) = self.some_rows::<StandingRow>(from)?;
+        for (key, standing) in rows {
             let Some(standing) = standing.filter(|row| row.counts.delivered_since(since)) else {
                 continue;
             };
             let reputation = standing.reputation.judged(&standing.counts.inputs(today), today);
             if reputation != standing.reputation {
-                self.put(key.as_ref(), &StandingRow { reputation, ..standing });
+                self.put(key, &StandingRow { reputation, ..standing });
             }
         }
         Ok(next)
     }
 
-    /// The next keys of a table, and the last of them if there may be more.
-    pub(super) fn some_keys(
+    /// The next rows of a table, none for one that is damaged, and the last key if there may be more.
+    #[expect(clippy::type_complexity, reason = "said in the sentence above")]
+    pub(super) fn some_rows<R: Sealed>(
         &self,
-        table: Table,
         from: &[u8],
-    ) -> Result<(Vec<Bytes>, Next), FactError> {
-        let keys = self.facts.scan_keys(table, &[], from, ROWS_PER_STEP_MAX)?;
-        let next = keys.last().filter(|_| keys.len() == ROWS_PER_STEP_MAX);
-        let next = next.and_then(|key| <[u8; 16]>::try_from(key.as_ref()).ok());
-        Ok((keys, next))
+    ) -> Result<(Vec<(Bytes, Option<R>)>, Next), FactError> {
+        let rows = self.facts.scan_readable::<R>(from, ROWS_PER_STEP_MAX)?;
+        let next = rows.last().filter(|_| rows.len() == ROWS_PER_STEP_MAX);
+        let next = next.and_then(|(key, _)| <[u8; 16]>::try_from(key.as_ref()).ok());
+        Ok((rows, next))
     }
 }
 
@@ -235,5 +239,6 @@ fn end(accepted: &Entry, reason: EntryReason, day: Day) -> Line {
     }
 }
 
-/// Rows looked at in one commit: some milliseconds, between which requests pass.
-const ROWS_PER_STEP_MAX: usize = 500;
+/// Rows looked at in one commit: about the work of as many messages as a commit may take in, between
+/// which requests pass. Each step waits for a sync and writes every account it touches.
+const ROWS_PER_STEP_MAX: usize = 1_000;
