@@ -2,15 +2,13 @@
 //! signed once, when all of it is known.
 
 use getrandom::rand_core::CryptoRng;
-use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, Receipt};
+use plico_protocol::ledger::{Entry, HeadBody, Proof};
 use plico_protocol::refusal::Refusal;
 use plico_protocol::time::Timestamp;
 
 use crate::decide::{Decision, Effect, FactError, Facts, busy};
 use crate::ledger::Books;
-use crate::request::Reply;
 use crate::store::Change;
 
 /// A batch in the making.
@@ -54,32 +52,30 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Puts the receipt of `entry` into its answer. Only once every decision is taken in: the head it
-    /// carries is the commit's.
-    pub(crate) fn sign(&mut self, account: &AccountKey, entry: &Entry, reply: &mut Reply) {
-        match self.receipt(account, entry) {
-            Ok(Some(receipt)) => {
-                if let Ok(RelayFrame::Accepted(acceptance)) = reply {
-                    acceptance.receipt = Some(Box::new(receipt));
-                }
-            }
-            // What was reserved has a key to sign with and a tree to be in; only the neighbours of an
-            // entry of an earlier commit have to be read.
-            Ok(None) => *reply = Err(busy()),
-            Err(error) => *reply = Err(error.into_refusal()),
-        }
-    }
-
-    fn receipt(
+    /// The receipt of an entry, but for its head. Only once every decision is taken in: the head is the
+    /// commit's.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of a request whose receipt cannot be made.
+    pub(crate) fn receipt(
         &mut self,
         account: &AccountKey,
         entry: &Entry,
-    ) -> Result<Option<Receipt>, FactError> {
+    ) -> Result<Proof, Refusal> {
         let facts = &self.facts;
-        let Some(key) = facts.ring.ledger() else { return Ok(None) };
-        self.books.open(account, || facts.account(account))?;
-        let signer = (key, self.now.hour());
-        self.books.receipt(account, entry, signer, |subtree| facts.subtree(account, subtree))
+        // What was reserved has a key to sign with and a tree to be in; only the neighbours of an entry
+        // of an earlier commit have to be read.
+        facts.ring.ledger().ok_or_else(busy)?;
+        let opened = self.books.open(account, || facts.account(account));
+        opened.map_err(FactError::into_refusal)?;
+        let path = self.books.path(account, entry, |subtree| facts.subtree(account, subtree));
+        path.map_err(FactError::into_refusal)?.ok_or_else(busy)
+    }
+
+    /// The heads that the receipts asked for so far are to carry.
+    pub(crate) fn heads(&mut self) -> Vec<HeadBody> {
+        self.books.heads(self.now.hour())
     }
 
     /// Everything to be written, and what follows once it is.

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, btree_map};
 
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{
-    Entry, Generation, Growth, HeadBody, Proof, Receipt, Subtree, TreeHash, VerifiedHead,
-};
-use plico_protocol::signature::LedgerSecret;
+use plico_protocol::ledger::{Entry, Generation, Growth, HeadBody, Proof, Subtree, TreeHash};
 use plico_protocol::time::Hour;
 
 use crate::ledger::{AccountRow, TILE_LEVELS};
@@ -19,8 +16,8 @@ pub(crate) struct Books {
 
 struct Book {
     growth: Growth,
-    /// Signed when it is first asked for.
-    head: Option<VerifiedHead>,
+    /// Whether a receipt names its head.
+    is_shown: bool,
 }
 
 impl Books {
@@ -41,7 +38,7 @@ impl Books {
         row: impl FnOnce() -> Result<AccountRow, E>,
     ) -> Result<(), E> {
         if let btree_map::Entry::Vacant(vacant) = self.open.entry(*account) {
-            vacant.insert(Book { growth: Growth::new(row()?.tree), head: None });
+            vacant.insert(Book { growth: Growth::new(row()?.tree), is_shown: false });
         }
         Ok(())
     }
@@ -54,7 +51,6 @@ impl Books {
         mut tile: impl FnMut(Subtree, &TreeHash),
     ) {
         let Some(book) = self.open.get_mut(account) else { return };
-        book.head = None;
         book.growth.push(entry.hash(), |subtree, hash| {
             if 0 < subtree.level && subtree.level.is_multiple_of(TILE_LEVELS) {
                 tile(subtree, hash);
@@ -62,41 +58,36 @@ impl Books {
         });
     }
 
-    /// The receipt of an entry, once the batch is whole: of this batch, or of an earlier one, whose
-    /// neighbours `stored` looks up. None for an entry that is not in an open book.
+    /// What joins an entry to the root, once the batch is whole: an entry of this batch, or of an
+    /// earlier one, whose neighbours `stored` looks up. None for one that is not in an open book.
     ///
     /// # Errors
     ///
     /// What `stored` fails with.
-    pub(crate) fn receipt<E>(
+    pub(crate) fn path<E>(
         &mut self,
         account: &AccountKey,
         entry: &Entry,
-        signer: (&LedgerSecret, Hour),
         mut stored: impl FnMut(Subtree) -> Result<TreeHash, E>,
-    ) -> Result<Option<Receipt>, E> {
+    ) -> Result<Option<Proof>, E> {
         let Some(book) = self.open.get_mut(account) else { return Ok(None) };
+        book.is_shown = true;
         let (index, size) = (entry.sequence.0, book.growth.frontier().size());
-        let path = match book.growth.inclusion(index) {
-            Some(path) => Some(path),
-            None => Proof::inclusion(index, size, |subtree| hash_of(subtree, &mut stored))?,
-        };
-        let head = *book.head(account, self.generation, signer).head();
-        Ok(path.map(|path| Receipt { entry: *entry, path, head }))
+        match book.growth.inclusion(index) {
+            Some(path) => Ok(Some(path)),
+            None => Proof::inclusion(index, size, |subtree| hash_of(subtree, &mut stored)),
+        }
     }
-}
 
-impl Book {
-    fn head(
-        &mut self,
-        account: &AccountKey,
-        generation: Generation,
-        (key, hour): (&LedgerSecret, Hour),
-    ) -> VerifiedHead {
-        let tree = self.growth.frontier();
-        let (size, root) = (tree.size(), tree.root());
-        let body = || HeadBody { account: *account, generation, size, root, hour };
-        *self.head.get_or_insert_with(|| body().sign(key))
+    /// The heads of the books of which a path was asked for, to be signed once for each.
+    pub(crate) fn heads(&mut self, hour: Hour) -> Vec<HeadBody> {
+        let generation = self.generation;
+        let shown = self.open.iter_mut().filter(|(_, book)| book.is_shown);
+        let head = |(account, book): (&AccountKey, &mut Book)| {
+            let (size, root) = (book.growth.frontier().size(), book.growth.root());
+            HeadBody { account: *account, generation, size, root, hour }
+        };
+        shown.map(head).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use getrandom::rand_core::CryptoRng;
-use plico_protocol::ledger::Generation;
+use plico_protocol::ledger::{Generation, HeadBody};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Minute, Timestamp};
 
@@ -17,6 +17,7 @@ use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Rows, SweptRow, View};
 use crate::rules::Current;
 use crate::store::{Change, CommitError, ReadError, Store, Table};
+use crate::writer::receipts::{Unsigned, sign_beside};
 use crate::writer::{Event, Point, Probe, Wake};
 
 /// What the commit path is made of.
@@ -244,17 +245,29 @@ impl Core {
         }
         let now = self.setup.clock.now();
         self.rotate(now);
-        let decided = self.decide(&tasks, now)?;
+        let mut decided = self.decide(&tasks, now)?;
         self.reached(Point::BeforeCommit);
-        if !decided.changes.is_empty() {
-            match self.setup.store.commit(&decided.changes) {
-                Ok(()) => (),
-                Err(CommitError::Full) => {
-                    tracing::warn!(target: "plico_relay::writer", "the disk is full");
-                    self.full = true;
-                    return Ok((refuse_all(&tasks), Vec::new()));
-                }
-                Err(error) => return Err(Fatal::Commit(error)),
+        let Setup { store, keys, .. } = &self.setup;
+        let (changes, ring) = (&decided.changes, keys.ring());
+        let commit = || if changes.is_empty() { Ok(()) } else { store.commit(changes) };
+        let (committed, heads) = sign_beside(&decided.heads, &ring, commit);
+        match committed {
+            Ok(()) => (),
+            Err(CommitError::Full) => {
+                tracing::warn!(target: "plico_relay::writer", "the disk is full");
+                self.full = true;
+                return Ok((refuse_all(&tasks), Vec::new()));
+            }
+            Err(error) => return Err(Fatal::Commit(error)),
+        }
+        for (index, receipt) in decided.receipts {
+            if let Some(Answer::Reply(reply)) = decided.answers.get_mut(index) {
+                receipt.give(&heads, reply);
+            }
+        }
+        for (task, answer) in tasks.iter().zip(&decided.answers) {
+            if let (Task::Request(request), Answer::Reply(reply)) = (task, answer) {
+                self.setup.probe.decided(request, reply);
             }
         }
         tracing::trace!(target: "plico_relay::writer", count = tasks.len(), "committed");
@@ -306,7 +319,7 @@ impl Core {
     }
 
     fn decide(&mut self, tasks: &[Task], now: Timestamp) -> Result<Decided, Fatal> {
-        let Setup { store, keys, rng, limits, probe, .. } = &mut self.setup;
+        let Setup { store, keys, rng, limits, .. } = &mut self.setup;
         let ring = keys.ring();
         let reader = store.reader()?;
         let rate_cards = self.rate_cards.get();
@@ -333,18 +346,20 @@ impl Core {
             }
             answers.push(answer);
         }
+        let mut unsigned = Vec::with_capacity(receipts.len());
         for (index, (account, entry)) in receipts {
-            if let Some(Answer::Reply(reply)) = answers.get_mut(index) {
-                batch.sign(&account, &entry, reply);
+            match batch.receipt(&account, &entry) {
+                Ok(path) => unsigned.push((index, Unsigned { account, entry, path })),
+                Err(refusal) => {
+                    if let Some(answer) = answers.get_mut(index) {
+                        *answer = Answer::Reply(Err(refusal));
+                    }
+                }
             }
         }
-        for (task, answer) in tasks.iter().zip(&answers) {
-            if let (Task::Request(request), Answer::Reply(reply)) = (task, answer) {
-                probe.decided(request, reply);
-            }
-        }
+        let heads = batch.heads();
         let (changes, effects) = batch.finish(&mut **rng);
-        Ok(Decided { answers, effects, changes })
+        Ok(Decided { answers, effects, changes, receipts: unsigned, heads })
     }
 
     /// Keeps the directory current and gives what is left for subscribers.
@@ -405,6 +420,9 @@ struct Decided {
     answers: Vec<Answer>,
     effects: Vec<Effect>,
     changes: Vec<Change>,
+    /// By the place of its answer.
+    receipts: Vec<(usize, Unsigned)>,
+    heads: Vec<HeadBody>,
 }
 
 fn refuse_all(tasks: &[Task]) -> Vec<Answer> {

@@ -17,6 +17,7 @@ mod commit;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod probe;
+mod receipts;
 #[cfg(test)]
 mod tests;
 mod thread;
