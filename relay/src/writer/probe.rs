@@ -52,8 +52,8 @@ pub trait Probe: Send + Sync {
     /// A batch is at `point`.
     fn reached(&self, point: Point);
 
-    /// A request of the batch has this answer, which holds and leaves once the batch is at
-    /// [`Point::AfterCommit`]: for a test that compares what a relay does with what it promised.
+    /// A request of the batch has this answer, which is committed and leaves: told just before
+    /// [`Point::AfterCommit`], for a test that compares what a relay does with what it promised.
     fn decided(&self, _request: &Request, _reply: &Reply) {}
 }
 

@@ -62,3 +62,33 @@ impl Unsigned {
 
 /// A thread begins and ends in the time of about two signatures, some 10 µs each.
 const SIGNED_HERE_MAX: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use plico_protocol::ledger::{Generation, TreeHash};
+    use plico_protocol::time::Hour;
+
+    use super::*;
+    use crate::writer::fixture::keys;
+
+    #[test]
+    fn every_head_is_signed_here_or_beside() {
+        let ring = keys().ring();
+        let body = |number: u8| HeadBody {
+            account: AccountKey::new([number; 32]),
+            generation: Generation::default(),
+            size: 1,
+            root: TreeHash::new([number; 32]),
+            hour: Hour(1),
+        };
+        for count in [0, 1, 2, 3, 50] {
+            let bodies: Vec<_> = (0..count).map(body).collect();
+            let (done, heads) = sign_beside(&bodies, &ring, || "done");
+            assert_eq!((done, heads.len()), ("done", bodies.len()));
+            for body in &bodies {
+                let signed = *body.sign(ring.ledger().unwrap()).head();
+                assert_eq!(heads.get(&body.account), Some(&signed));
+            }
+        }
+    }
+}
