@@ -131,9 +131,9 @@ fn a_delivery_counts_under_the_day_it_was_made_however_late_it_is_settled() {
 #[test]
 fn nobody_is_judged_before_all_deliveries_of_the_day_are_counted() {
     in_days(|desk| {
-        // A step of the settlement takes 1,000 rows. Sixty reports would suspend against those of one
+        // A step of the settlement takes 2,000 rows. 120 reports would suspend against those of one
         // step, and do not against all of them.
-        for n in 1..=60 {
+        for n in 1..=120 {
             desk.call(Request::Open { address: person(n) }).unwrap();
             let ticket = desk.mint_for(n, 50, false);
             for m in 1..=40 {
@@ -146,7 +146,7 @@ fn nobody_is_judged_before_all_deliveries_of_the_day_are_counted() {
             desk.call(acknowledge(person(n), 40, &[])).unwrap();
         }
         desk.next_day();
-        desk.check_counted(60, 2_400);
+        desk.check_counted(120, 4_800);
         assert!(!desk.standing().reputation.suspended);
     });
 }
