@@ -85,7 +85,10 @@ impl RelayHost {
             let world = self.world.clone();
             tokio::select! {
                 biased;
-                () = life.ended() => self.killed(relay, &life),
+                () = life.ended() => {
+                    drop(relay);
+                    self.killed(&life);
+                }
                 () = world.until(Times::Over) => {
                     tokio::time::sleep(LEDGERS_ARE_READ).await;
                     return relay.shutdown().await.unwrap();
@@ -120,18 +123,23 @@ impl RelayHost {
         }
     }
 
+    /// Stops it or kills it. It may also be killed while it stops, for it commits what it counted.
     async fn end(&mut self, relay: Relay, life: &Life) {
         if self.chance.per_mille(300) {
             self.world.note(Fact::RelayClosed);
-            return relay.shutdown().await.unwrap();
+            let stopped = relay.shutdown().await;
+            if !life.is_over() {
+                return stopped.unwrap();
+            }
+        } else {
+            life.kill();
+            drop(relay);
         }
-        life.kill();
-        self.killed(relay, life);
+        self.killed(life);
     }
 
-    fn killed(&mut self, relay: Relay, life: &Life) {
+    fn killed(&mut self, life: &Life) {
         assert!(life.is_over());
-        drop(relay);
         let power = self.chance.per_mille(500);
         if power {
             self.medium.lose_power(&mut self.chance);
