@@ -186,6 +186,10 @@ pub(crate) enum Ruling {
     },
     /// What a message to a person costs, or why it is not taken at that price.
     Priced(Box<Priced>),
+    /// The relay died with the commit that accepted this: its answer, price included, never was.
+    Unanswered {
+        submit: SubmitId,
+    },
 }
 
 /// What the price of a message depends on, and what it is charged by.
@@ -319,11 +323,20 @@ impl News {
 }
 
 impl Ruling {
-    /// What a request's answer says of queues and charges, in the order in which it holds.
+    /// What a request's answer says of queues, in the order in which it holds.
     pub(crate) fn of(request: &Request, reply: &Reply) -> impl Iterator<Item = Self> {
-        let offered = Self::offered(request, reply);
-        let priced = Priced::of(request, reply).map(|priced| Self::Priced(Box::new(priced)));
-        offered.into_iter().chain(Self::of_queue(request, reply)).chain(priced)
+        Self::offered(request, reply).into_iter().chain(Self::of_queue(request, reply))
+    }
+
+    /// What remains of an acceptance at a price that was never answered.
+    pub(crate) fn unanswered(request: &Request, reply: &Reply) -> Option<Self> {
+        let priced = Priced::of(request, reply).filter(|priced| priced.outcome.is_ok());
+        priced.map(|Priced { submit, .. }| Self::Unanswered { submit })
+    }
+
+    /// What it says of a price, once it has its receipt.
+    pub(crate) fn priced(request: &Request, reply: &Reply) -> Option<Self> {
+        Priced::of(request, reply).map(|priced| Self::Priced(Box::new(priced)))
     }
 
     fn of_queue(request: &Request, reply: &Reply) -> Option<Self> {

@@ -157,4 +157,8 @@ impl writer::Probe for WriterProbe {
     fn decided(&self, request: &Request, reply: &Reply) {
         self.watch.decided(request, reply);
     }
+
+    fn answered(&self, request: &Request, reply: &Reply) {
+        self.watch.answered(request, reply);
+    }
 }

@@ -132,6 +132,7 @@ impl fmt::Display for Ruling {
                 write!(f, "{} offered up to {}", short(queue.as_bytes()), up_to.0)
             }
             Self::Priced(priced) => priced.fmt(f),
+            Self::Unanswered { submit } => write!(f, "{submit:?} is never answered"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Writes the history: one pen, held by the applications' tasks, the SDK's probes and the relay's.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use plico_client::ContentId;
@@ -28,7 +29,20 @@ pub(crate) struct SealWatch {
 /// Watches what the relay's writer decides. A batch that is not on the medium decided nothing.
 pub(crate) struct RulingWatch {
     recorder: Recorder,
-    undecided: Mutex<Vec<Ruling>>,
+    undecided: Mutex<Batch>,
+}
+
+/// What a batch says, request by request.
+#[derive(Default)]
+struct Batch {
+    requests: Vec<Said>,
+    answered: usize,
+}
+
+/// What the answer of one request says, and what it leaves if it is never given.
+struct Said {
+    rulings: Vec<Ruling>,
+    unanswered: Option<Ruling>,
 }
 
 impl Recorder {
@@ -78,8 +92,11 @@ impl RulingWatch {
     /// The relay died in the middle of a commit, and the medium kept the batch: it is there though
     /// nobody was answered.
     pub(crate) fn kept(&self) {
-        for ruling in self.undecided.lock().unwrap().drain(..) {
-            self.recorder.note(Fact::Ruled(ruling));
+        let batch = mem::take(&mut *self.undecided.lock().unwrap());
+        for Said { rulings, unanswered } in batch.requests {
+            for ruling in rulings.into_iter().chain(unanswered) {
+                self.recorder.note(Fact::Ruled(ruling));
+            }
         }
     }
 }
@@ -87,14 +104,25 @@ impl RulingWatch {
 impl writer::Probe for RulingWatch {
     fn reached(&self, point: writer::Point) {
         match point {
-            writer::Point::BeforeDecide => self.undecided.lock().unwrap().clear(),
+            writer::Point::BeforeDecide => *self.undecided.lock().unwrap() = Batch::default(),
             writer::Point::AfterCommit => self.kept(),
             _ => (),
         }
     }
 
     fn decided(&self, request: &Request, reply: &Reply) {
-        self.undecided.lock().unwrap().extend(Ruling::of(request, reply));
+        let rulings = Ruling::of(request, reply).collect();
+        let said = Said { rulings, unanswered: Ruling::unanswered(request, reply) };
+        self.undecided.lock().unwrap().requests.push(said);
+    }
+
+    fn answered(&self, request: &Request, reply: &Reply) {
+        let mut batch = self.undecided.lock().unwrap();
+        let place = batch.answered;
+        let said = &mut batch.requests[place];
+        said.rulings.extend(Ruling::priced(request, reply));
+        said.unanswered = None;
+        batch.answered += 1;
     }
 }
 

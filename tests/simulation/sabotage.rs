@@ -148,6 +148,10 @@ impl Probe for Sabotaged {
         self.is_first_read.store(true, Ordering::Relaxed);
         self.probe.decided(request, reply);
     }
+
+    fn answered(&self, request: &Request, reply: &Reply) {
+        self.probe.answered(request, reply);
+    }
 }
 
 /// Reads, and may not find a submission. What is read first for a request is, where it is of

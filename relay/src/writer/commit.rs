@@ -246,6 +246,9 @@ impl Core {
         let now = self.setup.clock.now();
         self.rotate(now);
         let mut decided = self.decide(&tasks, now)?;
+        for (request, reply) in replies(&tasks, &decided.answers) {
+            self.setup.probe.decided(request, reply);
+        }
         self.reached(Point::BeforeCommit);
         let Setup { store, keys, .. } = &self.setup;
         let (changes, ring) = (&decided.changes, keys.ring());
@@ -265,10 +268,8 @@ impl Core {
                 receipt.give(&heads, reply);
             }
         }
-        for (task, answer) in tasks.iter().zip(&decided.answers) {
-            if let (Task::Request(request), Answer::Reply(reply)) = (task, answer) {
-                self.setup.probe.decided(request, reply);
-            }
+        for (request, reply) in replies(&tasks, &decided.answers) {
+            self.setup.probe.answered(request, reply);
         }
         tracing::trace!(target: "plico_relay::writer", count = tasks.len(), "committed");
         self.reached(Point::AfterCommit);
@@ -423,6 +424,16 @@ struct Decided {
     /// By the place of its answer.
     receipts: Vec<(usize, Unsigned)>,
     heads: Vec<HeadBody>,
+}
+
+fn replies<'a>(
+    tasks: &'a [Task],
+    answers: &'a [Answer],
+) -> impl Iterator<Item = (&'a Request, &'a Reply)> {
+    tasks.iter().zip(answers).filter_map(|(task, answer)| match (task, answer) {
+        (Task::Request(request), Answer::Reply(reply)) => Some((&**request, reply)),
+        _ => None,
+    })
 }
 
 fn refuse_all(tasks: &[Task]) -> Vec<Answer> {

@@ -52,9 +52,13 @@ pub trait Probe: Send + Sync {
     /// A batch is at `point`.
     fn reached(&self, point: Point);
 
-    /// A request of the batch has this answer, which is committed and leaves: told just before
-    /// [`Point::AfterCommit`], for a test that compares what a relay does with what it promised.
+    /// A request of the batch has this answer, which holds and leaves once the batch is at
+    /// [`Point::AfterCommit`]: for a test that compares what a relay does with what it promised. It
+    /// lacks the receipt, which is signed meanwhile.
     fn decided(&self, _request: &Request, _reply: &Reply) {}
+
+    /// The batch is durable, and this is the whole answer; nobody has it yet.
+    fn answered(&self, _request: &Request, _reply: &Reply) {}
 }
 
 /// Does nothing: what production uses.

@@ -124,7 +124,14 @@ impl Ledgers {
 
     /// What a message costs is what it must, and its receipt fits the books.
     pub(crate) fn ruled(&mut self, now: Timestamp, ruling: &Ruling) -> Result<(), Violation> {
-        let Ruling::Priced(priced) = ruling else { return Ok(()) };
+        let priced = match ruling {
+            Ruling::Priced(priced) => priced,
+            Ruling::Unanswered { submit } => {
+                self.priced.insert(*submit);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         let Priced { submit, outcome, .. } = &**priced;
         match outcome {
             Err(code) if self.is_refused(now, priced, *code) => Ok(()),

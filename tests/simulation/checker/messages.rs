@@ -218,7 +218,10 @@ impl Messages {
 
     fn is_old(&self, now: Timestamp, end: End, id: ContentId) -> bool {
         let said = self.said.values().find(|said| said.end == end && said.id == Some(id));
-        said.is_some_and(|said| said.at.hour().plus(RETENTION_HOURS) <= now.hour())
+        // What a device says by itself was composed before it was sealed.
+        let sealed = self.seals(end, id).first().map(|seal| seal.at);
+        let at = said.map(|said| said.at).or(sealed);
+        at.is_some_and(|at| at.hour().plus(RETENTION_HOURS) <= now.hour())
     }
 
     /// Whether a message that did not open goes out no more: it is 30 days old, or its person said

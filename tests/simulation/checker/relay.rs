@@ -122,7 +122,7 @@ impl Relay {
                 return self.acknowledged(now, *queue, up_to.0, unreadable);
             }
             Ruling::Offered { queue, up_to } => self.offered(*queue, up_to.0),
-            Ruling::Priced(_) => (),
+            Ruling::Priced(_) | Ruling::Unanswered { .. } => (),
         }
         Ok(())
     }
