@@ -2,7 +2,8 @@
 
 use plico_protocol::certificate::CertificateBody;
 use plico_protocol::frame::{Consent, RelayFrame};
-use plico_protocol::pricing::{Millionths, NoPrice, PaidOrFree, Price, Standing, price};
+use plico_protocol::ledger::{Amount, Entry, Rate};
+use plico_protocol::pricing::{Charge, Millionths, NoPrice, PaidOrFree, Price, Standing, price};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
 
@@ -93,10 +94,10 @@ impl BusinessCore {
         let expected = expected.map(|yes| *yes.price());
         let agrees = match frame {
             RelayFrame::Accepted(acceptance) => {
-                let charged = acceptance.receipt.as_ref().map(|r| r.entry.amount.millionths);
+                let charged = acceptance.receipt.as_ref().map(|receipt| &receipt.entry);
                 match expected {
                     Ok(Price::Free { .. }) => charged.is_none(),
-                    Ok(Price::Charge(charge)) => charged == Some(charge.amount),
+                    Ok(Price::Charge(charge)) => charged.is_some_and(|entry| is(entry, &charge)),
                     Err(_) => false,
                 }
             }
@@ -116,4 +117,11 @@ impl BusinessCore {
             self.card.doubt();
         }
     }
+}
+
+/// Whether an entry says the whole of a charge: how much, in what currency, for what and where to.
+fn is(entry: &Entry, charge: &Charge) -> bool {
+    let Charge { amount: millionths, currency, zone, category } = *charge;
+    let rate = entry.message.map(|message| message.rate);
+    entry.amount == Amount { millionths, currency } && rate == Some(Rate { category, zone })
 }

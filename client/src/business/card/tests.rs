@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use plico_protocol::frame::RelayFrame;
-use plico_protocol::id::{Address, DhKey, TicketCommitment, TicketId, TicketOpening};
-use plico_protocol::ledger::{LedgerKeyBody, LedgerKeyCertificate};
+use plico_protocol::frame::{Acceptance, Consent, RelayFrame};
+use plico_protocol::id::{Address, DhKey, SubmitId, TicketCommitment, TicketId, TicketOpening};
+use plico_protocol::ledger::{
+    Amount, Entry, EntryKind, EntryReason, EntrySequence, Frontier, Generation, Growth, HeadBody,
+    LedgerKeyBody, LedgerKeyCertificate, Message, Rate, Receipt,
+};
 use plico_protocol::link::RelayLink;
 use plico_protocol::mac::MacKey;
 use plico_protocol::pricing::{
@@ -13,6 +16,7 @@ use plico_protocol::pricing::{
 };
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::signature::{AuthoritySecret, LedgerSecret};
+use plico_protocol::stamp::Reason;
 use plico_protocol::ticket::{
     Categories, Category, Epoch, Ticket, TicketFields, TicketKeyId, Zone,
 };
@@ -284,4 +288,72 @@ fn the_price_told_is_the_price_charged_whatever_the_inputs() {
         }
     }
     assert_eq!((free, charged, refused), (96, 138, 846), "a kind that never came was not compared");
+}
+
+/// A consent to service in France at any price.
+fn consent() -> Consent {
+    let france =
+        |ticket: &&TicketFields| ticket.zone.as_bytes() == b"FR" && NOW < ticket.valid_until;
+    let ticket = tickets()
+        .iter()
+        .find(france)
+        .map(|ticket| Ticket::mint(ticket, TicketKeyId(1), &MacKey::new([3; 32])));
+    Consent {
+        ticket: ticket.unwrap(),
+        opening: TicketOpening::new([4; 32]),
+        category: Category::Service,
+        price_max: Millionths(u64::MAX),
+    }
+}
+
+fn charged(millionths: u64, currency: &[u8; 3], category: Category, zone: &[u8; 2]) -> Entry {
+    let rate = Rate { category, zone: Zone::new(*zone).unwrap() };
+    let (submission, accept) = (SubmitId::compose(NOW.hour(), [1; 12]), EntrySequence(0));
+    Entry {
+        sequence: accept,
+        hour: NOW.hour(),
+        kind: EntryKind::Accept,
+        reason: EntryReason::Standing,
+        message: Some(Message { submission, accept, rate }),
+        generation: Generation(0),
+        amount: Amount {
+            millionths: Millionths(millionths),
+            currency: Currency::new(*currency).unwrap(),
+        },
+    }
+}
+
+fn accepted(place: &Place, entry: Entry) -> RelayFrame {
+    let account = place.core.identity.account.public();
+    let mut growth = Growth::new(Frontier::default());
+    growth.push(entry.hash(), |_, _| ());
+    let path = growth.inclusion(0).unwrap();
+    let mut tree = Frontier::default();
+    tree.push(entry.hash(), |_, _| ());
+    let (size, root, hour) = (tree.size(), tree.root(), NOW.hour());
+    let body = HeadBody { account, generation: Generation(0), size, root, hour };
+    let head = *body.sign(&LedgerSecret::from_seed(&[1; 32])).head();
+    let id = entry.message.unwrap().submission;
+    let receipt = Some(Box::new(Receipt { entry, path, head }));
+    let (reason, free_until) = (Reason::OutsideWindow, None);
+    RelayFrame::Accepted(Acceptance { id, reason, free_until, receipt })
+}
+
+#[test]
+fn a_receipt_that_differs_in_anything_from_the_card_has_it_fetched() {
+    let (from, until) = day();
+    for (entry, agrees) in [
+        (charged(7, b"EUR", Category::Service, b"FR"), true),
+        (charged(8, b"EUR", Category::Service, b"FR"), false),
+        (charged(7, b"USD", Category::Service, b"FR"), false),
+        (charged(7, b"EUR", Category::Utility, b"FR"), false),
+        (charged(7, b"EUR", Category::Service, b"US"), false),
+    ] {
+        let mut place = place();
+        place.core.card_came(brought(card(NOW, from, until, 7))).unwrap();
+        let due = place.core.card.due;
+        let frame = accepted(&place, entry);
+        place.core.compare_price(&consent(), &frame);
+        assert_eq!(place.core.card.due == due, agrees, "{:?}", entry.amount);
+    }
 }
