@@ -14,10 +14,10 @@ mod statement;
 pub use statement::CheckedStatement;
 
 use plico_endpoint::id::ContentId;
-use plico_protocol::frame::{Acceptance, ClientFrame, Headed, RelayFrame, Submission};
+use plico_protocol::frame::{Acceptance, ClientFrame, Consent, Headed, RelayFrame, Submission};
 use plico_protocol::id::{AccountKey, AuthorityKey};
 use plico_protocol::ledger::{
-    Entry, EntryKind, EntrySequence, Head, Kept, LedgerKeyCertificate, Period, Receipt,
+    Amount, Entry, EntryKind, EntrySequence, Head, Kept, LedgerKeyCertificate, Period, Receipt,
     VerifiedHead, VerifiedLedgerKey,
 };
 use plico_protocol::limits::{ENTRIES_PER_FRAME_MAX, STATEMENT_ENTRIES_MAX};
@@ -301,8 +301,7 @@ impl BusinessCore {
         let entry = &receipt.entry;
         let ours = entry.kind == EntryKind::Accept
             && entry.message.is_some_and(|message| message.submission == submission.id);
-        let allowed = submission.consent.map(|consent| consent.price_max);
-        if !ours || allowed < Some(entry.amount.millionths) {
+        if !ours || !self.is_allowed(submission.consent.as_ref(), &entry.amount) {
             return self.trouble(Trouble::Ledger);
         }
         if !signed {
@@ -319,6 +318,13 @@ impl BusinessCore {
                 _ => rows.put(Table::Receipt, name, &row),
             }
         })
+    }
+
+    /// Whether a consent allows a charge: a limit is one in the currency of the card kept here.
+    pub(super) fn is_allowed(&self, consent: Option<&Consent>, charged: &Amount) -> bool {
+        let card = self.card_now().map(|card| card.fields().currency);
+        let known = card.is_none_or(|currency| currency == charged.currency);
+        known && consent.is_some_and(|consent| charged.millionths <= consent.price_max)
     }
 
     /// Forgets what was read and not kept, and tells whoever waits for a statement why.

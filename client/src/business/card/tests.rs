@@ -357,3 +357,19 @@ fn a_receipt_that_differs_in_anything_from_the_card_has_it_fetched() {
         assert_eq!(place.core.card.due == due, agrees, "{:?}", entry.amount);
     }
 }
+
+#[test]
+fn a_price_limit_allows_no_charge_in_another_currency_than_the_card_has() {
+    let (from, until) = day();
+    let mut place = place();
+    let consent = Consent { price_max: Millionths(7), ..consent() };
+    let allowed = |place: &Place, millionths, currency| {
+        let amount = charged(millionths, currency, Category::Service, b"FR").amount;
+        place.core.is_allowed(Some(&consent), &amount)
+    };
+    assert!(allowed(&place, 7, b"USD"), "nothing is known of what it meant");
+    place.core.card_came(brought(card(NOW, from, until, 7))).unwrap();
+    assert!(allowed(&place, 7, b"EUR"));
+    assert!(!allowed(&place, 8, b"EUR"));
+    assert!(!allowed(&place, 7, b"USD"));
+}
