@@ -4,9 +4,11 @@ use plico_client::ledger::{Disagreement, EntryKind, EntryReason, EntrySequence, 
 use plico_client::{Business, BusinessEvent, Category, ContentId, MessageState};
 use plico_protocol::ticket::Zone;
 use plico_protocol::time::Hour;
+use plico_relay::config::Config;
 
 use crate::harness::relay::TestRelay;
 use crate::harness::sdk::{Desk, became, introduce, next_received, told};
+use crate::harness::world::Bank;
 
 /// Everything up to now.
 fn so_far(relay: &TestRelay) -> Period {
@@ -178,4 +180,32 @@ async fn a_reload_has_another_card_and_zones_hold_and_a_mistake_leaves_those_tha
     person.close().await.unwrap();
     bank.close().await.unwrap();
     relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_rate_card_in_another_currency_than_accounts_are_kept_in_is_refused() {
+    let files = tempfile::tempdir().unwrap();
+    let card = files.path().join("card.toml");
+    let write = |currency: &str| {
+        let zone = "name = \"all\"\ncountries = [\"FR\"]\nutility = 0.05\n";
+        let text = format!("currency = \"{currency}\"\n[[card]]\n[[card.zone]]\n{zone}");
+        std::fs::write(&card, text).unwrap();
+    };
+    write("USD");
+    let set = |config: &mut Config| config.rate_card = card.to_string_lossy().into_owned();
+    let relay = TestRelay::start_with(set).await;
+    relay.certify(&Bank::new(1), "bank").await;
+    write("EUR");
+    assert_eq!(relay.reload().await, None, "no account has an amount yet");
+    relay.pay("bank", 20).await;
+    assert_eq!(relay.reload().await, None);
+    write("USD");
+    let said = "the rate card is in USD, and accounts are kept in EUR: a relay bills in one \
+                currency; bring a card in EUR";
+    let why = relay.reload().await.unwrap();
+    assert_eq!(why, format!("{said}; the relay goes on with what it has"));
+    let suspended = relay.suspend().await;
+    assert_eq!(suspended.refused().await, said);
+    write("EUR");
+    suspended.resume().await.stop().await;
 }

@@ -93,8 +93,7 @@ impl Relay {
         let rules = Rules::open(&config, options.clock.now().minute())?;
         let hub = Arc::new(Hub::default());
         let (metrics, exporter) = Metrics::new(config.metrics_listen)?;
-        let cards = rules.rate_cards.clone();
-        let opened = opening::open(&config, &options, cards, hub.clone(), metrics.clone())?;
+        let opened = open(&config, &options, &rules, hub.clone(), metrics.clone())?;
         let simulation = options.simulation.as_ref();
         let Bound { endpoint, socket } = listener::bind(&config, &opened.identity, simulation)?;
         let address = local_address(&endpoint, &config)?;
@@ -214,6 +213,19 @@ impl Relay {
         let stopped = tokio::time::timeout(shutdown_max, stopping).await;
         stopped.unwrap_or(Err(ShutdownError::TimedOut(shutdown_max)))
     }
+}
+
+/// Opens what the rate card fits: what does not is closed again before anybody connects.
+fn open(
+    config: &Config,
+    options: &Options,
+    rules: &Rules,
+    wake: Arc<Hub>,
+    metrics: Arc<Metrics>,
+) -> Result<Opened, StartError> {
+    let opened = opening::open(config, options, rules.rate_cards.clone(), wake, metrics)?;
+    rules.check_currency(&opened.view)?;
+    Ok(opened)
 }
 
 fn watermark(config: &Config, space: Option<Arc<dyn SpaceProbe>>) -> Watermark {

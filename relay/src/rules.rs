@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use plico_protocol::pricing::RateCard;
+use plico_protocol::pricing::{Currency, RateCard};
 use plico_protocol::ticket::Zone;
 use plico_protocol::time::Minute;
 
 use crate::config::Config;
 use crate::policy::rate_card::{BadRateCards, RateCards, SAMPLE};
 use crate::policy::zones::{BadZones, Zones};
+use crate::rows::{View, ViewError};
 
 /// The files, as they were read last. Cheap to clone; every clone sees what a reload read.
 #[derive(Clone, Debug)]
@@ -53,6 +54,20 @@ pub enum RulesError {
         /// Its first mistake.
         error: BadZones,
     },
+    /// Every message that costs something would be refused.
+    #[error(
+        "the rate card is in {card}, and accounts are kept in {kept}: a relay bills in one \
+         currency; bring a card in {kept}"
+    )]
+    Currency {
+        /// The rate card's.
+        card: Currency,
+        /// The accounts'.
+        kept: Currency,
+    },
+    /// The accounts.
+    #[error(transparent)]
+    Accounts(#[from] ViewError),
 }
 
 impl Rules {
@@ -67,6 +82,14 @@ impl Rules {
         let zones = Zones::parse(&read("zones", &config.zones)?.unwrap_or_default())
             .map_err(|error| RulesError::Zones { path: config.zones.clone().into(), error })?;
         Ok(Self { rate_cards: Current::new(rate_cards), zones: Current::new(zones) })
+    }
+
+    /// Whether the cards are in the currency that accounts are kept in.
+    pub(crate) fn check_currency(&self, accounts: &View) -> Result<(), RulesError> {
+        match (self.rate_cards.get().currency(), accounts.currency()?) {
+            (Some(card), Some(kept)) if card != kept => Err(RulesError::Currency { card, kept }),
+            _ => Ok(()),
+        }
     }
 
     /// Goes on with what `read` says, everywhere.

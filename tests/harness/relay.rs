@@ -18,7 +18,7 @@ use plico_relay::clock::Clock;
 use plico_relay::config::Config;
 use plico_relay::keys::read_authority_secret;
 use plico_relay::space::SpaceProbe;
-use plico_relay::{Options, Relay};
+use plico_relay::{Options, Relay, StartError};
 use tempfile::TempDir;
 
 use crate::harness::world::{BEGINNING, Bank};
@@ -213,9 +213,17 @@ impl TestRelay {
     }
 
     async fn run(config: &Config, clock: &Arc<TestClock>, space: &Arc<Space>) -> Relay {
+        Self::started(config, clock, space).await.unwrap()
+    }
+
+    async fn started(
+        config: &Config,
+        clock: &Arc<TestClock>,
+        space: &Arc<Space>,
+    ) -> Result<Relay, StartError> {
         let options =
             Options { clock: clock.clone(), space: Some(space.clone()), ..Options::default() };
-        Relay::start(config.clone(), options).await.unwrap()
+        Relay::start(config.clone(), options).await
     }
 }
 
@@ -224,6 +232,15 @@ impl Suspended {
         let Self { config, home, clock, space } = self;
         let relay = TestRelay::run(&config, &clock, &space).await;
         TestRelay { relay, config, home, clock, space }
+    }
+}
+
+impl Suspended {
+    /// Why it does not start.
+    pub(crate) async fn refused(&self) -> String {
+        let Self { config, home: _, clock, space } = self;
+        let started = TestRelay::started(config, clock, space).await;
+        started.map(|_| ()).unwrap_err().to_string()
     }
 }
 

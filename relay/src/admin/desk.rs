@@ -23,7 +23,7 @@ use crate::listener;
 use crate::metrics::Sampler;
 use crate::request::Request;
 use crate::rows::{View, ViewError};
-use crate::rules::Rules;
+use crate::rules::{Rules, RulesError};
 use crate::store::Store;
 use crate::writer::{Event, Wake, Writer};
 
@@ -103,8 +103,7 @@ impl Desk {
             return Err("no relay runs here; the next start reads its files".to_owned());
         };
         // Read first, taken last: a mistake in one file leaves everything as it was.
-        let read = Rules::open(&self.0.config, self.0.clock.now().minute());
-        let read = read.map_err(|error| {
+        let read = self.read_rules().map_err(|error| {
             tracing::warn!("rate card and zones not read again");
             format!("{error}; the relay goes on with what it has")
         })?;
@@ -123,6 +122,12 @@ impl Desk {
                 Err(error.to_string())
             }
         }
+    }
+
+    fn read_rules(&self) -> Result<Rules, RulesError> {
+        let read = Rules::open(&self.0.config, self.0.clock.now().minute())?;
+        read.check_currency(&View::new(Arc::clone(&self.0.store), &self.0.keys))?;
+        Ok(read)
     }
 
     async fn rotate_tickets(&self, end_all: bool) -> Result<Answer, String> {

@@ -5,6 +5,7 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
     Entry, EntrySequence, HeadBody, LedgerKeyCertificate, Proof, Subtree, TreeHash,
 };
+use plico_protocol::pricing::Currency;
 use plico_protocol::reputation::Dues;
 use plico_protocol::signature::LedgerSecret;
 use plico_protocol::time::{Day, Hour, Timestamp};
@@ -114,6 +115,31 @@ impl View {
         self.account_in(&*self.store.reader()?, account)
     }
 
+    /// What accounts are kept in, as the first that has an amount says; none before any has.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn currency(&self) -> Result<Option<Currency>, ViewError> {
+        let reader = self.store.reader()?;
+        let mut from = Vec::new();
+        loop {
+            let page = reader.scan(Table::Accounts, &[], &from, ACCOUNTS_AT_ONCE)?;
+            for row in &page {
+                let account: AccountRow = self.rows.open(&row.key, &row.value)?;
+                if account.currency.is_some() {
+                    return Ok(account.currency);
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == ACCOUNTS_AT_ONCE => {
+                    from = [last.key.as_ref(), &[0]].concat();
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+
     fn account_in(
         &self,
         reader: &dyn Reader,
@@ -149,3 +175,6 @@ impl View {
 pub(crate) fn missing<R: Sealed>() -> BadRow {
     BadRow::Seal { table: R::TABLE.name() }
 }
+
+/// Read until one has an amount, which the first mostly has.
+const ACCOUNTS_AT_ONCE: usize = 16;
