@@ -83,6 +83,8 @@
 //!   under its id: at once, and where sessions are lost one after the other after a minute, two, four,
 //!   up to a day. What waits for that says so ([`MessageState::Waiting`],
 //!   [`PersonEvent::SessionLost`]) and is given up after 30 days ([`MessageState::Unreadable`]).
+//! - A relay keeps outcomes for 48 hours. What a business did not ask for by then is
+//!   [`MessageState::Forgotten`], and not lost: its ledger says whether it was charged.
 //! - A business goes on from [`Business::backup`] by [`Business::restore`]; devices repeat what they
 //!   sent since and keep. A device whose conversation the backup does not know learns of it from
 //!   the business's profile, at its next connection. A state's file put back by hand is noticed

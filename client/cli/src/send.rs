@@ -124,7 +124,10 @@ impl Send {
                 let (what, next) = ("The relay refused the message.", "Do what the reason asks.");
                 return Err(Failure::new(Status::Refused, what, sentence(code.text()), next));
             }
-            MessageState::Unreadable | MessageState::Expired | MessageState::Failed => {
+            MessageState::Unreadable
+            | MessageState::Expired
+            | MessageState::Forgotten
+            | MessageState::Failed => {
                 let why = sentence(&state_advice(state).unwrap_or_default());
                 let what = format!("The message is {}.", state_name(state));
                 return Err(Failure::new(Status::Failed, what, why, "Send it anew."));

@@ -19,6 +19,7 @@ pub(crate) fn state_name(state: MessageState) -> &'static str {
         MessageState::Delivered => "delivered",
         MessageState::Unreadable => "unreadable",
         MessageState::Expired => "expired",
+        MessageState::Forgotten => "forgotten",
         MessageState::Refused(_) => "refused",
         MessageState::Failed => "failed",
     }
@@ -38,6 +39,7 @@ pub(crate) fn state_advice(state: MessageState) -> Option<Cow<'static, str>> {
                 .into()
         }
         MessageState::Expired => "nobody fetched it in time".into(),
+        MessageState::Forgotten => "the relay no longer knows what became of it".into(),
         MessageState::Refused(code) => code.text().into(),
         MessageState::Failed => "it could not be sealed; write it anew".into(),
     })

@@ -381,7 +381,7 @@ impl Outbox {
         }
         match final_state(*became) {
             Some(MessageState::Unreadable) => return Ok(Settled::Unreadable),
-            Some(_) if *became == SubmissionState::Unknown => return Ok(Settled::Forgotten),
+            Some(MessageState::Forgotten) => return Ok(Settled::Forgotten),
             Some(last) => self.finish(state, number, last, now)?,
             None => self.check_later(number, now),
         }

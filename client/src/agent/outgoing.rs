@@ -46,6 +46,10 @@ pub enum MessageState {
     Unreadable,
     /// Nobody fetched it in 30 days, or the mailbox was closed or revoked.
     Expired,
+    /// A business's: the relay took it and no longer knows what became of it, for it keeps outcomes for
+    /// 48 hours. It may have been read and paid for, so it goes out no more; where it was charged, a
+    /// `Settled` or `Released` event tells.
+    Forgotten,
     /// The relay will not take it; the code says why, and [`Code::text`] what to do.
     Refused(Code),
     /// This device cannot seal it: its content is damaged or too long. Write it anew.
@@ -134,11 +138,11 @@ impl Outgoing {
     /// Whether the application hears that this became of it. A repeat that arrives is no news.
     pub(crate) fn tells(&self, became: MessageState) -> bool {
         use MessageState::{
-            Accepted, Delivered, Expired, Failed, Queued, Refused, Unreadable, Waiting,
+            Accepted, Delivered, Expired, Failed, Forgotten, Queued, Refused, Unreadable, Waiting,
         };
         let lost = match became {
             Queued | Accepted | Waiting { .. } | Delivered => false,
-            Unreadable | Expired | Refused(_) | Failed => self.place.is_some(),
+            Unreadable | Expired | Forgotten | Refused(_) | Failed => self.place.is_some(),
         };
         !self.quiet || lost
     }
@@ -183,8 +187,9 @@ pub(crate) fn final_state(state: SubmissionState) -> Option<MessageState> {
         SubmissionState::Queued => None,
         SubmissionState::Delivered => Some(MessageState::Delivered),
         SubmissionState::Unreadable => Some(MessageState::Unreadable),
-        // Unknown: its outcome is more than two days old, or the relay was restored.
-        SubmissionState::Expired | SubmissionState::Unknown => Some(MessageState::Expired),
+        SubmissionState::Expired => Some(MessageState::Expired),
+        // Its outcome is more than two days old, or the relay was restored.
+        SubmissionState::Unknown => Some(MessageState::Forgotten),
     }
 }
 
@@ -200,6 +205,7 @@ impl Wire for MessageState {
             Self::Refused(_) => 6,
             Self::Failed => 7,
             Self::Waiting { .. } => 8,
+            Self::Forgotten => 9,
         });
         out.u16(code);
         if let Self::Waiting { until } = self {
@@ -219,6 +225,7 @@ impl Wire for MessageState {
             6 => Self::Refused(Code::from_number(code)),
             7 => Self::Failed,
             8 => Self::Waiting { until: Timestamp(reader.u64()?) },
+            9 => Self::Forgotten,
             _ => return Err(bad),
         })
     }

@@ -300,7 +300,7 @@ impl BusinessCore {
             Settled::Unreadable => self.unreadable(message),
             Settled::Forgotten => {
                 let now = self.now();
-                self.outbox.finish(&mut self.state, message, MessageState::Expired, now)
+                self.outbox.finish(&mut self.state, message, MessageState::Forgotten, now)
             }
             Settled::TicketEnded => self.ticket_ended(message),
             Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),

@@ -6,8 +6,10 @@ use plico_endpoint::prekeys::publication;
 use plico_endpoint::primitives::dh::IdentitySecret;
 use plico_endpoint::session::{BusinessSession, PersonSession};
 use plico_protocol::envelope::Envelope;
-use plico_protocol::frame::PrekeyStock;
-use plico_protocol::id::{Address, AddressTag, TicketCommitment, TicketId, TicketOpening};
+use plico_protocol::frame::{PrekeyStock, RelayFrame, SubmissionState};
+use plico_protocol::id::{
+    Address, AddressTag, SubmitId, TicketCommitment, TicketId, TicketOpening,
+};
 use plico_protocol::mac::MacKey;
 use plico_protocol::prekey::{Bundle, PrekeyId};
 use plico_protocol::profile::{Profile, Restored, SignedProfile, Status};
@@ -201,6 +203,34 @@ fn what_cannot_be_sealed_ends_and_holds_nothing_up() {
     assert!(place.core.outbox.waiting(now).is_empty());
 }
 
+/// A message that says hello to the first customer, composed then.
+fn composed_at(id: u8, composed: Timestamp, now: Timestamp) -> Outgoing {
+    Outgoing {
+        peer: 1,
+        id: ContentId::new([id; 16]),
+        not_before: now,
+        kind: Category::Service.byte(),
+        content: Message::from("hello").into_content(composed).encode().unwrap().into(),
+        place: None,
+        quiet: false,
+        session: None,
+        price_max: None,
+        stage: Stage::Waiting,
+    }
+}
+
+#[test]
+fn what_the_relay_forgot_is_not_called_expired() {
+    let mut place = Place::new();
+    let now = place.core.now();
+    let mut outgoing = composed_at(1, now, now);
+    outgoing.accepted(SubmitId::compose(now.hour(), [1; 12]));
+    let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
+    let unknown = RelayFrame::State(SubmissionState::Unknown);
+    place.core.status_came(number, &unknown).unwrap();
+    assert_eq!(place.core.outbox.state_of(outgoing.id), Some(MessageState::Forgotten));
+}
+
 #[test]
 fn what_waits_for_a_person_to_be_heard_ends_after_30_days() {
     let mut place = Place::new();
@@ -220,23 +250,10 @@ fn what_waits_for_a_person_to_be_heard_ends_after_30_days() {
     for (id, composed, state) in
         [(1, now, MessageState::Queued), (2, Timestamp(0), MessageState::Expired)]
     {
-        let content = Message::from("hello").into_content(composed).encode().unwrap().into();
-        let id = ContentId::new([id; 16]);
-        let outgoing = Outgoing {
-            peer: 1,
-            id,
-            not_before: now,
-            kind: Category::Service.byte(),
-            content,
-            place: None,
-            quiet: false,
-            session: None,
-            price_max: None,
-            stage: Stage::Waiting,
-        };
+        let outgoing = composed_at(id, composed, now);
         let number = place.core.outbox.push(&mut place.core.state, &outgoing, now).unwrap();
         place.core.seal(number).unwrap();
-        assert_eq!(place.core.outbox.state_of(id), Some(state));
+        assert_eq!(place.core.outbox.state_of(outgoing.id), Some(state));
     }
 }
 

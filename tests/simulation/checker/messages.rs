@@ -190,14 +190,15 @@ impl Messages {
                 has_shown(&taken, Fate::Unreadable, now) && self.is_given_up(now, (end, to), id)
             }
             MessageState::Expired => self.is_expiry_due(now, (end, to), id, &taken),
+            MessageState::Forgotten => end == End::Business && is_forgotten(&taken, now),
             MessageState::Refused(code) => self.is_refusal_due(relay, now, (end, id), code),
             MessageState::Queued | MessageState::Failed => false,
         };
         if due { Ok(()) } else { Err(Violation::FalselyTold { end, id, state }) }
     }
 
-    /// Whether a message may be told as expired: it is, or its outcome is so old that the relay
-    /// forgot it, or it never went out and its person closed the conversation, or it waited 30 days
+    /// Whether a message may be told as expired: it is, or, to a person, its outcome is so old that the
+    /// relay forgot it, or it never went out and its person closed the conversation, or it waited 30 days
     /// because the numbers of its chain were passed over and the person was not heard again.
     fn is_expiry_due(
         &self,
@@ -209,7 +210,10 @@ impl Messages {
         let expired = |known: &Submission| match known.fate {
             Fate::Expired | Fate::Ended => true,
             Fate::Queued => false,
-            Fate::Delivered | Fate::Unreadable => known.forgotten() <= now.hour(),
+            // A business pays: what it is told was lost, it may send and pay for twice.
+            Fate::Delivered | Fate::Unreadable => {
+                end != End::Business && known.forgotten() <= now.hour()
+            }
         };
         let left = taken.is_empty() && self.left.contains(&(end, to));
         let waited = taken.is_empty() && end == End::Business && self.is_old(now, end, id);
@@ -260,4 +264,9 @@ pub(crate) fn is_final(state: MessageState) -> bool {
 
 fn has_shown(taken: &[Submission], fate: Fate, now: Timestamp) -> bool {
     taken.iter().any(|known| known.fate == fate && known.shows() <= now.hour())
+}
+
+/// Whether the relay may have forgotten what became of one.
+fn is_forgotten(taken: &[Submission], now: Timestamp) -> bool {
+    taken.iter().any(|known| known.fate != Fate::Queued && known.forgotten() <= now.hour())
 }

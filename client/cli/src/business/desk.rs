@@ -18,7 +18,7 @@ use super::price;
 use super::profile;
 use super::standing;
 use super::statement;
-use super::told::{hex, minute_time, state_name};
+use super::told::{FORGOTTEN, hex, minute_time, state_name};
 use crate::failure::{Failure, Status};
 
 /// A request.
@@ -234,6 +234,7 @@ async fn send(
             Some(costs.unwrap_or_else(|| Code::OverPriceLimit.text().to_owned()))
         }
         MessageState::Refused(code) => Some(code.text().to_owned()),
+        MessageState::Forgotten => Some(FORGOTTEN.to_owned()),
         _ => None,
     };
     let over_price = state == MessageState::Refused(Code::OverPriceLimit);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::dates;
 use super::rules::Reply;
-use super::told::{body_words, hex};
+use super::told::{FORGOTTEN, body_words, hex};
 use crate::failure::Failure;
 use crate::text::{clean_line, clean_text, indented};
 use crate::{print, remark};
@@ -139,6 +139,7 @@ fn event_words(event: &BusinessEvent, customer: Option<&Customer>) -> Option<Str
                         .to_owned()
                 }
                 MessageState::Expired => "did not fetch your message in time".to_owned(),
+                MessageState::Forgotten => format!("may have read your message: {FORGOTTEN}"),
                 MessageState::Refused(code) => {
                     format!("will not get your message: {}", code.text())
                 }

@@ -31,6 +31,9 @@ pub(super) fn json(event: &BusinessEvent, customer: Option<&Customer>) -> Value 
                 put(&mut value, "reason", code.name());
                 put(&mut value, "explanation", code.text());
             }
+            if *state == MessageState::Forgotten {
+                put(&mut value, "explanation", FORGOTTEN);
+            }
             value
         }
         BusinessEvent::Settled { event, customer, id, reason, amount } => {
@@ -122,6 +125,7 @@ pub(super) fn state_name(state: MessageState) -> &'static str {
         MessageState::Delivered => "delivered",
         MessageState::Unreadable => "unreadable",
         MessageState::Expired => "expired",
+        MessageState::Forgotten => "forgotten",
         MessageState::Refused(_) => "refused",
         MessageState::Failed => "failed",
     }
@@ -146,6 +150,11 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 fn put(value: &mut Value, key: &str, entry: impl Into<Value>) {
     value.as_object_mut().unwrap_or(&mut Map::new()).insert(key.to_owned(), entry.into());
 }
+
+/// Of [`MessageState::Forgotten`]. Said to programs, too: one that sends again what it takes for lost
+/// would pay twice.
+pub(super) const FORGOTTEN: &str = "the relay keeps outcomes for 48 hours and no longer has this one; \
+     a `settled` or `released` event says whether it was charged: do not send it again";
 
 /// What content says, in words for a person at the business.
 pub(super) fn body_words(body: &Body) -> String {

@@ -90,6 +90,18 @@ fn expired_is_told_of_what_the_relay_forgot() {
 }
 
 #[test]
+fn a_business_is_told_forgotten_and_not_expired_of_what_the_relay_forgot() {
+    let mut story = Story::of_anna();
+    story.bank_says(2, ticket(1, 10, 1)).read_by_anna(2, 1).pass_hours(47);
+    let (forgotten, expired) = (MessageState::Forgotten, MessageState::Expired);
+    let early = check(story.clone().tell(BANK, 2, forgotten));
+    assert_eq!(early, [falsely(BANK, 2, forgotten)]);
+    story.pass_hours(24);
+    assert_eq!(check(story.clone().tell(BANK, 2, expired)), [falsely(BANK, 2, expired)]);
+    assert_eq!(check(story.tell(BANK, 2, forgotten)), []);
+}
+
+#[test]
 fn expired_is_told_of_what_never_left_when_its_person_did() {
     let mut story = Story::new();
     story.say(ANNA, 1);
