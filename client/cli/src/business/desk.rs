@@ -115,8 +115,8 @@ pub(super) struct Sent {
     /// `queued`, `accepted`, `refused`…
     pub(super) state: String,
     pub(super) explanation: Option<String>,
-    /// It was refused because it costs more than was allowed.
-    pub(super) over_price: bool,
+    /// The code's name, of what was refused.
+    pub(super) reason: Option<String>,
     /// RFC 3339; until then service is free.
     pub(super) free_until: Option<String>,
 }
@@ -237,11 +237,14 @@ async fn send(
         MessageState::Forgotten => Some(FORGOTTEN.to_owned()),
         _ => None,
     };
-    let over_price = state == MessageState::Refused(Code::OverPriceLimit);
+    let reason = match state {
+        MessageState::Refused(code) => Some(code.name().to_owned()),
+        _ => None,
+    };
     let row = business.customer(customer).await?;
     let free_until = row.as_ref().map(CustomerRow::of).and_then(|row| row.free_until);
     let (id, state) = (hex(id.as_bytes()), state_name(state).to_owned());
-    Ok(Sent { id, customer: customer.0, state, explanation, over_price, free_until })
+    Ok(Sent { id, customer: customer.0, state, explanation, reason, free_until })
 }
 
 /// Why a message was not taken, with its exit status.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use plico_client::{Business, CustomerId, FreeReason, Millionths, Price, PriceError};
+use plico_client::{Business, CustomerId, FreeReason, Millionths, NoPrice, Price, PriceError};
 use serde::{Deserialize, Serialize};
 
 use super::desk::{Answer, Request, no_relay, not_connected};
@@ -130,7 +130,11 @@ pub(super) async fn carry_out(
             Status::Refused,
             format!("The relay would take no {} message to this customer now.", category.name()),
             sentence(&error.to_string()),
-            "The customer must write again; `plico business customers` shows who allows what.",
+            match error {
+                PriceError::NotTaken(NoPrice::NotPriced | NoPrice::CardNotValid)
+                | PriceError::NoCard => "Ask the relay's operator for a price.",
+                _ => "The customer must write again; `plico business customers` shows who allows what.",
+            },
         ),
     })
 }

@@ -93,14 +93,30 @@ impl Send {
                 Status::Refused,
                 format!("The message was {state}."),
                 sentence(&sent.explanation.unwrap_or_else(|| "It cannot be delivered.".to_owned())),
-                match sent.over_price {
-                    true => "`plico business price` shows the price before you send.",
-                    false => {
-                        "The customer must write again; `plico business customers` shows who allows what."
-                    }
-                },
+                next_step(state, sent.reason.as_deref()),
             )),
         }
+    }
+}
+
+/// What to do about a message that is lost in this state, for this reason.
+fn next_step(state: &str, reason: Option<&str>) -> &'static str {
+    match (state, reason) {
+        ("forgotten", _) => {
+            "Do not send it again; `plico business statement` shows whether it was charged."
+        }
+        (_, Some("over_price_limit")) => "`plico business price` shows the price before you send.",
+        (_, Some("no_credit")) => "Pay the relay's operator, then send it again.",
+        (_, Some("unpaid")) => {
+            "Pay the relay's operator; `plico business standing` shows since when it is unpaid."
+        }
+        (_, Some("suspended")) => {
+            "Ask the relay's operator; `plico business standing` shows what it is judged by."
+        }
+        (_, Some("not_priced")) => {
+            "Ask the relay's operator for a price; `plico business price` shows it once there is one."
+        }
+        _ => "The customer must write again; `plico business customers` shows who allows what.",
     }
 }
 
@@ -126,3 +142,26 @@ fn words(sent: &Sent, category: Kind) -> String {
 /// Long enough that one command can tell what became of a message where a relay is near.
 const GLANCE_MS: u64 = 5_000;
 const WAIT_MS: u64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use plico_client::Code;
+
+    use super::*;
+
+    #[test]
+    fn what_the_account_lacks_no_customer_can_mend() {
+        let next = |code: Code| next_step("refused", Some(code.name()));
+        for (code, step) in [
+            (Code::NoCredit, "Pay the relay's operator"),
+            (Code::Unpaid, "Pay the relay's operator"),
+            (Code::Suspended, "Ask the relay's operator"),
+            (Code::NotPriced, "Ask the relay's operator"),
+            (Code::OverPriceLimit, "`plico business price`"),
+            (Code::Revoked, "The customer must write again"),
+        ] {
+            assert!(next(code).starts_with(step), "{code:?}: {}", next(code));
+        }
+        assert!(next_step("forgotten", None).starts_with("Do not send it again"));
+    }
+}
