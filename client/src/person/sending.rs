@@ -390,15 +390,21 @@ impl PersonCore {
 
     /// The relay took a message and does not know it: it was restored, or forgot the outcome, which
     /// this device was not there to ask for. The message goes out again, for the business drops what
-    /// it knows; after a while, so that a relay that never knows is not asked all the time.
+    /// it knows: at once, or after a while if it was submitted within the hour, so that a relay that
+    /// never knows is not asked all the time.
     fn was_forgotten(&mut self, message: u64) -> Result<(), StateError> {
         let now = self.now();
         let outgoing = self.state.read(|rows| Outbox::get(rows, message))?;
         // Marks are not worth it.
-        if outgoing.is_none_or(|outgoing| outgoing.place.is_none() || outgoing.is_old(now)) {
+        let worth = |outgoing: &Outgoing| outgoing.place.is_some() && !outgoing.is_old(now);
+        let Some(outgoing) = outgoing.filter(worth) else {
             return self.outbox.finish(&mut self.state, message, MessageState::Expired, now);
-        }
-        let until = Timestamp(now.0.saturating_add(FORGOTTEN_MS));
+        };
+        let rests = match outgoing.stage {
+            Stage::Accepted { submit } if submit.hour() < now.hour() => 0,
+            _ => FORGOTTEN_MS,
+        };
+        let until = Timestamp(now.0.saturating_add(rests));
         self.outbox.hold(&mut self.state, message, until, now)
     }
 

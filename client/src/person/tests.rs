@@ -387,6 +387,13 @@ fn what_the_relay_does_not_know_goes_out_again() {
     assert_eq!(place.core.outbox.waiting(now), []);
     assert_eq!(place.core.outbox.waiting(until).len(), 1);
     assert_eq!(place.talk().record.started, Started::Yes, "the session may be as it was");
+    // Submitted hours ago: it holds up nothing that is written now.
+    let later = Timestamp(now.0 + 49 * 3_600_000);
+    let number = has_accepted(&mut place, sent);
+    place.clock.set(later);
+    let unknown = RelayFrame::State(SubmissionState::Unknown);
+    place.core.status_came(number, PEER, &unknown).unwrap();
+    assert_eq!(place.core.outbox.waiting(later).len(), 1);
     place.clock.set(Timestamp(now.0 + 720 * 3_600_000));
     assert_eq!(told(&mut place, sent, SubmissionState::Unknown), Some(MessageState::Expired));
 }

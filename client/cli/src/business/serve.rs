@@ -316,8 +316,9 @@ impl Serve {
     /// Ends an event without an answer, so that other customers are served.
     async fn set_aside(&mut self, why: &Ended) -> Result<(), Failure> {
         let Some(given) = self.given.take() else { return Ok(()) };
-        self.printer.set_aside(&given.told, given.attempt)?;
+        // Kept before it is told: who reads of it finds it.
         self.shown.set_aside(&given.told);
+        self.printer.set_aside(&given.told, given.attempt)?;
         self.printer.note(&format!(
             "{why}, {} times with event {} of customer {}, which is set aside: answer it by hand",
             given.attempt, given.event.0, given.customer.0
