@@ -13,6 +13,7 @@ use plico_protocol::reputation::AccountStanding;
 use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
+use super::ledger::Balance;
 use super::{display_name, ledger};
 use crate::backup;
 use crate::clock::Clock;
@@ -187,10 +188,13 @@ impl Desk {
     }
 
     fn balance(&self, handle: &Handle) -> Result<Answer, String> {
-        let account = self.account(handle)?;
+        self.balance_of(&self.account(handle)?).map(Answer::Balance)
+    }
+
+    fn balance_of(&self, account: &AccountKey) -> Result<Balance, String> {
         let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
-        let balance = ledger::balance(&view, &account, self.0.config.credit);
-        balance.map(Answer::Balance).map_err(|error| error.to_string())
+        let balance = ledger::balance(&view, account, self.0.config.credit);
+        balance.map_err(|error| error.to_string())
     }
 
     async fn credit(&self, handle: &Handle, credit: Option<Amount>) -> Result<Answer, String> {
@@ -202,6 +206,7 @@ impl Desk {
 
     async fn pay(&self, handle: &Handle, amount: Amount) -> Result<Answer, String> {
         let account = self.account(handle)?;
+        ledger::check_payment(self.balance_of(&account)?.paid, amount.millionths)?;
         match self.0.writer.call(Request::Pay { account, amount }).await {
             Ok(RelayFrame::Entries(entries)) => Ok(Answer::Paid(entries)),
             Ok(_) => Err("the relay gave an unexpected answer".to_owned()),

@@ -59,6 +59,25 @@ pub(crate) fn balance(
     })
 }
 
+/// Whether a payment can be entered: a line, once written, stays.
+///
+/// # Errors
+///
+/// Why not, for the operator.
+pub(crate) fn check_payment(paid: Millionths, amount: Millionths) -> Result<(), String> {
+    if amount == Millionths::ZERO {
+        return Err("a payment of 0.00 pays nothing; nothing was entered".to_owned());
+    }
+    if paid.checked_add(amount).is_none() {
+        let most = Millionths(u64::MAX - paid.0);
+        return Err(format!(
+            "{amount} is over the limit: with the {paid} paid before, at most {most} can be \
+             entered; nothing was"
+        ));
+    }
+    Ok(())
+}
+
 /// The totals of an account by day, in the order of days; the last ones if there are too many. Reads
 /// the whole ledger.
 ///
@@ -140,3 +159,18 @@ impl Wire for LedgerLine {
 const PAGE_ENTRIES: usize = 1_000;
 /// Lines of one answer, 29 bytes each: four years of ten kinds a day.
 pub const LINES_MAX: usize = 15_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_is_more_than_nothing_and_what_can_be_added() {
+        let said = |paid, amount| check_payment(Millionths(paid), Millionths(amount));
+        assert_eq!(said(5, 1), Ok(()));
+        assert_eq!(said(0, u64::MAX), Ok(()));
+        assert!(said(5, 0).unwrap_err().contains("0.00 pays nothing"));
+        let over = said(1_000_000, u64::MAX).unwrap_err();
+        assert!(over.contains("is over the limit: with the 1.00 paid before"), "{over}");
+    }
+}
