@@ -22,6 +22,7 @@ use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::listener;
 use crate::metrics::Sampler;
+use crate::policy::rate_card::RateCards;
 use crate::request::Request;
 use crate::rows::{View, ViewError};
 use crate::rules::{Rules, RulesError};
@@ -193,8 +194,20 @@ impl Desk {
 
     fn balance_of(&self, account: &AccountKey) -> Result<Balance, String> {
         let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
-        let balance = ledger::balance(&view, account, self.0.config.credit);
+        let owed = view.owed(account, &self.rate_cards(), self.0.clock.now());
+        let owed = owed.map_err(|error| error.to_string())?;
+        let balance = ledger::balance(&view, account, self.0.config.credit, owed);
         balance.map_err(|error| error.to_string())
+    }
+
+    /// Those that the relay goes by; with a mistake in their file and no relay, none.
+    fn rate_cards(&self) -> Arc<RateCards> {
+        let Standing { live, config, clock, .. } = &self.0;
+        let read = || Rules::open(config, clock.now().minute()).map(|read| read.rate_cards);
+        match live {
+            Some(live) => live.rules.rate_cards.get(),
+            None => read().unwrap_or_default().get(),
+        }
     }
 
     async fn credit(&self, handle: &Handle, credit: Option<Amount>) -> Result<Answer, String> {

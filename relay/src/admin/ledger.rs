@@ -36,9 +36,12 @@ pub struct Balance {
     pub credit: Millionths,
     /// Whether that was set for it alone.
     pub own_credit: bool,
+    /// What all this lacks of the subscription that is due: paid, an unpaid account is so no more.
+    pub lacking: Millionths,
 }
 
-/// The balance of an account; `credit` is the relay's setting.
+/// The balance of an account; `credit` is the relay's setting, `subscription` what is owed
+/// of it by now.
 ///
 /// # Errors
 ///
@@ -47,8 +50,10 @@ pub(crate) fn balance(
     view: &View,
     account: &AccountKey,
     credit: Millionths,
+    subscription: Millionths,
 ) -> Result<Balance, ViewError> {
     let row = view.account(account)?;
+    let lacking = subscription.0.saturating_sub(row.available(credit).0);
     Ok(Balance {
         currency: row.currency,
         paid: row.paid,
@@ -56,6 +61,7 @@ pub(crate) fn balance(
         reserved: row.reserved,
         credit: row.credit.unwrap_or(credit),
         own_credit: row.credit.is_some(),
+        lacking: Millionths(lacking),
     })
 }
 
@@ -115,12 +121,13 @@ impl Balance {
 
 impl Wire for Balance {
     fn write(&self, out: &mut Writer) {
-        let Self { currency, paid, owed, reserved, credit, own_credit } = self;
+        let Self { currency, paid, owed, reserved, credit, own_credit, lacking } = self;
         out.optional(currency.as_ref());
         for sum in [paid, owed, reserved, credit] {
             sum.write(out);
         }
         out.u8(u8::from(*own_credit));
+        lacking.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -131,6 +138,7 @@ impl Wire for Balance {
             reserved: Wire::read(reader)?,
             credit: Wire::read(reader)?,
             own_credit: reader.flag("own_credit")?,
+            lacking: Wire::read(reader)?,
         })
     }
 }

@@ -67,13 +67,26 @@ pub(super) fn pay(
     let amount = in_currency(amount, config, options)?;
     let handle = parsed(business)?;
     let registrar = Registrar::find(config, options)?;
-    let Answer::Paid(entries) = registrar.call(Command::Pay { handle, amount })? else {
+    let Answer::Paid(entries) = registrar.call(Command::Pay { handle: handle.clone(), amount })?
+    else {
         return Err(unexpected());
     };
     for Entry { kind, sequence, amount: Amount { millionths, currency }, .. } in entries {
         say(format_args!("{}  {millionths} {currency}, line {}", kind.name(), sequence.0));
     }
+    if let Answer::Balance(balance) = registrar.call(Command::Balance(handle))?
+        && let Some(lacking) = lacking(&balance)
+    {
+        say(format_args!("unpaid  {lacking}"));
+    }
     Ok(())
+}
+
+/// How much more makes an account paid, if it is not.
+pub(super) fn lacking(balance: &Balance) -> Option<String> {
+    let Balance { lacking, currency, .. } = balance;
+    let currency = currency.map(|currency| format!(" {currency}")).unwrap_or_default();
+    (*lacking != Millionths::ZERO).then(|| format!("until {lacking}{currency} more is paid"))
 }
 
 /// How far a business may owe.
@@ -114,7 +127,7 @@ pub(super) fn credit(
 
 /// A balance, in a line.
 pub(super) fn balance_of(balance: &Balance) -> String {
-    let Balance { currency, paid, owed, reserved, credit, own_credit } = balance;
+    let Balance { currency, paid, owed, reserved, credit, own_credit, lacking: _ } = balance;
     let currency = currency.map(|currency| format!(" {currency}")).unwrap_or_default();
     let own = if *own_credit { "set for it alone" } else { "the setting" };
     let available = balance.available();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, btree_map};
 
 use plico_protocol::certificate::{Handle, VerifiedCertificate};
-use plico_protocol::reputation::Dues;
+use plico_protocol::reputation::{AccountStanding, Dues};
 use plico_protocol::time::Hour;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ struct Row {
 #[derive(Clone)]
 struct Account {
     balance: Balance,
-    dues: Dues,
+    standing: AccountStanding,
 }
 
 pub(super) fn run(json: bool, config: &Config, options: &Options) -> Result<(), Failure> {
@@ -72,7 +72,7 @@ fn account(registrar: &Registrar<'_>, handle: &Handle) -> Result<Account, Failur
         return Err(unexpected());
     };
     match registrar.call(Command::Standing(handle.clone()))? {
-        Answer::Standing(standing) => Ok(Account { balance, dues: standing.dues }),
+        Answer::Standing(standing) => Ok(Account { balance, standing }),
         _ => Err(unexpected()),
     }
 }
@@ -87,7 +87,7 @@ impl Row {
             rfc3339_hour(body.valid_from),
             rfc3339_hour(body.valid_to),
             self.standing(now).to_owned(),
-            match self.account.dues.unpaid {
+            match self.account.standing.dues.unpaid {
                 Some(unpaid) => format!("unpaid since {}", rfc3339_day(unpaid.since)),
                 None => format!("{} left", self.account.balance.available()),
             },
@@ -110,7 +110,7 @@ impl Row {
             "standing": self.standing(now),
             "available": self.account.balance.available().to_string(),
             "credit": self.account.balance.credit.to_string(),
-            "unpaid_since": self.account.dues.unpaid.map(|unpaid| rfc3339_day(unpaid.since)),
+            "unpaid_since": self.account.standing.dues.unpaid.map(|unpaid| rfc3339_day(unpaid.since)),
         })
     }
 
@@ -120,8 +120,18 @@ impl Row {
             true => "revoked",
             false if now < body.valid_from => "not yet",
             false if body.valid_to <= now => "expired",
-            false => "valid",
+            false => may_send(&self.account.standing, now),
         }
+    }
+}
+
+/// Whether the account keeps a certificate that is valid from being used.
+fn may_send(standing: &AccountStanding, now: Hour) -> &'static str {
+    let AccountStanding { reputation, dues: Dues { unpaid, .. }, .. } = standing;
+    match unpaid {
+        _ if reputation.suspended => "suspended",
+        Some(unpaid) if unpaid.stops <= now.day() => "unpaid",
+        _ => "valid",
     }
 }
 
@@ -143,7 +153,22 @@ pub(super) fn aligned(lines: &[impl AsRef<[String]>]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use plico_protocol::reputation::{Reputation, Unpaid};
+    use plico_protocol::time::Day;
+
     use super::*;
+
+    #[test]
+    fn a_business_that_may_send_nothing_is_not_shown_as_valid() {
+        let suspended = Reputation { suspended: true, ..Reputation::default() };
+        let unpaid = Dues { due: None, unpaid: Some(Unpaid { since: Day(1), stops: Day(3) }) };
+        let standing = AccountStanding { dues: unpaid, ..AccountStanding::default() };
+        let on = |day: u32, standing| may_send(&standing, Day(day).begin());
+        assert_eq!(on(3, AccountStanding::default()), "valid");
+        assert_eq!(on(2, standing), "valid");
+        assert_eq!(on(3, standing), "unpaid");
+        assert_eq!(on(3, AccountStanding { reputation: suspended, ..standing }), "suspended");
+    }
 
     #[test]
     fn columns_begin_one_below_the_other() {

@@ -7,7 +7,7 @@ use plico_protocol::reputation::{AccountStanding, Dues, Unpaid};
 use serde_json::json;
 
 use super::business::unexpected;
-use super::ledger::balance_of;
+use super::ledger::{balance_of, lacking};
 use super::registrar::Registrar;
 use super::{Failure, Place, say};
 use crate::admin::command::{Answer, Command};
@@ -56,6 +56,9 @@ fn ask(
         true => say(as_json(&whose.handle, &standing, &balance)),
         false => {
             lines(&standing).iter().for_each(say);
+            if let Some(lacking) = standing.dues.unpaid.and_then(|_| lacking(&balance)) {
+                say(format_args!("unpaid       {lacking}"));
+            }
             say(format_args!("account      {}", balance_of(&balance)));
         }
     }
@@ -105,6 +108,7 @@ fn as_json(handle: &str, standing: &AccountStanding, balance: &Balance) -> serde
         "subscription_due": dues.due.map(rfc3339_day),
         "unpaid_since": dues.unpaid.map(|unpaid| rfc3339_day(unpaid.since)),
         "unpaid_stops": dues.unpaid.map(|unpaid| rfc3339_day(unpaid.stops)),
+        "unpaid_lacking": dues.unpaid.map(|_| balance.lacking.to_string()),
         "currency": balance.currency.map(|currency| currency.to_string()),
         "paid": balance.paid.to_string(),
         "owed": balance.owed.to_string(),

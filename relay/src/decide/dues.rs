@@ -12,7 +12,7 @@ use crate::decide::settle::Next;
 use crate::decide::sweep::swept;
 use crate::decide::{Denied, Draft, FactError};
 use crate::ledger::{AccountRow, Line};
-use crate::policy::dues::{Calendar, Owed};
+use crate::policy::dues::{Calendar, Owed, PERIODS_PER_DAY_MAX};
 use crate::writer::Event;
 
 /// What is known of who may send.
@@ -129,6 +129,3 @@ fn subscription(owed: &Owed, day: Day) -> Line {
         amount: owed.amount,
     }
 }
-
-/// After a long stop the rest follows on the next day.
-const PERIODS_PER_DAY_MAX: usize = 36;

@@ -5,7 +5,7 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
     Entry, EntrySequence, HeadBody, LedgerKeyCertificate, Proof, Subtree, TreeHash,
 };
-use plico_protocol::pricing::Currency;
+use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::reputation::Dues;
 use plico_protocol::signature::LedgerSecret;
 use plico_protocol::time::{Day, Hour, Timestamp};
@@ -61,12 +61,39 @@ impl View {
         now: Timestamp,
     ) -> Result<Dues, ViewError> {
         let reader = self.store.reader()?;
-        let swept = self.row_in::<SweptRow>(&*reader, SWEPT_KEY)?;
-        let swept = swept.unwrap_or_else(|| SweptRow::begun(now.hour()));
-        let Some(calendar) = Calendar::new(cards, swept.dues_from, now) else {
+        let Some(calendar) = self.calendar_in(&*reader, cards, now)? else {
             return Ok(Dues::default());
         };
         Ok(calendar.shown(self.account_in(&*reader, account)?.periods))
+    }
+
+    /// What of its subscription an account owes by now, covered or not.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn owed(
+        &self,
+        account: &AccountKey,
+        cards: &RateCards,
+        now: Timestamp,
+    ) -> Result<Millionths, ViewError> {
+        let reader = self.store.reader()?;
+        let Some(calendar) = self.calendar_in(&*reader, cards, now)? else {
+            return Ok(Millionths::ZERO);
+        };
+        Ok(calendar.owed(self.account_in(&*reader, account)?.periods))
+    }
+
+    fn calendar_in<'a>(
+        &self,
+        reader: &dyn Reader,
+        cards: &'a RateCards,
+        now: Timestamp,
+    ) -> Result<Option<Calendar<'a>>, ViewError> {
+        let swept = self.row_in::<SweptRow>(reader, SWEPT_KEY)?;
+        let swept = swept.unwrap_or_else(|| SweptRow::begun(now.hour()));
+        Ok(Calendar::new(cards, swept.dues_from, now))
     }
 
     /// Entries of an account's ledger, from one on, at most `limit`.

@@ -2,7 +2,7 @@
 //! SPEC.md §14.7.
 
 use plico_protocol::ledger::Amount;
-use plico_protocol::pricing::{Currency, Subscription};
+use plico_protocol::pricing::{Currency, Millionths, Subscription};
 use plico_protocol::reputation::{Dues, Unpaid};
 use plico_protocol::time::{Day, Minute, Timestamp};
 
@@ -59,6 +59,24 @@ impl<'a> Calendar<'a> {
         Owed { due, amount: Amount { millionths: amount, currency: self.currency } }
     }
 
+    /// What is owed by now together, and not entered.
+    pub(crate) fn owed(&self, periods: Periods) -> Millionths {
+        let mut sum = Millionths::ZERO;
+        if periods.begun == Day(0) {
+            return sum;
+        }
+        let mut periods = self.current(periods);
+        for _ in 0..PERIODS_PER_DAY_MAX {
+            let owed = self.next(&periods);
+            if !self.is_due(&periods, &owed) {
+                break;
+            }
+            sum = Millionths(sum.0.saturating_add(owed.amount.millionths.0));
+            periods = Self::entered(&periods, &owed);
+        }
+        sum
+    }
+
     /// Whether it is owed by now. For an account that is refused time stands still.
     pub(crate) fn is_due(&self, periods: &Periods, owed: &Owed) -> bool {
         owed.due <= self.day_of(periods)
@@ -107,3 +125,6 @@ impl<'a> Calendar<'a> {
         stops.map_or(self.today, |stops| stops.min(self.today))
     }
 }
+
+/// Periods entered at once: after a long stop the rest follows on the next day.
+pub(crate) const PERIODS_PER_DAY_MAX: usize = 36;

@@ -5,6 +5,7 @@ use plico_protocol::reputation::{AccountStanding, Dues, Unpaid};
 use plico_protocol::time::{Day, Timestamp};
 
 use super::*;
+use crate::admin::ledger::balance;
 use crate::policy::rate_card::RateCards;
 use crate::rules::Current;
 use crate::writer::Event;
@@ -249,4 +250,27 @@ fn an_account_that_was_never_used_has_no_period_though_its_credit_is_set() {
     office.on_day(40);
     let row = office.shop.world.view().account(&account).unwrap();
     assert_eq!((row.owed, row.periods.begun), (Millionths::ZERO, Day(0)));
+}
+
+#[test]
+fn what_an_unpaid_account_is_said_to_lack_makes_it_paid_and_no_less_does() {
+    let often = "subscription = { amount = 20, days = 10, grace_days = 14 }";
+    for (text, periods) in [(SUBSCRIBED, 1), (often, 2)] {
+        let mut office = Office::new(text, Millionths::ZERO);
+        let lacking = |office: &Office| {
+            let (view, account) = (office.shop.world.view(), bank().account);
+            let owed = view.owed(&account, &office.cards.get(), office.shop.world.now()).unwrap();
+            balance(&view, &account, Millionths::ZERO, owed).unwrap().lacking
+        };
+        assert_eq!(lacking(&office), Millionths::ZERO);
+        (1..50).for_each(|day| office.on_day(day));
+        let lacks = Millionths(periods * TWENTY.0 - 1);
+        assert_eq!(lacking(&office), lacks, "one was paid at the beginning");
+        office.pay(Millionths(lacks.0 - 1));
+        assert!(office.dues().unpaid.is_some());
+        assert_eq!(lacking(&office), Millionths(1));
+        office.pay(Millionths(1));
+        assert_eq!(office.dues().unpaid, None);
+        assert_eq!(lacking(&office), Millionths::ZERO);
+    }
 }
