@@ -176,7 +176,9 @@ pub(super) async fn carry_out(business: &Business, request: Request) -> Result<A
                 None => message,
             };
             let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
-            send(business, CustomerId(customer), message, category, wait).await.map(Answer::Sent)
+            let customer = CustomerId(customer);
+            let allowed = price_max.map(Millionths);
+            send(business, customer, message, category, allowed, wait).await.map(Answer::Sent)
         }
     }
 }
@@ -219,6 +221,7 @@ async fn send(
     customer: CustomerId,
     message: Message,
     category: Kind,
+    allowed: Option<Millionths>,
     wait: Duration,
 ) -> Result<Sent, Failure> {
     let sent = business.send(customer, message, category.into()).await;
@@ -230,7 +233,7 @@ async fn send(
     };
     let explanation = match state {
         MessageState::Refused(Code::OverPriceLimit) => {
-            let costs = price::refusal(business, customer, category).await;
+            let costs = price::refusal(business, customer, category, allowed).await;
             Some(costs.unwrap_or_else(|| Code::OverPriceLimit.text().to_owned()))
         }
         MessageState::Refused(code) => Some(code.text().to_owned()),

@@ -2,7 +2,9 @@
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use plico_client::{Business, CustomerId, FreeReason, Millionths, NoPrice, Price, PriceError};
+use plico_client::{
+    Business, Charge, CustomerId, FreeReason, Millionths, NoPrice, Price, PriceError,
+};
 use serde::{Deserialize, Serialize};
 
 use super::desk::{Answer, Request, no_relay, not_connected};
@@ -140,40 +142,70 @@ pub(super) async fn carry_out(
 }
 
 /// What a message cost too much by, and how to send it all the same; none where that is not known.
+/// `allowed` is what it was allowed to cost, if that was said with it.
 pub(super) async fn refusal(
     business: &Business,
     customer: CustomerId,
     category: Kind,
+    allowed: Option<Millionths>,
 ) -> Option<String> {
     let price = business.price(customer, category.into()).await;
     let Ok(Price::Charge(charge)) = price else { return None };
+    Some(over(&charge, customer, allowed))
+}
+
+/// The price told may be the one that was allowed: then the card kept here is not the relay's any more.
+fn over(charge: &Charge, customer: CustomerId, allowed: Option<Millionths>) -> String {
     let (amount, currency) = (charge.amount, charge.currency);
-    Some(format!(
-        "it costs {amount} {currency} now, more than was allowed; pass --max-price {amount} to send it, \
-         or wait until the customer writes"
-    ))
+    match allowed {
+        Some(allowed) if amount <= allowed => format!(
+            "the relay did not take it for the {allowed} allowed, though the rate card kept here says \
+             {amount} {currency}: the price may have changed; look again: plico business price {}",
+            customer.0
+        ),
+        _ => format!(
+            "it costs {amount} {currency} now, more than was allowed; pass --max-price {amount} to send \
+             it, or wait until the customer writes"
+        ),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use plico_client::{Category, Charge, Currency};
+    use plico_client::{Category, Currency};
     use plico_protocol::ticket::Zone;
     use plico_protocol::time::Minute;
 
     use super::*;
+
+    fn charge() -> Charge {
+        Charge {
+            amount: Millionths(70_000),
+            currency: Currency::new(*b"EUR").unwrap(),
+            zone: Zone::new(*b"FR").unwrap(),
+            category: Category::Utility,
+        }
+    }
+
+    #[test]
+    fn a_limit_that_the_card_kept_here_fits_is_not_proposed_again() {
+        let said = |allowed| over(&charge(), CustomerId(3), allowed);
+        for allowed in [None, Some(Millionths(69_999))] {
+            assert!(said(allowed).contains("pass --max-price 0.07 to"), "{}", said(allowed));
+        }
+        for allowed in [70_000, 80_000] {
+            let said = said(Some(Millionths(allowed)));
+            assert!(!said.contains("--max-price"), "{said}");
+            assert!(said.ends_with("look again: plico business price 3"), "{said}");
+        }
+    }
 
     #[test]
     fn a_price_says_what_to_pass_or_until_when_it_is_free() {
         let free = Price::Free { reason: FreeReason::Window, until: Minute(29_900_000) };
         let shown = Shown::of(&free, Kind::Service).words(&TimeZone::UTC);
         assert_eq!(shown, "service  free until 2026-11-06 21:20, by the window");
-        let charge = Price::Charge(Charge {
-            amount: Millionths(70_000),
-            currency: Currency::new(*b"EUR").unwrap(),
-            zone: Zone::new(*b"FR").unwrap(),
-            category: Category::Utility,
-        });
-        let shown = Shown::of(&charge, Kind::Utility).words(&TimeZone::UTC);
+        let shown = Shown::of(&Price::Charge(charge()), Kind::Utility).words(&TimeZone::UTC);
         assert_eq!(shown, "utility  0.07 EUR, zone FR: send it with --max-price 0.07");
     }
 }
