@@ -139,7 +139,7 @@ pub use about::About;
 pub use agent::Stopped;
 pub use agent::history::Direction;
 pub use agent::journal::EventId;
-pub use agent::outgoing::MessageState;
+pub use agent::outgoing::{Delay, MessageState};
 pub use business::{
     AnswerError, Business, BusinessConnectError, CheckedStatement, CreateError, Customer,
     CustomerId, CustomerMessage, Event as BusinessEvent, InstallError, LinkError, PriceError,
@@ -163,6 +163,6 @@ pub use plico_protocol::pricing::{
     Charge, Currency, FreeReason, Millionths, NoPrice, Price, RateCard,
 };
 pub use plico_protocol::profile::{BadLogo, Logo, Status};
-pub use plico_protocol::refusal::Code;
+pub use plico_protocol::refusal::{Code, Refusal};
 pub use plico_protocol::reputation::{AccountStanding, Dues, Inputs, Reputation, Tier, Unpaid};
 pub use plico_protocol::ticket::{Categories, Category};

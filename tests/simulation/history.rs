@@ -315,6 +315,7 @@ impl News {
             BusinessEvent::Trouble { .. } => Self::Trouble,
             BusinessEvent::Settled { .. }
             | BusinessEvent::Released { .. }
+            | BusinessEvent::Delayed { .. }
             | BusinessEvent::Connected
             | BusinessEvent::Disconnected(_) => return None,
         };

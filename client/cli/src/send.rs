@@ -11,7 +11,7 @@ use crate::json;
 use crate::link::read_link;
 use crate::place::Place;
 use crate::wording::{state_advice, state_name};
-use crate::{Options, say};
+use crate::{Options, say, wording};
 
 /// Sends a text to the business of a link and waits until it arrived.
 #[derive(Debug, Args)]
@@ -83,6 +83,11 @@ impl Send {
             }
             // Polled: to take events would take them from `plico inbox`.
             if timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
+                if let Some(delay) = chat.delay(id).await? {
+                    let (what, why) =
+                        ("The relay did not take the message yet.", wording::delay(&delay));
+                    return Err(Failure::new(Status::TimedOut, what, sentence(&why), STORED));
+                }
                 let unreached = chat.overview().await?.unreached().cloned();
                 let failure = failure.or_else(|| {
                     let unreached = unreached.filter(|_| told == MessageState::Queued)?;

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
-use plico_client::{Body, Clock, ConnectError, MessageState, Profile, ReportOutcome, SystemClock};
+use plico_client::{
+    Body, Clock, ConnectError, Delay, MessageState, Profile, ReportOutcome, SystemClock,
+};
 use plico_protocol::certificate::DomainCheck;
 use plico_protocol::time::{Minute, Timestamp};
 
@@ -43,6 +45,13 @@ pub(crate) fn state_advice(state: MessageState) -> Option<Cow<'static, str>> {
         MessageState::Refused(code) => code.text().into(),
         MessageState::Failed => "it could not be sealed; write it anew".into(),
     })
+}
+
+/// Why a message goes out no earlier, and when it does.
+pub(crate) fn delay(delay: &Delay) -> String {
+    let until = time(delay.until, SystemClock.now());
+    let why = clean_line(&delay.refusal.text);
+    format!("the relay does not take it for now and is asked again at {until}: {why}")
 }
 
 /// What a person should know of a business that lost its state.

@@ -14,7 +14,9 @@ use plico_protocol::time::Timestamp;
 
 use super::history;
 use super::journal::{self, News, Stored};
-use super::outgoing::{MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict};
+use super::outgoing::{
+    Delay, MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict,
+};
 use crate::probe::Point;
 use crate::state::{Name, Rows, State, StateError, Table};
 
@@ -46,6 +48,8 @@ struct Attempts {
     unanswered: bool,
     /// The refusal of a later one. It stands only if the relay does not remember the id.
     doubt: Option<(SubmitId, Refusal)>,
+    /// Why the relay did not take the last one.
+    delay: Option<Delay>,
 }
 
 /// What an answer of the relay settled for a message's owner.
@@ -57,6 +61,8 @@ pub(crate) enum Settled {
     Accepted,
     /// The relay will not take it.
     Refused(Code),
+    /// The relay does not have it, and takes it no earlier than [`Outbox::delay`] says.
+    Later,
     /// The recipient could not open it; the owner ends it or begins another session.
     Unreadable,
     /// The relay does not know what it took; the owner ends it or sends it again.
@@ -305,8 +311,7 @@ impl Outbox {
         match verdict {
             Verdict::Again { ms } => {
                 let from = self.pace(refusal, now, ms);
-                self.later(number, from, ms);
-                Ok(Settled::Nothing)
+                Ok(self.put_off(number, refusal, after(from, ms)))
             }
             Verdict::NewId => {
                 self.rename(state, number, now)?;

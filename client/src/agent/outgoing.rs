@@ -56,6 +56,16 @@ pub enum MessageState {
     Failed,
 }
 
+/// The relay does not take a message for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delay {
+    /// Why: where it limits, [`Refusal::rule`] is the rule and the text has the limit (SPEC.md §12.1).
+    /// The text is the relay's: clean it before you show it.
+    pub refusal: Refusal,
+    /// When it is asked again, by this device's clock.
+    pub until: Timestamp,
+}
+
 /// A message on its way out, as it is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {

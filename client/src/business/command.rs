@@ -18,7 +18,7 @@ use super::standing::AskingStanding;
 use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
 use crate::about::About;
 use crate::agent::journal::EventId;
-use crate::agent::outgoing::MessageState;
+use crate::agent::outgoing::{Delay, MessageState};
 use crate::message::Message;
 
 /// A wish of the application.
@@ -63,6 +63,10 @@ pub(super) enum Command {
     State {
         id: ContentId,
         answer: oneshot::Sender<Option<MessageState>>,
+    },
+    Delay {
+        id: ContentId,
+        answer: oneshot::Sender<Option<Delay>>,
     },
     Left {
         id: ContentId,

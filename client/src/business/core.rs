@@ -9,6 +9,7 @@ use plico_protocol::ledger::EntryReason;
 use plico_protocol::link::{Link, Pin};
 use plico_protocol::prekey::PrekeyId;
 use plico_protocol::pricing::Millionths;
+use plico_protocol::refusal::Refusal;
 use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
@@ -69,6 +70,8 @@ pub(super) struct BusinessCore {
     pub(super) ledger: OwnLedger,
     pub(super) card: OwnCard,
     pub(super) asking_standing: Vec<AskingStanding>,
+    /// Why the relay takes messages no earlier, and when that was told last.
+    pub(super) delay_told: Option<(Refusal, Timestamp)>,
     /// Who waits until a message left this machine.
     pub(super) waiting: Vec<(ContentId, oneshot::Sender<Option<MessageState>>)>,
     pub(super) told_up: Option<bool>,
@@ -127,6 +130,7 @@ impl BusinessCore {
             ledger,
             card,
             asking_standing: Vec::new(),
+            delay_told: None,
             waiting: Vec::new(),
             told_up: None,
             retry_at: Timestamp(0),
@@ -275,6 +279,9 @@ impl Core for BusinessCore {
             }
             Command::State { id, answer } => {
                 let _ = answer.send(self.outbox.state_of(id));
+            }
+            Command::Delay { id, answer } => {
+                let _ = answer.send(self.outbox.delay(id).cloned());
             }
             Command::Customer { id, answer } => {
                 let found = self.state.read(|rows| CustomerRecord::get(rows, id.0))?;

@@ -9,7 +9,7 @@ use plico_protocol::time::{Minute, Timestamp};
 
 use super::CustomerId;
 use crate::agent::journal::EventId;
-use crate::agent::outgoing::MessageState;
+use crate::agent::outgoing::{Delay, MessageState};
 use crate::connection::ConnectError;
 
 /// Something the application should know. Handed out at least once, oldest first; asking for the
@@ -72,6 +72,16 @@ pub enum Event {
         event: EventId,
         /// What is wrong.
         trouble: Trouble,
+    },
+    /// The relay does not take messages for now, of which this is one; it goes out by itself. Told when
+    /// the reason is another, and hourly. Not repeated after a restart, and has no id.
+    Delayed {
+        /// To whom.
+        customer: CustomerId,
+        /// Which message.
+        id: ContentId,
+        /// Why, and until when.
+        delay: Delay,
     },
     /// The relay can be reached. Not repeated after a restart, and has no id.
     Connected,
@@ -161,7 +171,7 @@ impl Event {
             | Self::Settled { event, .. }
             | Self::Released { event, .. }
             | Self::Trouble { event, .. } => Some(*event),
-            Self::Connected | Self::Disconnected(_) => None,
+            Self::Delayed { .. } | Self::Connected | Self::Disconnected(_) => None,
         }
     }
 }

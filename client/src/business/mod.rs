@@ -42,7 +42,7 @@ use self::command::Command;
 use self::core::BusinessCore;
 use crate::about::About;
 use crate::agent::journal::EventId;
-use crate::agent::outgoing::MessageState;
+use crate::agent::outgoing::{Delay, MessageState};
 use crate::agent::{Handle, Stopped};
 use crate::connection::{ConnectError, Options};
 use crate::message::Message;
@@ -440,6 +440,15 @@ impl Business {
     /// [`Stopped`].
     pub async fn state(&self, id: ContentId) -> Result<Option<MessageState>, Stopped> {
         self.agent.ask(|answer| Command::State { id, answer }).await
+    }
+
+    /// Why the relay does not take a message for now; none if it was not asked yet, or has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn delay(&self, id: ContentId) -> Result<Option<Delay>, Stopped> {
+        self.agent.ask(|answer| Command::Delay { id, answer }).await
     }
 
     /// Every customer.

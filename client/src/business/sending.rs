@@ -14,6 +14,7 @@ use plico_protocol::time::Timestamp;
 
 use super::command::Job;
 use super::core::BusinessCore;
+use super::event::Event;
 use super::record::{CustomerRecord, SessionRecord};
 use super::{AnswerError, CustomerId, SendError};
 use crate::agent::journal::{self, EventId};
@@ -302,9 +303,30 @@ impl BusinessCore {
                 let now = self.now();
                 self.outbox.finish(&mut self.state, message, MessageState::Forgotten, now)
             }
+            Settled::Later => self.tell_delay(message),
             Settled::TicketEnded => self.ticket_ended(message),
             Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),
         }
+    }
+
+    /// Tells why the relay takes a message no earlier: when the reason is another, and hourly.
+    fn tell_delay(&mut self, number: u64) -> Result<(), StateError> {
+        let now = self.now();
+        let Some(outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
+            return Ok(());
+        };
+        let Some(delay) = self.outbox.delay(outgoing.id).cloned() else { return Ok(()) };
+        let last = self.delay_told.replace((delay.refusal.clone(), now));
+        if let Some((refusal, at)) = last
+            && (refusal.code, refusal.rule()) == (delay.refusal.code, delay.refusal.rule())
+            && now.0 < at.0.saturating_add(TELL_MS)
+        {
+            self.delay_told = Some((refusal, at));
+            return Ok(());
+        }
+        let (customer, id) = (CustomerId(outgoing.peer), outgoing.id);
+        self.journal.pass(Event::Delayed { customer, id, delay });
+        Ok(())
     }
 
     /// The relay ended the ticket a message went out with, and every other of its key: the device
@@ -346,5 +368,6 @@ fn expired(outgoing: &Outgoing, now: Timestamp) -> bool {
 }
 
 const LATER_MS: u64 = 60_000;
+const TELL_MS: u64 = 3_600_000;
 /// Where what a message waits for resumes it.
 const WAIT_MS: u64 = 3_600_000;

@@ -5,14 +5,15 @@ use plico_endpoint::handshake::RecipientKeys;
 use plico_endpoint::prekeys::publication;
 use plico_endpoint::primitives::dh::IdentitySecret;
 use plico_endpoint::session::{BusinessSession, PersonSession};
-use plico_protocol::envelope::Envelope;
-use plico_protocol::frame::{PrekeyStock, RelayFrame, SubmissionState};
+use plico_protocol::envelope::{Envelope, EnvelopeBytes};
+use plico_protocol::frame::{PrekeyStock, RelayFrame, Submission, SubmissionState};
 use plico_protocol::id::{
     Address, AddressTag, SubmitId, TicketCommitment, TicketId, TicketOpening,
 };
 use plico_protocol::mac::MacKey;
 use plico_protocol::prekey::{Bundle, PrekeyId};
 use plico_protocol::profile::{Profile, Restored, SignedProfile, Status};
+use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::signature::AccountSecret;
 use plico_protocol::ticket::{Categories, Epoch, Ticket, TicketKeyId, Zone};
 use plico_protocol::time::{Hour, Minute, Timestamp};
@@ -229,6 +230,42 @@ fn what_the_relay_forgot_is_not_called_expired() {
     let unknown = RelayFrame::State(SubmissionState::Unknown);
     place.core.status_came(number, &unknown).unwrap();
     assert_eq!(place.core.outbox.state_of(outgoing.id), Some(MessageState::Forgotten));
+}
+
+/// A message that was sealed, and the relay limits.
+fn limited(place: &mut Place, outgoing: &mut Outgoing, rule: &str) {
+    let now = place.core.now();
+    let submission = Submission {
+        id: SubmitId::compose(now.hour(), [1; 12]),
+        to: Address::new([5; 32]),
+        consent: None,
+        envelope: EnvelopeBytes(vec![0; 2048].into()),
+    };
+    outgoing.sealed(&submission, false);
+    let number = place.core.outbox.push(&mut place.core.state, outgoing, now).unwrap();
+    let detail = format!("{rule}: at most 100 a day");
+    let refusal = Refusal::because(Code::RateLimited, detail).retry_after(60_000);
+    place.core.submitted(number, &RelayFrame::Refused(refusal)).unwrap();
+}
+
+#[tokio::test]
+async fn why_messages_wait_is_told_once_for_each_rule() {
+    let mut place = Place::new();
+    let now = place.core.now();
+    for (id, rule) in [(1, "reach"), (2, "reach"), (3, "account_submissions")] {
+        limited(&mut place, &mut composed_at(id, now, now), rule);
+    }
+    for (told, rule) in [(1, "reach"), (3, "account_submissions")] {
+        let (answer, event) = tokio::sync::oneshot::channel();
+        place.core.journal.wait(answer);
+        place.core.journal.hand_out(&mut place.core.state, |_, _| None).unwrap();
+        let Ok(Event::Delayed { id, delay, .. }) = event.await else { panic!("nothing was told") };
+        assert_eq!((id, delay.refusal.rule()), (ContentId::new([told; 16]), Some(rule)));
+    }
+    let (answer, mut event) = tokio::sync::oneshot::channel();
+    place.core.journal.wait(answer);
+    place.core.journal.hand_out(&mut place.core.state, |_, _| None).unwrap();
+    assert!(event.try_recv().is_err());
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::agent::jobs::Jobs;
 use crate::agent::journal::{self, EventId, Journal, News, Stored};
 use crate::agent::lines::Lines;
 use crate::agent::outbox::Outbox;
-use crate::agent::outgoing::MessageState;
+use crate::agent::outgoing::{Delay, MessageState};
 use crate::clock::Clock;
 use crate::connection::{ConnectError, LineEvent, LineId, Options};
 use crate::message::Message;
@@ -45,6 +45,7 @@ pub(super) enum Command {
     Allowed { peer: u64, answer: oneshot::Sender<Option<Allowed>> },
     Agree { peer: u64, answer: oneshot::Sender<()> },
     State { id: ContentId, answer: oneshot::Sender<Option<MessageState>> },
+    Delay { id: ContentId, answer: oneshot::Sender<Option<Delay>> },
     History { peer: u64, before: Option<u64>, most: usize, answer: oneshot::Sender<Vec<Said>> },
     Window { peer: u64, answer: oneshot::Sender<Option<Minute>> },
     NextEvent { handled: Option<EventId>, answer: oneshot::Sender<Event> },
@@ -319,6 +320,9 @@ impl Core for PersonCore {
             }
             Command::State { id, answer } => {
                 let _ = answer.send(self.outbox.state_of(id));
+            }
+            Command::Delay { id, answer } => {
+                let _ = answer.send(self.outbox.delay(id).cloned());
             }
             Command::History { peer, before, most, answer } => {
                 let _ = answer.send(self.history(peer, before, most)?);

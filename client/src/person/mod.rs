@@ -40,7 +40,7 @@ use plico_protocol::time::Minute;
 
 use self::core::{Command, PersonCore};
 use crate::agent::journal::EventId;
-use crate::agent::outgoing::MessageState;
+use crate::agent::outgoing::{Delay, MessageState};
 use crate::agent::{Handle, Stopped};
 use crate::connection::Options;
 use crate::message::Message;
@@ -261,6 +261,15 @@ impl Conversation {
     /// [`Stopped`].
     pub async fn state(&self, id: ContentId) -> Result<Option<MessageState>, Stopped> {
         self.agent.ask(|answer| Command::State { id, answer }).await
+    }
+
+    /// Why the relay does not take a message for now; none if it was not asked yet, or has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn delay(&self, id: ContentId) -> Result<Option<Delay>, Stopped> {
+        self.agent.ask(|answer| Command::Delay { id, answer }).await
     }
 
     /// The end of the free window that the business was last given, past or to come; none before

@@ -377,7 +377,7 @@ impl PersonCore {
 
     fn settled(&mut self, message: u64, peer: u64, settled: Settled) -> Result<(), StateError> {
         match settled {
-            Settled::Nothing => Ok(()),
+            Settled::Nothing | Settled::Later => Ok(()),
             Settled::Accepted => self.first_is(peer, Started::Yes),
             // A first message that never arrives leaves the business without the session.
             Settled::Refused(_) => self.first_is(peer, Started::No),

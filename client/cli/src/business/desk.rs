@@ -20,6 +20,7 @@ use super::standing;
 use super::statement;
 use super::told::{FORGOTTEN, hex, minute_time, state_name};
 use crate::failure::{Failure, Status};
+use crate::wording;
 
 /// A request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -237,6 +238,7 @@ async fn send(
             Some(costs.unwrap_or_else(|| Code::OverPriceLimit.text().to_owned()))
         }
         MessageState::Refused(code) => Some(code.text().to_owned()),
+        MessageState::Queued => business.delay(id).await?.as_ref().map(wording::delay),
         MessageState::Forgotten => Some(FORGOTTEN.to_owned()),
         _ => None,
     };

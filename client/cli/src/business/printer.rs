@@ -12,7 +12,7 @@ use super::rules::Reply;
 use super::told::{FORGOTTEN, body_words, hex};
 use crate::failure::Failure;
 use crate::text::{clean_line, clean_text, indented};
-use crate::{print, remark};
+use crate::{print, remark, wording};
 
 /// Prints. An error says that it was not written: what it tells of is not taken for shown.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +165,9 @@ fn event_words(event: &BusinessEvent, customer: Option<&Customer>) -> Option<Str
             }
             trouble => format!("!  {trouble}"),
         },
+        BusinessEvent::Delayed { customer, delay, .. } => {
+            format!("{}  your message waits: {}", name(*customer), wording::delay(delay))
+        }
         BusinessEvent::Connected => "connected".to_owned(),
         BusinessEvent::Disconnected(error) => format!("reconnecting: {error}"),
         _ => return None,

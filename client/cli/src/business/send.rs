@@ -86,7 +86,10 @@ impl Send {
             "queued" => Err(Failure::new(
                 Status::TimedOut,
                 "The relay did not take the message within a minute.",
-                "It cannot be reached, or is busy.",
+                match &sent.explanation {
+                    Some(why) => sentence(why),
+                    None => "It cannot be reached, or is busy.".to_owned(),
+                },
                 "Nothing: the message is stored here and goes out when `serve` reaches the relay.",
             )),
             state => Err(Failure::new(
@@ -122,6 +125,7 @@ fn next_step(state: &str, reason: Option<&str>) -> &'static str {
 
 fn words(sent: &Sent, category: Kind) -> String {
     let state = match sent.state.as_str() {
+        "queued" if sent.explanation.is_some() => "stored here; goes out when the relay takes it",
         "queued" => "stored here; goes out when the relay can be reached",
         state => state,
     };

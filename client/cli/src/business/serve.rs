@@ -437,6 +437,7 @@ fn customer_of(event: &BusinessEvent) -> Option<CustomerId> {
         BusinessEvent::Message(message) => Some(message.customer),
         BusinessEvent::Consent { customer, .. }
         | BusinessEvent::Sent { customer, .. }
+        | BusinessEvent::Delayed { customer, .. }
         | BusinessEvent::Settled { customer, .. }
         | BusinessEvent::Released { customer, .. } => Some(*customer),
         _ => None,

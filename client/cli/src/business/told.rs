@@ -45,6 +45,11 @@ pub(super) fn json(event: &BusinessEvent, customer: Option<&Customer>) -> Value 
         BusinessEvent::Trouble { event, trouble } => json!({
             "type": "trouble", "event": event.0, "explanation": trouble.to_string(),
         }),
+        BusinessEvent::Delayed { customer, id, delay } => json!({
+            "type": "delayed", "customer": customer.0, "id": hex(id.as_bytes()),
+            "reason": delay.refusal.code.name(), "rule": delay.refusal.rule(),
+            "explanation": delay.refusal.text, "until": time(delay.until.0),
+        }),
         BusinessEvent::Connected => json!({"type": "connected"}),
         BusinessEvent::Disconnected(error) => json!({
             "type": "disconnected", "explanation": error.to_string(),
@@ -170,5 +175,38 @@ pub(super) fn body_words(body: &Body) -> String {
         Body::Marks(_) | Body::Renewal | Body::Unknown => {
             "sent what this version cannot show; update it".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plico_client::{Code, Delay, Refusal};
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_with_its_rule_and_its_end() {
+        let refusal = Refusal::because(Code::RateLimited, "reach: at most 100 a day");
+        let delay = Delay { refusal, until: plico_protocol::time::Timestamp(1_000) };
+        let event =
+            BusinessEvent::Delayed { customer: CustomerId(3), id: ContentId::new([1; 16]), delay };
+        let told = json(&event, None);
+        let says = |key: &str| told.get(key).and_then(Value::as_str).unwrap();
+        assert_eq!((says("type"), says("reason")), ("delayed", "rate_limited"));
+        assert_eq!((says("rule"), says("until")), ("reach", "1970-01-01T00:00:01Z"));
+        assert!(says("explanation").starts_with("reach: at most 100 a day"));
+    }
+
+    #[test]
+    fn what_the_relay_forgot_is_not_told_as_expired() {
+        let event = BusinessEvent::Sent {
+            event: EventId(1),
+            customer: CustomerId(3),
+            id: ContentId::new([1; 16]),
+            state: MessageState::Forgotten,
+        };
+        let told = json(&event, None);
+        assert_eq!(told.get("state"), Some(&json!("forgotten")));
+        assert_eq!(told.get("explanation"), Some(&json!(FORGOTTEN)));
     }
 }

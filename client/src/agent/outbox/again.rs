@@ -1,9 +1,11 @@
 //! Messages that go out again: held until they may, and put in order with what was lost besides.
 
+use plico_endpoint::id::ContentId;
+use plico_protocol::refusal::Refusal;
 use plico_protocol::time::Timestamp;
 
-use super::{Entry, Outbox, Step};
-use crate::agent::outgoing::{MessageState, Outgoing, Stage};
+use super::{Entry, Outbox, Settled, Step};
+use crate::agent::outgoing::{Delay, MessageState, Outgoing, Stage};
 use crate::state::{Name, Rows, State, StateError, Table};
 
 impl Outbox {
@@ -38,6 +40,20 @@ impl Outbox {
             Step::Waiting | Step::Sealed { .. } | Step::Accepted { .. } => None,
         })
         .max()
+    }
+
+    /// Comes back then to a message that the relay refused for now.
+    pub(super) fn put_off(&mut self, number: u64, refusal: &Refusal, until: Timestamp) -> Settled {
+        let Some(entry) = self.entries.get_mut(&number) else { return Settled::Nothing };
+        entry.at = until;
+        entry.attempts.delay = Some(Delay { refusal: refusal.clone(), until });
+        if entry.attempts.unanswered { Settled::Nothing } else { Settled::Later }
+    }
+
+    /// Why the relay does not take a message for now; none if it was not asked yet, or has it.
+    pub(crate) fn delay(&self, id: ContentId) -> Option<&Delay> {
+        let entry = self.entries.values().find(|entry| entry.id == id)?;
+        entry.attempts.delay.as_ref()
     }
 
     /// What of a peer is not done.

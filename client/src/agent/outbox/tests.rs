@@ -173,7 +173,7 @@ fn the_relays_time_to_wait_is_honoured_and_a_final_refusal_ends_the_message() {
     let mut place = Place::new();
     let number = place.push(1, 1, NOW);
     place.seal(number, false);
-    assert_eq!(place.refuse(number, Refusal::new(Code::Busy).retry_after(7_000)), Settled::Nothing);
+    assert_eq!(place.refuse(number, Refusal::new(Code::Busy).retry_after(7_000)), Settled::Later);
     assert!(place.outbox.to_submit(Timestamp(NOW.0 + 6_999)).is_empty());
     assert_eq!(place.outbox.to_submit(Timestamp(NOW.0 + 7_000)), [(number, 1)]);
     assert_eq!(place.refuse(number, Refusal::new(Code::Revoked)), Settled::Refused(Code::Revoked));
@@ -197,7 +197,7 @@ fn messages_over_a_shared_allowance_wait_one_behind_the_other() {
     });
     let due = |place: &Place, ms: u64| place.outbox.to_submit(Timestamp(NOW.0 + ms)).len();
     for number in numbers {
-        assert_eq!(place.refuse(number, limited("account_submissions")), Settled::Nothing);
+        assert_eq!(place.refuse(number, limited("account_submissions")), Settled::Later);
     }
     assert_eq!([999, 1_000, 1_999, 2_000, 3_000].map(|ms| due(&place, ms)), [0, 1, 1, 2, 3]);
     // What one mailbox has too much holds nobody else's up.
@@ -205,9 +205,24 @@ fn messages_over_a_shared_allowance_wait_one_behind_the_other() {
     for peer in [1, 2] {
         let number = place.push(peer, u8::try_from(peer).unwrap(), NOW);
         place.seal(number, false);
-        assert_eq!(place.refuse(number, limited("mailbox_messages")), Settled::Nothing);
+        assert_eq!(place.refuse(number, limited("mailbox_messages")), Settled::Later);
     }
     assert_eq!([999, 1_000].map(|ms| due(&place, ms)), [0, 2]);
+}
+
+#[test]
+fn why_a_message_waits_is_known_until_the_relay_has_it() {
+    let mut place = Place::new();
+    let number = place.push(1, 1, NOW);
+    let submission = place.seal(number, false);
+    let refusal =
+        Refusal::because(Code::RateLimited, "reach: at most 100 a day").retry_after(9_000);
+    place.refuse(number, refusal.clone());
+    let id = ContentId::new([1; 16]);
+    let until = Timestamp(NOW.0 + 9_000);
+    assert_eq!(place.outbox.delay(id), Some(&Delay { refusal, until }));
+    place.outbox.accepted(&mut place.state, number, submission.id, NOW).unwrap();
+    assert_eq!(place.outbox.delay(id), None);
 }
 
 #[test]
@@ -266,7 +281,7 @@ fn a_process_that_ended_may_have_submitted() {
     let full = Refusal::new(Code::StorageFull).retry_after(60_000);
     assert_eq!(place.refuse(number, full), Settled::Nothing);
     assert_eq!(place.outbox.to_check(NOW).len(), 1);
-    assert_eq!(place.status(number, SubmissionState::Unknown), Settled::Nothing);
+    assert_eq!(place.status(number, SubmissionState::Unknown), Settled::Later);
     // It was not accepted: the same bytes again, when the relay says.
     assert_eq!(place.outbox.wake(NOW), Some(Timestamp(NOW.0 + 60_000)));
     assert_eq!(place.outbox.to_submit(Timestamp(NOW.0 + 60_000)), [(number, 1)]);
