@@ -100,8 +100,10 @@ impl Judge {
     fn is_unreadable_due(&self, said: &Message, id: ContentId, unreadable: &Submission) -> bool {
         match said.end {
             End::Person(_) => {
-                let told = self.messages.states(said.end, id).last().copied();
-                told == Some(MessageState::Unreadable)
+                let told = self.messages.states(said.end, id).last();
+                // Expired, where the relay had forgotten the outcome when the device came back: that
+                // this was after 30 days was judged when it was told.
+                matches!(told, Some(MessageState::Unreadable | MessageState::Expired))
             }
             End::Business if self.messages.restored_before(unreadable.ended) => true,
             End::Business => {
