@@ -44,7 +44,8 @@ pub enum MessageState {
     /// The recipient could not open it, for 30 days or until the person said goodbye. It goes out no
     /// more.
     Unreadable,
-    /// Nobody fetched it in 30 days, or the mailbox was closed or revoked.
+    /// Nobody fetched it in 30 days, or the mailbox was closed or revoked. Or a business's: no relay took
+    /// it in 30 days, and it goes out no more.
     Expired,
     /// A business's: the relay took it and no longer knows what became of it, for it keeps outcomes for
     /// 48 hours. It may have been read and paid for, so it goes out no more; where it was charged, a

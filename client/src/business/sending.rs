@@ -171,7 +171,8 @@ impl BusinessCore {
             return self.outbox.finish(&mut self.state, number, MessageState::Failed, now);
         };
         // What says nothing by itself costs nobody anything, and is said once.
-        if outgoing.quiet && (found.told || !customer.is_in_window(now.minute())) {
+        let is_said = outgoing.quiet && (found.told || !customer.is_in_window(now.minute()));
+        if is_said || (outgoing.session.is_none() && is_late(&outgoing, now)) {
             return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
         }
         let table = Table::Session.label();
@@ -303,18 +304,22 @@ impl BusinessCore {
                 let now = self.now();
                 self.outbox.finish(&mut self.state, message, MessageState::Forgotten, now)
             }
-            Settled::Later => self.tell_delay(message),
+            Settled::Later => self.put_off(message),
             Settled::TicketEnded => self.ticket_ended(message),
             Settled::Nothing | Settled::Accepted | Settled::Refused(_) => Ok(()),
         }
     }
 
-    /// Tells why the relay takes a message no earlier: when the reason is another, and hourly.
-    fn tell_delay(&mut self, number: u64) -> Result<(), StateError> {
+    /// The relay takes a message no earlier: tells why, when the reason is another, and hourly. After 30
+    /// days it goes out no more, for nobody expects it then, and it would be charged.
+    fn put_off(&mut self, number: u64) -> Result<(), StateError> {
         let now = self.now();
         let Some(outgoing) = self.state.read(|rows| Outbox::get(rows, number))? else {
             return Ok(());
         };
+        if is_late(&outgoing, now) {
+            return self.outbox.finish(&mut self.state, number, MessageState::Expired, now);
+        }
         let Some(delay) = self.outbox.delay(outgoing.id).cloned() else { return Ok(()) };
         let last = self.delay_told.replace((delay.refusal.clone(), now));
         if let Some((refusal, at)) = last
@@ -365,6 +370,11 @@ fn expired(outgoing: &Outgoing, now: Timestamp) -> bool {
     let Ok(content) = Content::decode(&outgoing.content) else { return false };
     let lifetime = content.expires_after_seconds;
     lifetime.is_some_and(|s| content.composed.0.saturating_add(u64::from(s) * 1_000) < now.0)
+}
+
+/// Whether content that the relay does not have was composed too long ago to go out.
+fn is_late(outgoing: &Outgoing, now: Timestamp) -> bool {
+    Content::decode(&outgoing.content).is_ok() && outgoing.is_old(now)
 }
 
 const LATER_MS: u64 = 60_000;

@@ -269,6 +269,26 @@ async fn why_messages_wait_is_told_once_for_each_rule() {
 }
 
 #[test]
+fn what_the_relay_did_not_take_in_30_days_ends_unsent() {
+    for (days, state) in [(29, MessageState::Queued), (30, MessageState::Expired)] {
+        let mut place = Place::new();
+        let now = place.core.now();
+        let envelope = place.first(&hello(ticket(now.minute().0, 1, true)));
+        place.core.take(&envelope).unwrap();
+        let composed = Timestamp(now.0 - days * 86_400_000);
+        let mut sealed = composed_at(1, composed, now);
+        limited(&mut place, &mut sealed, "reach");
+        // Nor is what was not sealed yet.
+        let waiting = composed_at(2, composed, now);
+        let number = place.core.outbox.push(&mut place.core.state, &waiting, now).unwrap();
+        place.core.seal(number).unwrap();
+        for outgoing in [sealed, waiting] {
+            assert_eq!(place.core.outbox.state_of(outgoing.id), Some(state));
+        }
+    }
+}
+
+#[test]
 fn what_waits_for_a_person_to_be_heard_ends_after_30_days() {
     let mut place = Place::new();
     let envelope = place.first(&hello(ticket(10, 1, true)));

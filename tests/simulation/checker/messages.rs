@@ -198,8 +198,8 @@ impl Messages {
     }
 
     /// Whether a message may be told as expired: it is, or, to a person, its outcome is so old that the
-    /// relay forgot it, or it never went out and its person closed the conversation, or it waited 30 days
-    /// because the numbers of its chain were passed over and the person was not heard again.
+    /// relay forgot it, or it never went out and its person closed the conversation, or no relay took a
+    /// business's in 30 days.
     fn is_expiry_due(
         &self,
         now: Timestamp,
@@ -217,7 +217,7 @@ impl Messages {
         };
         let left = taken.is_empty() && self.left.contains(&(end, to));
         let waited = taken.is_empty() && end == End::Business && self.is_old(now, end, id);
-        left || (waited && !self.restored.is_empty()) || taken.iter().any(expired)
+        left || waited || taken.iter().any(expired)
     }
 
     fn is_old(&self, now: Timestamp, end: End, id: ContentId) -> bool {
