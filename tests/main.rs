@@ -31,4 +31,3 @@ mod restore;
 mod simulation;
 mod structure;
 mod trust;
-mod vectors;
