@@ -81,7 +81,10 @@ pub struct Publication {
 
 /// A bundle whose signatures and times were checked. Made only by [`Bundle::verify`].
 #[derive(Clone, Debug)]
-pub struct VerifiedBundle(Bundle);
+pub struct VerifiedBundle {
+    bundle: Bundle,
+    fetched: Hour,
+}
 
 /// Why a bundle or publication is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -171,14 +174,23 @@ impl Bundle {
         if let Some(one_time) = &self.one_time {
             one_time.verify(PrekeyType::OneTime, account, now)?;
         }
-        Ok(VerifiedBundle(self))
+        Ok(VerifiedBundle { bundle: self, fetched })
     }
 }
 
 impl VerifiedBundle {
     /// The bundle.
     pub fn bundle(&self) -> &Bundle {
-        &self.0
+        &self.bundle
+    }
+
+    /// Whether it may be used at `now`: it was fetched at most 24 hours ago, and no prekey has ended.
+    pub fn holds_at(&self, now: Hour) -> bool {
+        let Bundle { account: _, signed, kem, one_time } = &self.bundle;
+        let one_time = one_time.as_ref().map(|prekey| prekey.not_after);
+        let ends = [Some(signed.not_after), Some(kem.not_after), one_time];
+        let fresh = now <= self.fetched.plus(BUNDLE_USE_HOURS_MAX);
+        fresh && ends.into_iter().flatten().all(|end| now < end)
     }
 }
 
@@ -375,6 +387,23 @@ mod tests {
         assert_eq!(prekey.verify(PrekeyType::Signed, &account, end), expired);
         let too_long = Err(BadPrekey::TooLong(PrekeyId(1)));
         assert_eq!(prekey.verify(PrekeyType::Signed, &account, NOW.minus(2)), too_long);
+    }
+
+    #[test]
+    fn a_bundle_that_was_verified_is_usable_for_a_day_and_until_its_first_prekey_ends() {
+        let holds = |now: Hour| {
+            let (bundle, account) = bundle();
+            let verified = bundle.verify(&account, NOW, NOW).unwrap();
+            verified.holds_at(now)
+        };
+        assert!(holds(NOW) && holds(NOW.plus(24)) && !holds(NOW.plus(25)));
+        let (mut bundle, account) = bundle();
+        let secret = AccountSecret::from_seed(&[1; 32]);
+        let (end, key) = (NOW.plus(2), bundle.signed.key);
+        let ends_soon = SignedPrekey::sign(PrekeyType::OneTime, PrekeyId(3), end, key, &secret);
+        bundle.one_time = Some(ends_soon);
+        let verified = bundle.verify(&account, NOW, NOW).unwrap();
+        assert!(verified.holds_at(NOW.plus(1)) && !verified.holds_at(end));
     }
 
     #[test]

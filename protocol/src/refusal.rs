@@ -117,7 +117,7 @@ codes! {
     TooMany = 8, "too_many", "this connection has as many of these as it may; open another connection";
     UnknownHandle = 9, "unknown_handle", "no business is certified under this handle";
     NotCertified = 10, "not_certified", "this account has no certificate here; ask the operator to verify it";
-    CertificateExpired = 11, "certificate_expired", "the business's certificate has expired; it must be renewed";
+    CertificateExpired = 11, "certificate_expired", "the business's certificate has expired; the operator renews it";
     CertificateRevoked = 12, "certificate_revoked", "the operator revoked the business's certificate";
     WrongSize = 13, "wrong_size", "an envelope has exactly 2, 8, 32 or 64 KiB; pad it";
     NotAnInbox = 14, "not_an_inbox", "without a ticket only a certified inbox can be written to";

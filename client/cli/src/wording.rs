@@ -189,6 +189,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_message_of_a_later_version_is_shown_as_one() {
+        assert_eq!(body(&Body::Unknown), "(this message needs a later version of plico)");
+    }
+
+    #[test]
     fn the_window_says_when_it_ends() {
         let now = Timestamp(1_800_000_000_000);
         let minute = |ms: u64| Some(Minute(u32::try_from(ms / 60_000).unwrap()));

@@ -209,44 +209,48 @@ mod tests {
         inbound.dealt_with(AT, Sequence(sequence), Commitment::new([0; 32]), outcome);
     }
 
-    /// What goes out now, as (up to, unreadable).
-    fn check(inbound: &mut Inbound, now: u64, room: bool) -> Option<(u64, Vec<u64>)> {
-        let mut sent = None;
-        inbound.offer(Timestamp(now), |_, ask| {
-            if let Ask::Acknowledge { up_to, unreadable, .. } = ask
-                && room
-            {
-                sent = Some((up_to.0, unreadable.iter().map(|sequence| sequence.0).collect()));
-            }
-            room
-        });
-        sent
+    impl Inbound {
+        /// What goes out now on the only channel, as (up to, unreadable), to a line that has room.
+        pub(crate) fn acknowledges(&mut self, now: Timestamp) -> Option<(u64, Vec<u64>)> {
+            let mut sent = None;
+            self.offer(now, |_, ask| {
+                if let Ask::Acknowledge { up_to, unreadable, .. } = ask {
+                    sent = Some((up_to.0, unreadable.iter().map(|sequence| sequence.0).collect()));
+                }
+                true
+            });
+            sent
+        }
+    }
+
+    fn check(inbound: &mut Inbound, now: u64) -> Option<(u64, Vec<u64>)> {
+        inbound.acknowledges(Timestamp(now))
     }
 
     #[test]
     fn a_full_line_keeps_what_is_due() {
         let mut inbound = Inbound::default();
         dealt_with(&mut inbound, 1, Outcome::Unreadable);
-        assert_eq!(check(&mut inbound, 0, false), None);
+        inbound.offer(Timestamp(0), |_, _| false);
         dealt_with(&mut inbound, 2, Outcome::Read);
-        assert_eq!(check(&mut inbound, 0, true), Some((2, vec![1])));
-        assert_eq!(check(&mut inbound, 0, true), None);
+        assert_eq!(check(&mut inbound, 0), Some((2, vec![1])));
+        assert_eq!(check(&mut inbound, 0), None);
     }
 
     #[test]
     fn a_refused_acknowledgement_goes_out_again_with_its_marks() {
         let mut inbound = Inbound::default();
         dealt_with(&mut inbound, 1, Outcome::Unreadable);
-        assert_eq!(check(&mut inbound, 0, true), Some((1, vec![1])));
+        assert_eq!(check(&mut inbound, 0), Some((1, vec![1])));
         // What comes meanwhile waits: it would confirm the first as read.
         dealt_with(&mut inbound, 2, Outcome::Unreadable);
-        assert_eq!(check(&mut inbound, 0, true), None);
+        assert_eq!(check(&mut inbound, 0), None);
         let refusal = Refusal::new(Code::StorageFull).retry_after(5_000);
         inbound.refused(AT, &refusal, Timestamp(0));
-        assert_eq!(check(&mut inbound, 4_999, true), None);
+        assert_eq!(check(&mut inbound, 4_999), None);
         assert_eq!(inbound.wake(Timestamp(0)), Some(Timestamp(5_000)));
-        assert_eq!(check(&mut inbound, 5_000, true), Some((2, vec![1, 2])));
+        assert_eq!(check(&mut inbound, 5_000), Some((2, vec![1, 2])));
         inbound.refused(AT, &Refusal::new(Code::UnknownChannel), Timestamp(0));
-        assert_eq!(check(&mut inbound, 9_000, true), None);
+        assert_eq!(check(&mut inbound, 9_000), None);
     }
 }

@@ -266,3 +266,6 @@ impl plico_protocol::wire::Wire for CustomerNumber {
         reader.u64().map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,7 +191,7 @@ impl PersonCore {
         // One that waited too long for its message is minted anew.
         let holds = talk.ticket.is_some_and(|(ticket, _)| is_fresh(&ticket, window, now));
         let lacks_ticket = !holds && needs_ticket(&outgoing, &content, first);
-        let lacks_bundle = talk.bundle.is_none() && first;
+        let lacks_bundle = first && !talk.has_bundle(now.hour());
         if lacks_ticket {
             self.mint(peer, window, lines);
         }

@@ -8,7 +8,7 @@ use plico_protocol::link::RelayLink;
 use plico_protocol::prekey::VerifiedBundle;
 use plico_protocol::profile::VerifiedProfile;
 use plico_protocol::ticket::{Terms, Ticket, TicketKeys};
-use plico_protocol::time::{Minute, Timestamp};
+use plico_protocol::time::{Hour, Minute, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::{ConnectionState, LookUpError, Profile, Trouble};
@@ -103,6 +103,11 @@ impl Talk {
     /// Whether to look it up now, though nobody asked.
     pub(super) fn is_recheck_due(&self, now: Timestamp) -> bool {
         self.retry_at <= now && self.recheck_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether there is a bundle that may still be used: its ticket may have been long in coming.
+    pub(super) fn has_bundle(&self, now: Hour) -> bool {
+        self.bundle.as_ref().is_some_and(|bundle| bundle.holds_at(now))
     }
 
     /// The business as it was verified, and what it says of itself at `now`.

@@ -5,13 +5,20 @@ use std::collections::BTreeMap;
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use plico_endpoint::prekeys::OneTimePrekey;
 use plico_endpoint::session::PersonSession;
 use plico_protocol::envelope::Envelope;
+use plico_protocol::frame::{PrekeyStock, RelayFrame};
+use plico_protocol::prekey::PrekeyId;
 
 use super::*;
 use crate::agent::outbox::Outbox;
+use crate::business::event::Trouble;
+use crate::business::prekeys::{OneTime, current_pair};
 use crate::business::tests::{Place, hello, ticket};
 use crate::clock::{Clock, SystemClock};
+
+const ONE: Name<'_> = Name::Number(1);
 
 /// What one envelope shows of its key: the ratchet key, `n` and the header's nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,14 +121,57 @@ fn the_first_message_of_a_session_says_that_the_business_was_restored() {
     assert_eq!((said(), said()), (Some(restored), None));
 }
 
+/// It is read from disk. A step that was not stored would give the second the first one's number.
+#[test]
+fn an_answer_is_on_disk_with_its_step_before_it_leaves() {
+    let (mut place, mut person) = begun();
+    for _ in 0..2 {
+        let envelope = answer(&mut place);
+        assert!(person.open(&envelope).is_ok());
+    }
+}
+
 #[test]
 fn prekeys_do_not_outlive_a_restore() {
     let (mut place, _) = begun();
+    let end = place.core.now().hour().plus(24);
+    let one_time = OneTimePrekey::generate(PrekeyId(1), end, &mut random::system());
+    let keep = |rows: &Rows<'_>| rows.put(Table::OneTimePrekey, ONE, &OneTime(one_time.clone()));
+    place.core.state.write::<_, StateError>(keep).unwrap();
     place.back_up();
     let mut place = place.restored();
     let left = |rows: &Rows<'_>| {
-        let signed = rows.first::<crate::business::prekeys::Pair>(Table::SignedPrekey)?.is_some();
-        Ok((signed, rows.number_to_come(Table::SignedPrekey)?))
+        let signed = rows.has(Table::SignedPrekey, ONE)?;
+        let one_time = rows.has(Table::OneTimePrekey, ONE)?;
+        Ok((signed, one_time, rows.number_to_come(Table::SignedPrekey)?))
     };
-    assert_eq!(place.core.state.read(left).unwrap(), (false, 2));
+    assert_eq!(place.core.state.read(left).unwrap(), (false, false, 2));
+}
+
+/// The relay has had prekeys that the backup knows nothing of.
+const LATER: PrekeyStock =
+    PrekeyStock { signed: PrekeyId(7), kem: PrekeyId(8), one_time: 90, highest: PrekeyId(250) };
+
+#[test]
+fn what_is_published_after_a_restore_is_above_what_the_relay_knows_and_voids_it() {
+    let (mut place, _) = begun();
+    place.back_up();
+    let mut place = place.restored();
+    place.core.stock_came(&RelayFrame::Stock(LATER)).unwrap();
+    assert_eq!(place.core.void, LATER.highest);
+    let now = place.core.now().hour();
+    let ids = |rows: &Rows<'_>| {
+        let pair = current_pair(rows, now)?;
+        Ok::<_, StateError>((pair.signed.id(), rows.next_number(Table::OneTimePrekey)?))
+    };
+    assert_eq!(place.core.state.write(ids).unwrap(), (PrekeyId(9), 251));
+    assert!(!place.core.may_be_heard(), "not before the relay confirmed them");
+}
+
+#[test]
+fn an_older_copy_is_not_heard_until_it_is_restored() {
+    let (mut place, _) = begun();
+    place.core.stock_came(&RelayFrame::Stock(PrekeyStock { one_time: 0, ..LATER })).unwrap();
+    assert_eq!(place.core.trouble, Some(Trouble::OlderCopy));
+    assert!(!place.core.may_be_heard());
 }

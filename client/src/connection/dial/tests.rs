@@ -2,6 +2,7 @@
 
 use plico_protocol::link::Pin;
 use quinn::crypto::rustls::QuicServerConfig;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::pki_types::PrivateKeyDer;
@@ -79,6 +80,13 @@ async fn a_relay_without_the_pinned_keys_private_half_is_refused() {
     let other = rcgen::KeyPair::generate().unwrap();
     let server = Server::signing(kx_group::X25519MLKEM768, limits::ALPN, Some(other));
     assert!(check(&server).await.is_some());
+}
+
+/// Relays make ECDSA P-256 keys: a client that does not say that it reads them reaches none.
+#[test]
+fn the_signatures_that_relays_make_are_offered() {
+    let schemes = PinnedKey::new(Pin::of_spki(b"key")).supported_verify_schemes();
+    assert!(schemes.contains(&rustls::SignatureScheme::ECDSA_NISTP256_SHA256));
 }
 
 #[tokio::test]

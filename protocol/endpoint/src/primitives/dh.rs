@@ -208,6 +208,16 @@ mod tests {
         }
     }
 
+    /// No parsed key gets here; a parser that let one through must not matter.
+    #[test]
+    fn an_agreement_that_gives_zero_is_refused() {
+        let secret = PrekeySecret::new([0x22; 32]);
+        for point in EIGHT_TORSION {
+            let unchecked = DhPublic(DhKey::new(point.to_montgomery().to_bytes()));
+            assert!(secret.agree(&unchecked).is_err());
+        }
+    }
+
     #[test]
     fn secrets_do_not_print() {
         assert_eq!(format!("{:?}", IdentitySecret::new([0x41; 32])), "IdentitySecret(…)");
