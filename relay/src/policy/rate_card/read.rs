@@ -14,7 +14,7 @@ use plico_protocol::pricing::{
 };
 use plico_protocol::ticket::{Categories, Category, Zone};
 use plico_protocol::time::Minute;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::countries;
 use super::page::{Page, Section, Value};
@@ -208,19 +208,18 @@ fn tiers<'a>(page: &mut Page<'a>, card: &Section<'_, 'a>) -> Option<Vec<u32>> {
             }
             None => page.number("tiers", element, 1..=TIER_UNLIMITED - 1),
         };
-        let tier = tier?;
-        if tiers.last().is_some_and(|before| tier <= *before) {
+        if let (Some(tier), Some(before)) = (tier, tiers.last().copied().flatten())
+            && tier <= before
+        {
             page.error(&element.span(), "each tier must allow more than the one before");
-            return None;
         }
         tiers.push(tier);
     }
     let count = 1..=RATE_CARD_TIERS_MAX;
     if !count.contains(&tiers.len()) {
         page.error(&value.span(), format!("give 1 to {RATE_CARD_TIERS_MAX} tiers"));
-        return None;
     }
-    Some(tiers)
+    tiers.into_iter().collect()
 }
 
 fn tariffs<'a>(page: &mut Page<'a>, card: &Section<'_, 'a>) -> Option<Vec<Tariff>> {
@@ -260,22 +259,19 @@ fn tariff<'a>(
     taken: &mut BTreeMap<Zone, String>,
 ) -> Option<Tariff> {
     let zone = page.section(table, span, ZONE_KEYS);
-    let name = zone.required(page, "name").and_then(|value| name(page, value))?;
-    let value = zone.required(page, "countries")?;
-    let listed = page.list("countries", value);
-    if listed.is_empty() {
-        page.error(&value.span(), "a zone needs at least one country, such as [\"FR\"]");
-    }
-    let mut countries = Vec::new();
-    for element in listed {
-        countries.extend(country(page, element, &name, taken));
-    }
-    countries.sort_unstable();
+    // All of it is looked at before anything is given up: each mistake is named in one run.
+    let name = zone.required(page, "name").and_then(|value| name(page, value));
+    let listed = zone.required(page, "countries");
+    let countries = listed.map(|value| countries_of(page, value, name.as_deref(), taken));
+    let mut price = |category| rate(page, &zone, category);
+    let [service, utility] = [Category::Service, Category::Utility].map(&mut price);
+    let [authentication, marketing] = [Category::Authentication, Category::Marketing].map(price);
+    let (name, countries) = (name?, countries?);
     let prices = Prices {
-        service: rate(page, &zone, Category::Service)?,
-        utility: rate(page, &zone, Category::Utility)?,
-        authentication: rate(page, &zone, Category::Authentication)?,
-        marketing: rate(page, &zone, Category::Marketing)?,
+        service: service?,
+        utility: utility?,
+        authentication: authentication?,
+        marketing: marketing?,
     };
     if prices == Prices::default() {
         page.warn(
@@ -284,6 +280,24 @@ fn tariff<'a>(
         );
     }
     Some(Tariff { name, countries, prices })
+}
+
+/// The countries of a list, rising.
+fn countries_of<'a>(
+    page: &mut Page<'a>,
+    value: &Value<'a>,
+    tariff: Option<&str>,
+    taken: &mut BTreeMap<Zone, String>,
+) -> Vec<Zone> {
+    let listed = page.list("countries", value);
+    if matches!(value.get_ref(), DeValue::Array(array) if array.is_empty()) {
+        page.error(&value.span(), "a zone needs at least one country, such as [\"FR\"]");
+    }
+    let tariff = tariff.unwrap_or("without a name");
+    let mut countries: Vec<_> =
+        listed.iter().filter_map(|element| country(page, element, tariff, taken)).collect();
+    countries.sort_unstable();
+    countries
 }
 
 fn name(page: &mut Page<'_>, value: &Value<'_>) -> Option<String> {

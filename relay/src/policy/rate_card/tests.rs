@@ -113,6 +113,33 @@ fn a_zone_says_where_and_how_much_once() {
 }
 
 #[test]
+fn every_mistake_of_a_zone_is_named_in_one_run() {
+    let zone = "currency = \"EUR\"\n[[card]]\ntiers = [\"many\", 0, 9, 3]\n[[card.zone]]\n\
+                name = 5\ncountries = [\"fr\", \"DE\", \"it\"]\nservice = \"5c\"\nutility = 0.0000005\n\
+                marketing = -1\n[[card.zone]]\ncountries = \"FR\"\nutility = 1_001\nprice = 1\n";
+    let places: Vec<_> = problems(zone)
+        .iter()
+        .map(|problem| problem.split(": error").next().unwrap_or_default().to_owned())
+        .collect();
+    let expected = [
+        (3, 10), // "many"
+        (3, 18), // 0
+        (3, 24), // 3, after 9
+        (5, 8),
+        (6, 14),
+        (6, 26),
+        (7, 11),
+        (8, 11),
+        (9, 13),
+        (10, 1), // no name
+        (11, 13),
+        (12, 11),
+        (13, 1),
+    ];
+    assert_eq!(places, expected.map(|(line, column)| format!("line {line}, column {column}")));
+}
+
+#[test]
 fn periods_neither_overlap_nor_leave_a_gap_unsaid() {
     let cards = |first: &str, second: &str| {
         let zone = "[[card.zone]]\nname = \"a\"\ncountries = [\"FR\"]\nutility = 0.05\n";
