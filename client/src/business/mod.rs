@@ -31,7 +31,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use plico_endpoint::content::BadContent;
 use plico_endpoint::id::ContentId;
 use plico_protocol::certificate::{
-    CertificateBody, CertificateRequest, Handle as BusinessHandle, check_display_name, check_domain,
+    CertificateBody, CertificateRequest, Handle as BusinessHandle, display_name as names,
+    domain as domains,
 };
 use plico_protocol::limits::LINK_REFERENCE_BYTES_MAX;
 use plico_protocol::link::{Link, RelayLink};
@@ -72,12 +73,12 @@ pub enum CreateError {
     /// The handle is none.
     #[error(transparent)]
     Handle(#[from] plico_protocol::certificate::BadHandle),
-    /// No certificate can state this name.
+    /// No operator certifies this name.
     #[error(transparent)]
-    Name(#[from] plico_protocol::certificate::BadName),
-    /// No certificate can state this domain.
+    Name(#[from] plico_protocol::certificate::display_name::BadDisplayName),
+    /// No operator certifies this domain.
     #[error(transparent)]
-    Domain(#[from] plico_protocol::certificate::BadDomain),
+    Domain(#[from] plico_protocol::certificate::domain::BadDomain),
 }
 
 /// Why a certificate was not installed.
@@ -184,8 +185,8 @@ impl Business {
         display_name: &str,
         domain: &str,
     ) -> Result<String, CreateError> {
-        check_display_name(display_name)?;
-        check_domain(domain)?;
+        names::check(display_name)?;
+        domains::check(domain)?;
         let identity = Identity::new(BusinessHandle::new(handle)?, display_name, domain);
         let request = identity.request().to_text();
         let path = path.as_ref().to_owned();

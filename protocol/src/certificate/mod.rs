@@ -2,6 +2,8 @@
 //!
 //! SPEC.md §6. `Ed25519(authority, "plico/1 certificate" || 0 || body)`.
 
+pub mod display_name;
+pub mod domain;
 mod request;
 
 pub use request::{BadRequest, CertificateRequest};
@@ -126,7 +128,8 @@ pub enum BadCertificate {
     Expired,
 }
 
-/// Checks a display name as every reader of a certificate does. An operator asks for more.
+/// Checks a display name as every reader of a certificate does. An operator asks for more:
+/// [`display_name`].
 ///
 /// # Errors
 ///
@@ -137,7 +140,7 @@ pub fn check_display_name(name: &str) -> Result<(), BadName> {
     if shown && bounded && is_nfc(name) { Ok(()) } else { Err(BadName) }
 }
 
-/// Checks a domain as every reader of a certificate does.
+/// Checks a domain as every reader of a certificate does. An operator asks for more: [`domain`].
 ///
 /// # Errors
 ///

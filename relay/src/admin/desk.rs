@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use plico_protocol::certificate::{Certificate, CertificateBody, Handle, VerifiedCertificate};
+use plico_protocol::certificate::{
+    Certificate, CertificateBody, Handle, VerifiedCertificate, display_name,
+};
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::Amount;
@@ -13,8 +15,8 @@ use plico_protocol::reputation::AccountStanding;
 use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
+use super::ledger;
 use super::ledger::Balance;
-use super::{display_name, ledger};
 use crate::backup;
 use crate::clock::Clock;
 use crate::config::Config;

@@ -1,5 +1,7 @@
 //! Turns a business's request and the operator's findings into a signed certificate.
 
+use plico_protocol::certificate::display_name::{self, BadDisplayName};
+use plico_protocol::certificate::domain::{self, BadDomain};
 use plico_protocol::certificate::{
     CertificateBody, CertificateRequest, DomainCheck, Handle, Serial, VerifiedCertificate,
 };
@@ -8,9 +10,6 @@ use plico_protocol::signature::{AuthoritySecret, is_usable_key};
 use plico_protocol::ticket::Categories;
 use plico_protocol::time::Hour;
 use plico_protocol::wire::DecodeError;
-
-use super::display_name::{self, BadDisplayName};
-use super::domain::{self, BadDomain};
 
 /// What the operator found and decided. What is none stays as the business wished.
 #[derive(Clone, Debug)]

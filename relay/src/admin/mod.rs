@@ -6,8 +6,6 @@
 
 pub mod command;
 mod desk;
-pub mod display_name;
-pub mod domain;
 pub mod issue;
 pub mod ledger;
 pub mod socket;

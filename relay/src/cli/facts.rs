@@ -1,13 +1,14 @@
 //! What a request or a certificate states, as the operator reads it: a column of words and facts,
 //! the same before signing and after.
 
-use plico_protocol::certificate::{CertificateBody, CertificateRequest, DomainCheck};
+use plico_protocol::certificate::{
+    CertificateBody, CertificateRequest, DomainCheck, display_name, domain,
+};
 use plico_protocol::link::Pin;
 use plico_protocol::mac::sha256;
 use plico_protocol::ticket::Category;
 
 use super::say;
-use crate::admin::{display_name, domain};
 use crate::clock::rfc3339_hour;
 
 /// Says what a request asks for, and what stands against it. Nothing here was checked by anybody:

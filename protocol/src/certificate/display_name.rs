@@ -1,4 +1,4 @@
-//! Which display names a certificate may carry. Pure.
+//! Which display names an operator certifies: a business asks for no other. Pure.
 //!
 //! A person sees this name and trusts it. The attack: "Bаnque Exemple" with a Cyrillic а, an
 //! invisible character between two letters, or a capital I for an l, asks for a code. So a name
@@ -8,11 +8,12 @@
 
 use std::collections::BTreeSet;
 
-use plico_protocol::limits::DISPLAY_NAME_BYTES_MAX;
 use unicode_normalization::is_nfc;
 use unicode_security::{
     GeneralSecurityProfile, RestrictionLevel, RestrictionLevelDetection, skeleton,
 };
+
+use crate::limits::DISPLAY_NAME_BYTES_MAX;
 
 /// Why a name is not certified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,10 @@
-//! Which domains a certificate may carry. Pure.
+//! Which domains an operator certifies: a business asks for no other. Pure.
 //!
 //! A person sees the domain beside the name and compares it with what they know, so it is what a
 //! browser would show: a host name of the public DNS (RFC 1035 §2.3.1, RFC 1123 §2.1), in lower-case
 //! ASCII, no address and no single label.
 
-use plico_protocol::limits::DOMAIN_BYTES_MAX;
+use crate::limits::DOMAIN_BYTES_MAX;
 
 /// Why a domain is not certified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
