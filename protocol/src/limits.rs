@@ -80,7 +80,7 @@ pub const SUBMIT_ID_STALE_HOURS: u32 = 47;
 /// A `submit_id` whose hour is more than this many hours ahead is `early`.
 pub const SUBMIT_ID_EARLY_HOURS: u32 = 1;
 
-/// A window's end is rounded up to this many minutes, so that it does not date a message.
+/// What a ticket says of a window is rounded to this many minutes, so that it does not date a message.
 pub const WINDOW_ROUNDING_MINUTES: u32 = 5;
 /// Messages that a business may send outside a window, under tickets with one, until the person
 /// opens another.

@@ -47,12 +47,6 @@ impl Minute {
         Self(self.0.saturating_add(minutes))
     }
 
-    /// The first multiple of `step` minutes that is not before this minute.
-    #[must_use]
-    pub fn round_up(self, step: u32) -> Self {
-        Self(self.0.div_ceil(step).saturating_mul(step))
-    }
-
     /// The last multiple of `step` minutes that is not after this minute.
     #[must_use]
     pub fn round_down(self, step: u32) -> Self {
@@ -120,9 +114,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_end_is_rounded_up_and_never_down() {
-        assert_eq!(Minute(10).round_up(5), Minute(10));
-        assert_eq!(Minute(11).round_up(5), Minute(15));
+    fn a_minute_is_rounded_down_to_a_step() {
+        assert_eq!(Minute(10).round_down(5), Minute(10));
         assert_eq!(Minute(14).round_down(5), Minute(10));
     }
 

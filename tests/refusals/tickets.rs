@@ -74,7 +74,7 @@ fn minted(frame: RelayFrame) -> Ticket {
 async fn a_valid_ticket_is_honoured_and_its_window_reported() {
     let scene = Scene::new().await;
     let window = scene.ticket.fields().unwrap().free_until;
-    assert_eq!(window, Some(BEGINNING.minute().plus(24 * 60)));
+    assert_eq!(window, Some(BEGINNING.minute().plus(24 * 60 + 10)));
     match scene.answer(1, scene.consent()).await {
         RelayFrame::Accepted(acceptance) => {
             assert_eq!(acceptance.reason, Reason::InWindow);

@@ -96,9 +96,12 @@ pub enum BadTicket {
     Category,
 }
 
-/// The end of a window of so many hours opened now: counted from the next full five minutes.
+/// The end of a window of so many hours opened now. The minute that began counts, and the message may
+/// arrive up to five minutes after its ticket was minted: rounded to its business's favour, so that
+/// nobody pays for an answer within the window's hours.
 pub fn window_end(now: Minute, hours: u8) -> Minute {
-    now.round_up(WINDOW_ROUNDING_MINUTES).plus(60 * u32::from(hours))
+    let counted_from = now.round_down(WINDOW_ROUNDING_MINUTES).plus(2 * WINDOW_ROUNDING_MINUTES);
+    counted_from.plus(60 * u32::from(hours))
 }
 
 /// `HMAC(k_tag, "plico/1 address" || 0 || address)[..16]`.
@@ -272,6 +275,7 @@ const MAC_LABEL: &[u8] = b"plico/1 ticket\0";
 mod tests {
     use super::*;
     use crate::signature::{AccountSecret, MailboxSecret};
+    use crate::time::Timestamp;
 
     const NOW: Minute = Minute(30_000_001);
 
@@ -328,11 +332,24 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_within_a_windows_hours_of_a_messages_arrival_is_free() {
+        const SECOND: u64 = 1_000;
+        let begin = u64::from(NOW.0) * 60 * SECOND;
+        for minted in (0..600).map(|second| Timestamp(begin + second * SECOND + 999)) {
+            let end = window_end(minted.minute(), 24);
+            let arrived = minted.0 + 5 * 60 * SECOND;
+            let last_free = Timestamp(arrived + 24 * 3_600 * SECOND - 1);
+            assert!(last_free.minute() < end, "{minted:?}");
+            assert!(end <= minted.minute().plus(24 * 60 + 10), "{minted:?}");
+        }
+    }
+
+    #[test]
     fn an_honest_ticket_checks_and_gives_its_window() {
         let world = World::new();
         let checked = world.check(&world.ticket(), |_| ()).unwrap();
         let end = checked.fields().free_until.unwrap();
-        assert_eq!(end, Minute(30_000_005 + 24 * 60));
+        assert_eq!(end, Minute(30_000_010 + 24 * 60));
         assert!(checked.in_window(Minute(end.0 - 1)));
         assert!(!checked.in_window(end));
     }

@@ -112,8 +112,8 @@ mod tests {
         let rules = |hours| WindowRules { hours, ..WindowRules::default() };
         let open =
             |running, hours| open_window(now, running, WindowDays::default(), rules(hours)).0;
-        assert_eq!(open(Minute(0), 24), minute(NOVEMBER, 5 + 24 * 60));
-        assert_eq!(open(Minute(0), 72), minute(NOVEMBER, 5 + 72 * 60));
+        assert_eq!(open(Minute(0), 24), minute(NOVEMBER, 10 + 24 * 60));
+        assert_eq!(open(Minute(0), 72), minute(NOVEMBER, 10 + 72 * 60));
         assert_eq!(open(now.plus(3 * 24 * 60), 24), now.plus(3 * 24 * 60));
     }
 

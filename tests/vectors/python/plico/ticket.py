@@ -75,14 +75,14 @@ def mint(
     categories_ok = terms.categories != 0 and terms.categories < 16
     in_time = now < terms.valid_until <= now + TICKET_MINUTES_MAX
     need(categories_ok and in_time and terms.messages_max >= 1, "bad_terms")
-    rounded_up = -(-now // ROUNDING_MINUTES) * ROUNDING_MINUTES
+    opened_at = now // ROUNDING_MINUTES * ROUNDING_MINUTES
     return Ticket(
         key_id,
         terms.categories,
         zone,
         terms.messages_max,
-        now // ROUNDING_MINUTES * ROUNDING_MINUTES,
-        rounded_up + WINDOW_MINUTES if window else 0,
+        opened_at,
+        opened_at + 2 * ROUNDING_MINUTES + WINDOW_MINUTES if window else 0,
         terms.valid_until,
         epoch,
         tag,

@@ -119,7 +119,7 @@ CHECK = Kind(
 
 NOTES = {
     "Normal": Note("BASIC", "An honest ticket."),
-    "Rounding": Note("CONFORMANCE", "`opened_at` is rounded down to five minutes, the window's end up."),
+    "Rounding": Note("CONFORMANCE", "`opened_at` is rounded down to five minutes; the window is counted from ten minutes after it."),
     "Terms": Note("CONFORMANCE", "Terms at and past their bounds."),
     "Forged": Note("AUTH_BYPASS", "One bit of a ticket was changed; every byte has its test."),
     "OtherKey": Note("AUTH_BYPASS", "The MAC is of another key than the key id names."),
