@@ -31,7 +31,7 @@ pub struct Reputation {
     pub suspended: bool,
     /// How many people it may write to unasked in a day.
     pub tier: Tier,
-    /// The day of the last change.
+    /// The day of the last change; 0 where nothing was counted of the account yet.
     pub since: Day,
 }
 

@@ -301,7 +301,10 @@ async fn what_a_business_sends_itself_in_a_window_moves_nothing() {
     while !matches!(stream.next().await, RelayFrame::Drained { .. }) {}
     let up_to = Sequence(20);
     stream.ask(&ClientFrame::Acknowledge { channel, up_to, unreadable: vec![] }).await;
+    // Nothing was counted of it: its standing is of no day, asked today or tomorrow.
+    assert_eq!(scene.standing().await.reputation, Reputation::default());
     assert_eq!(scene.standing().await.inputs, Inputs::default());
+    assert_eq!(scene.relay.standing("bank").await, scene.standing().await);
     // One that it pays for, and that a person opened, counts.
     scene.sent(0, 1, 1).await;
     scene.read(0, 1).await;

@@ -3,7 +3,8 @@
 use clap::Args;
 use plico_protocol::certificate::Handle;
 use plico_protocol::limits::REPUTATION_DAYS;
-use plico_protocol::reputation::{AccountStanding, Dues, Unpaid};
+use plico_protocol::reputation::{AccountStanding, Dues, Reputation, Unpaid};
+use plico_protocol::time::Day;
 use serde_json::json;
 
 use super::business::unexpected;
@@ -73,7 +74,10 @@ fn lines(standing: &AccountStanding) -> Vec<String> {
         None => String::new(),
     };
     let mut lines = vec![
-        format!("standing     {may}, since {}", rfc3339_day(reputation.since)),
+        format!(
+            "standing     {may}{}",
+            since(reputation).map_or(String::new(), |day| format!(", since {day}"))
+        ),
         format!("tier         {} of the rate card, the first being 0", reputation.tier.0),
         format!(
             "{REPUTATION_DAYS} days       {} reports, {} deliveries outside windows{rate}",
@@ -82,6 +86,11 @@ fn lines(standing: &AccountStanding) -> Vec<String> {
     ];
     lines.extend(dues_of(dues).map(|said| format!("subscription {said}")));
     lines
+}
+
+/// The day of the last change; none before anything was counted.
+fn since(reputation: &Reputation) -> Option<String> {
+    (reputation.since != Day(0)).then(|| rfc3339_day(reputation.since))
 }
 
 /// What is said of a subscription, if there is one.
@@ -101,7 +110,7 @@ fn as_json(handle: &str, standing: &AccountStanding, balance: &Balance) -> serde
         "handle": handle,
         "suspended": reputation.suspended,
         "tier": reputation.tier.0,
-        "since": rfc3339_day(reputation.since),
+        "since": since(reputation),
         "reports": inputs.reports,
         "deliveries": inputs.deliveries,
         "reports_per_million": inputs.per_million(),

@@ -179,14 +179,21 @@ impl<'a> Facts<'a> {
         self.sealed(account.as_bytes())
     }
 
-    /// As it begins where nothing is known of it.
+    /// As it begins today where nothing is known of it.
     pub(super) fn standing(
         &self,
         account: &AccountKey,
         today: Day,
     ) -> Result<StandingRow, FactError> {
-        let row = self.sealed(self.rows.standing(account).as_bytes())?;
-        Ok(row.unwrap_or_else(|| StandingRow::new(today)))
+        Ok(self.known_standing(account)?.unwrap_or_else(|| StandingRow::new(today)))
+    }
+
+    /// None where nothing is known of it.
+    pub(super) fn known_standing(
+        &self,
+        account: &AccountKey,
+    ) -> Result<Option<StandingRow>, FactError> {
+        self.sealed(self.rows.standing(account).as_bytes())
     }
 
     /// Whether there is a row, whatever it holds.

@@ -41,8 +41,8 @@ impl Draft<'_> {
 
     /// How an account stands, for its operator.
     pub(super) fn standing(&self, account: &AccountKey) -> Result<RelayFrame, Denied> {
-        let standing = self.facts.standing(account, self.now.day())?;
-        self.shown(account, &standing)
+        let standing = self.facts.known_standing(account)?;
+        self.shown(account, &standing.unwrap_or_else(StandingRow::untouched))
     }
 
     /// Ends a suspension, if there is one. What it was for is not held against the account twice.
@@ -50,7 +50,7 @@ impl Draft<'_> {
         let today = self.now.day();
         let standing = self.facts.standing(account, today)?;
         if !standing.reputation.suspended {
-            return self.shown(account, &standing);
+            return self.standing(account);
         }
         let reputation = standing.reputation.restored(today);
         let standing = StandingRow { reputation, ..StandingRow::new(today) };

@@ -20,9 +20,14 @@ pub(crate) struct StandingRow {
 }
 
 impl StandingRow {
-    /// Of an account of which nothing is known yet.
+    /// Of an account of which the first thing is counted today.
     pub(crate) fn new(today: Day) -> Self {
         Self { reputation: Reputation::new(today), counts: Counts::default() }
+    }
+
+    /// What is told of an account of which nothing was counted yet: the day does not move with the asking.
+    pub(crate) fn untouched() -> Self {
+        Self::new(Day(0))
     }
 
     /// What its business and the operator are told.

@@ -178,15 +178,11 @@ impl View {
     /// # Errors
     ///
     /// [`ViewError`].
-    pub(crate) fn standing(
-        &self,
-        account: &AccountKey,
-        now: Timestamp,
-    ) -> Result<StandingRow, ViewError> {
+    pub(crate) fn standing(&self, account: &AccountKey) -> Result<StandingRow, ViewError> {
         let key = self.rows.standing(account);
         let sealed = self.store.reader()?.get(Table::Standings, key.as_bytes())?;
         let row = sealed.map(|sealed| self.rows.open(key.as_bytes(), &sealed)).transpose()?;
-        Ok(row.unwrap_or_else(|| StandingRow::new(now.day())))
+        Ok(row.unwrap_or_else(StandingRow::untouched))
     }
 
     fn queue(&self, address: &Address) -> Result<Option<QueueRow>, ViewError> {

@@ -286,7 +286,7 @@ impl Service {
             let account = account.ok_or_else(|| Refusal::new(Code::NotProven))?;
             let (view, now) = (&service.view, service.clock.now());
             let dues = view.dues(&account, &service.rules.rate_cards.get(), now)?;
-            Ok(RelayFrame::Standing(view.standing(&account, now)?.shown(now.day(), dues)))
+            Ok(RelayFrame::Standing(view.standing(&account)?.shown(now.day(), dues)))
         })
     }
 

@@ -92,7 +92,7 @@ impl Service {
         let now = self.clock.now();
         let card = self.rules.rate_cards.at(now.minute());
         let Some(card) = card.filter(|_| !ticket.in_window(now.minute())) else { return Ok(()) };
-        let tier = self.view.standing(account, now)?.reputation.tier;
+        let tier = self.view.standing(account)?.reputation.tier;
         Ok(self.throttle.reach(account, to, card.reach(tier), now)?)
     }
 

@@ -28,8 +28,8 @@ pub(super) struct Shown {
     suspended: bool,
     /// A place in the rate card's list; the first is 0.
     tier: u8,
-    /// RFC 3339; the day of the last change.
-    since: String,
+    /// RFC 3339; the day of the last change, none before anything was counted.
+    since: Option<String>,
     /// Both of the last seven days.
     reports: u32,
     deliveries: u32,
@@ -62,7 +62,7 @@ impl Shown {
         Self {
             suspended: reputation.suspended,
             tier: reputation.tier.0,
-            since: date(reputation.since),
+            since: (reputation.since != Day(0)).then(|| date(reputation.since)),
             reports: inputs.reports,
             deliveries: inputs.deliveries,
             reports_per_million: inputs.per_million(),
@@ -80,10 +80,11 @@ impl Shown {
         let rate = self.reports_per_million.map_or_else(String::new, |rate| {
             format!(", {}.{:02} % of them", rate / 10_000, rate / 100 % 100)
         });
-        let Self { tier, since, reports, deliveries, .. } = self;
+        let Self { tier, reports, deliveries, .. } = self;
+        let since = self.since.as_ref().map_or_else(String::new, |day| format!(", since {day}"));
         let mut lines = vec![
             format!("standing   {may}"),
-            format!("tier       {tier} of the rate card, the first being 0, since {since}"),
+            format!("tier       {tier} of the rate card, the first being 0{since}"),
             format!("seven days {deliveries} delivered outside windows, {reports} reported{rate}"),
         ];
         lines.extend(self.dues());
@@ -117,7 +118,7 @@ mod tests {
         let shown = Shown {
             suspended: false,
             tier: 1,
-            since: "2026-11-21".to_owned(),
+            since: Some("2026-11-21".to_owned()),
             reports: 3,
             deliveries: 1_204,
             reports_per_million: Some(2_491),
@@ -130,6 +131,8 @@ mod tests {
         assert!(days.ends_with("1204 delivered outside windows, 3 reported, 0.24 % of them"));
         let none = Shown { reports_per_million: None, ..shown };
         assert!(none.lines()[2].ends_with("3 reported"));
+        let none = Shown { since: None, ..none };
+        assert!(none.lines()[1].ends_with("the first being 0"));
         let day = || Some("2026-12-20".to_owned());
         let due = Shown { subscription_due: day(), ..none };
         assert!(due.lines()[3].ends_with("due on 2026-12-20"));
