@@ -91,7 +91,19 @@ async fn a_month_is_charged_shown_and_stated() {
     assert_eq!(heading[2..], ["kind", "category", "zone", "count", "amount", "currency"]);
     assert_eq!(accept[2..], ["accept", "utility", "ZZ", "1", "0.09", "EUR"]);
     assert_eq!(payment[2..], ["payment", "", "", "1", "100.00", "EUR"]);
-    let month = &accept[1][..7];
+    let (day, month) = (accept[1], &accept[1][..7]);
+    for filter in [["--day", day], ["--month", month]] {
+        assert_eq!(home.run(&[&["ledger", "--csv"], &filter[..]].concat()), ledger);
+        let table = home.run(&[&["ledger"], &filter[..]].concat());
+        assert!(["bank", day, "utility", "ZZ"].iter().all(|cell| table.contains(cell)), "{table}");
+        let json: Value =
+            serde_json::from_str(&home.run(&[&["ledger", "--json"], &filter[..]].concat())).unwrap();
+        let Some([first, _]) = json.as_array().map(Vec::as_slice) else { panic!("{json}") };
+        let cells = ["business", "day", "category", "zone"].map(|key| first[key].clone());
+        assert_eq!(cells, ["bank", day, "utility", "ZZ"].map(Value::from));
+    }
+    assert_eq!(home.run(&["ledger", "--csv", "--day", "2020-02-29"]).lines().count(), 1);
+    assert_eq!(home.run(&["ledger", "--json", "--month", "2020-02"]).trim(), "[]");
     let stated = shop.run(&["statement", "--month", month, "--out", "stated"]);
     assert!(stated.contains("0.09") && stated.contains("agrees with every receipt"), "{stated}");
     assert_eq!(shop.run(&["verify", "stated"]), stated);

@@ -9,7 +9,7 @@ use plico_protocol::ticket::{TicketKeyId, TicketKeys};
 use plico_protocol::time::Day;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use super::ledger::{Balance, LINES_MAX, LedgerLine};
+use super::ledger::{Balance, Days, LINES_MAX, LedgerLine};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,12 @@ pub enum Command {
     /// Ends a business's suspension. Answered [`Answer::Standing`].
     Restore(Handle),
     /// What a business was charged, by day. Answered [`Answer::Ledger`].
-    Ledger(Handle),
+    Ledger {
+        /// Who.
+        handle: Handle,
+        /// On which days.
+        days: Days,
+    },
     /// A business paid. Answered [`Answer::Paid`].
     Pay {
         /// Who.
@@ -114,9 +119,10 @@ impl Wire for Command {
                 out.u8(17);
                 handle.write(out);
             }
-            Self::Ledger(handle) => {
+            Self::Ledger { handle, days } => {
                 out.u8(20);
                 handle.write(out);
+                days.write(out);
             }
             Self::Pay { handle, amount } => {
                 out.u8(21);
@@ -150,7 +156,7 @@ impl Wire for Command {
             7 => Ok(Self::Status),
             16 => Handle::read(reader).map(Self::Standing),
             17 => Handle::read(reader).map(Self::Restore),
-            20 => Handle::read(reader).map(Self::Ledger),
+            20 => Ok(Self::Ledger { handle: Wire::read(reader)?, days: Wire::read(reader)? }),
             21 => Ok(Self::Pay { handle: Wire::read(reader)?, amount: Wire::read(reader)? }),
             22 => Handle::read(reader).map(Self::Balance),
             23 => {
@@ -286,6 +292,7 @@ mod tests {
             Command::Restore(Handle::new("bank").unwrap()),
             Command::RotateTickets { end_all: true },
             Command::Balance(Handle::new("bank").unwrap()),
+            Command::Ledger { handle: Handle::new("bank").unwrap(), days: Days::ALL },
             Command::Credit { handle: Handle::new("bank").unwrap(), credit: None },
         ] {
             assert_eq!(Command::decode(command.encode()), Ok(command));

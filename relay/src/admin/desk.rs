@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, LISTED_MAX};
 use super::ledger;
-use super::ledger::Balance;
+use super::ledger::{Balance, Days};
 use crate::backup;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -79,7 +79,7 @@ impl Desk {
             Command::List => Ok(self.list()),
             Command::Standing(handle) => self.standing(&handle).await.map(Answer::Standing),
             Command::Restore(handle) => self.restore(&handle).await.map(Answer::Standing),
-            Command::Ledger(handle) => self.ledger(&handle).await,
+            Command::Ledger { handle, days } => self.ledger(&handle, days).await,
             Command::Pay { handle, amount } => self.pay(&handle, amount).await,
             Command::Balance(handle) => self.balance(&handle),
             Command::Credit { handle, credit } => self.credit(&handle, credit).await,
@@ -179,12 +179,14 @@ impl Desk {
     }
 
     /// Read beside the relay's work: a ledger may be long.
-    async fn ledger(&self, handle: &Handle) -> Result<Answer, String> {
+    async fn ledger(&self, handle: &Handle, days: Days) -> Result<Answer, String> {
         let account = self.account(handle)?;
         let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
         let read = tokio::task::spawn_blocking(move || {
-            let lines = ledger::lines(&view, &account)?;
-            Ok(Answer::Ledger(lines, view.free_counts(&account, ledger::LINES_MAX)?))
+            let lines = ledger::lines(&view, &account, days)?;
+            let mut free = view.free_counts(&account, days.from, ledger::LINES_MAX)?;
+            free.retain(|(day, _)| days.contains(*day));
+            Ok(Answer::Ledger(lines, free))
         });
         let read: Result<_, ViewError> = read.await.map_err(|error| error.to_string())?;
         read.map_err(|error| error.to_string())

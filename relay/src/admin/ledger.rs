@@ -21,6 +21,15 @@ pub struct LedgerLine {
     pub total: Total,
 }
 
+/// UTC days, from one to before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    /// The first.
+    pub from: Day,
+    /// The first one after them.
+    pub to: Day,
+}
+
 /// What a business paid and owes, and how far it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
@@ -85,17 +94,21 @@ pub(crate) fn check_payment(paid: Millionths, amount: Millionths) -> Result<(), 
 }
 
 /// The totals of an account by day, in the order of days; the last ones if there are too many. Reads
-/// the whole ledger.
+/// the whole ledger: its entries are not quite in the order of their days.
 ///
 /// # Errors
 ///
 /// [`ViewError`].
-pub(crate) fn lines(view: &View, account: &AccountKey) -> Result<Vec<LedgerLine>, ViewError> {
+pub(crate) fn lines(
+    view: &View,
+    account: &AccountKey,
+    days: Days,
+) -> Result<Vec<LedgerLine>, ViewError> {
     let mut totals: BTreeMap<(Day, TotalKey), Total> = BTreeMap::new();
     let mut from = EntrySequence(0);
     loop {
         let page = view.ledger_entries(account, from, PAGE_ENTRIES)?;
-        for entry in &page {
+        for entry in page.iter().filter(|entry| days.contains(entry.hour.day())) {
             let total = totals.entry((entry.hour.day(), TotalKey::of(entry))).or_default();
             total.count = total.count.saturating_add(1);
             let sum = total.sum.checked_add(entry.amount.millionths);
@@ -109,6 +122,16 @@ pub(crate) fn lines(view: &View, account: &AccountKey) -> Result<Vec<LedgerLine>
     let skipped = totals.len().saturating_sub(LINES_MAX);
     let line = |((day, key), total)| LedgerLine { day, key, total };
     Ok(totals.into_iter().skip(skipped).map(line).collect())
+}
+
+impl Days {
+    /// Every day.
+    pub const ALL: Self = Self { from: Day(0), to: Day(u32::MAX) };
+
+    /// Whether a day is among them.
+    pub fn contains(&self, day: Day) -> bool {
+        (self.from..self.to).contains(&day)
+    }
 }
 
 impl Balance {
@@ -140,6 +163,18 @@ impl Wire for Balance {
             own_credit: reader.flag("own_credit")?,
             lacking: Wire::read(reader)?,
         })
+    }
+}
+
+impl Wire for Days {
+    fn write(&self, out: &mut Writer) {
+        let Self { from, to } = self;
+        out.u32(from.0);
+        out.u32(to.0);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { from: Day(reader.u32()?), to: Day(reader.u32()?) })
     }
 }
 

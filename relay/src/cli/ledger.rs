@@ -1,5 +1,6 @@
 //! `plico-relay ledger`: what businesses were charged, by day, category and zone; and payments.
 
+use jiff::civil::Date;
 use plico_protocol::certificate::Handle;
 use plico_protocol::ledger::{Amount, Entry};
 use plico_protocol::pricing::{BadAmount, Millionths};
@@ -11,7 +12,7 @@ use super::list::aligned;
 use super::registrar::Registrar;
 use super::{Failure, say};
 use crate::admin::command::{Answer, Command};
-use crate::admin::ledger::{Balance, LedgerLine};
+use crate::admin::ledger::{Balance, Days, LedgerLine};
 use crate::clock::rfc3339_day;
 use crate::config::Config;
 use crate::opening::Options;
@@ -28,6 +29,7 @@ pub(super) enum Form {
 /// Prints the ledger of one business, or of each that has a certificate.
 pub(super) fn run(
     business: Option<&str>,
+    days: Days,
     form: Form,
     config: &Config,
     options: &Options,
@@ -39,7 +41,8 @@ pub(super) fn run(
     };
     let mut rows = Vec::new();
     for handle in handles {
-        let Answer::Ledger(lines, free) = registrar.call(Command::Ledger(handle.clone()))? else {
+        let asked = Command::Ledger { handle: handle.clone(), days };
+        let Answer::Ledger(lines, free) = registrar.call(asked)? else {
             return Err(unexpected());
         };
         let mut of_one: Vec<_> = lines.iter().map(|line| cells(&handle, line)).collect();
@@ -55,6 +58,34 @@ pub(super) fn run(
         Form::Json => say(Value::from(rows.iter().map(object).collect::<Vec<_>>())),
     }
     Ok(())
+}
+
+/// The days of a month as it is written.
+pub(super) fn month(text: &str) -> Result<Days, String> {
+    let first = date(&format!("{text}-01")).ok_or("a month is written like 2026-11")?;
+    let next = first.checked_add(jiff::Span::new().months(1)).ok();
+    days(first, next)
+}
+
+/// A day as it is written.
+pub(super) fn day(text: &str) -> Result<Days, String> {
+    let day = date(text).ok_or("a day is written like 2026-11-21")?;
+    days(day, day.tomorrow().ok())
+}
+
+fn date(text: &str) -> Option<Date> {
+    // The parser takes a time of day and a zone, too, and would drop them.
+    text.parse().ok().filter(|date: &Date| date.to_string() == text)
+}
+
+fn days(first: Date, next: Option<Date>) -> Result<Days, String> {
+    let number = |date: Date| {
+        let since = date.since(jiff::civil::date(1970, 1, 1)).ok()?;
+        u32::try_from(since.get_days()).ok().map(Day)
+    };
+    let (from, to) = (number(first), next.and_then(number));
+    let days = from.zip(to).map(|(from, to)| Days { from, to });
+    days.ok_or_else(|| "the ledger begins in 1970 at the earliest".to_owned())
 }
 
 /// Notes a payment.
@@ -202,3 +233,24 @@ fn object(cells: &[String; 8]) -> Value {
 
 const HEADING: [&str; 8] =
     ["business", "day", "kind", "category", "zone", "count", "amount", "currency"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_and_a_day_are_their_utc_days() {
+        let leap = month("2028-02").unwrap();
+        assert_eq!(leap.to.0 - leap.from.0, 29);
+        let new_year = day("2027-01-01").unwrap();
+        assert_eq!(rfc3339_day(new_year.from), "2027-01-01");
+        assert_eq!(month("2026-12").unwrap().to, new_year.from);
+        assert_eq!(new_year.to.0, new_year.from.0 + 1);
+        for wrong in ["2026", "2026-13", "11-2026", "2026-11-21", "1969-12", "2026-1"] {
+            assert!(month(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["2026-11", "2026-02-30", "21.11.2026", "2026-11-21T10:00", "1969-12-31"] {
+            assert!(day(wrong).is_err(), "{wrong}");
+        }
+    }
+}

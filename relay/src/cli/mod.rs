@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::admin::command::Answer;
+use crate::admin::ledger::Days;
 use crate::admin::{self, socket};
 use crate::config::Config;
 use crate::opening::Options;
@@ -65,11 +66,17 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Shows what businesses were charged, by day, category and zone (UTC).
+    /// Shows what businesses were charged, a line for each business, day, category and zone (UTC).
     Ledger {
         /// One business only, by its handle.
         #[arg(long, value_name = "HANDLE")]
         business: Option<String>,
+        /// One month only: 2026-11.
+        #[arg(long, value_name = "YYYY-MM", value_parser = ledger::month)]
+        month: Option<Days>,
+        /// One day only: 2026-11-21.
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = ledger::day, conflicts_with = "month")]
+        day: Option<Days>,
         /// As comma-separated values, for spreadsheets.
         #[arg(long, conflicts_with = "json")]
         csv: bool,
@@ -181,13 +188,14 @@ pub fn main_with(options: Options) -> ExitCode {
         Command::Business(command) => business::run(command, &options),
         Command::RateCard(command) => rate_card::run(command, options.clock.now().minute()),
         Command::Keys { command, place } => keys::run(command, &place, &options),
-        Command::Ledger { business, csv, json, place } => {
+        Command::Ledger { business, month, day, csv, json, place } => {
             let form = match (csv, json) {
                 (true, _) => ledger::Form::Csv,
                 (_, true) => ledger::Form::Json,
                 _ => ledger::Form::Table,
             };
-            let shown = |config| ledger::run(business.as_deref(), form, &config, &options);
+            let days = month.or(day).unwrap_or(Days::ALL);
+            let shown = |config| ledger::run(business.as_deref(), days, form, &config, &options);
             place.settings().and_then(shown)
         }
         Command::Reload { place } => place.settings().and_then(|config| reload(&config)),

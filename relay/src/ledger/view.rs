@@ -114,7 +114,7 @@ impl View {
         page.iter().map(|row| entry(&row.key, &row.value)).collect()
     }
 
-    /// How many free messages an account sent, of the first days there are.
+    /// How many free messages an account sent, of the first days there are from one on.
     ///
     /// # Errors
     ///
@@ -122,9 +122,10 @@ impl View {
     pub(crate) fn free_counts(
         &self,
         account: &AccountKey,
+        from: Day,
         limit: usize,
     ) -> Result<Vec<(Day, u64)>, ViewError> {
-        let (prefix, from) = self.rows.free(account, Day(0));
+        let (prefix, from) = self.rows.free(account, from);
         let page = self.store.reader()?.scan(Table::Free, prefix.as_bytes(), &from, limit)?;
         let count = |key: &[u8], value: &[u8]| {
             let day = key.last_chunk().map(|day| Day(u32::from_be_bytes(*day)));

@@ -342,7 +342,7 @@ fn free_messages_are_counted_by_day_apart_from_every_message() {
         shop.world.call(request.clone()).unwrap();
         shop.world.call(request).expect("repeated, it is one message");
     };
-    let counts = |shop: &Shop| shop.world.view().free_counts(&bank().account, 99).unwrap();
+    let counts = |shop: &Shop| shop.world.view().free_counts(&bank().account, Day(0), 99).unwrap();
     let first = shop.world.now().day();
     for _ in 0..3 {
         free(&mut shop);
