@@ -26,23 +26,28 @@ answer = "Goodbye."
 "#;
 
 /// The relay is killed with it: how that stops is another test's.
-struct World {
+pub(super) struct World {
     _relay: RelayProcess,
-    _home: Home,
-    shop: Shop,
+    pub(super) home: Home,
+    pub(super) shop: Shop,
     desk: Desk,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::of(Home::start)
+    }
+
+    /// With a relay that is started so.
+    pub(super) fn of(start: impl FnOnce(&Home) -> RelayProcess) -> Self {
         let home = Home::new();
-        let relay = home.start();
+        let relay = start(&home);
         let shop = Shop::open(&home, &relay);
-        Self { _relay: relay, _home: home, shop, desk: Desk::at(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
+        Self { _relay: relay, home, shop, desk: Desk::at(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
     }
 
     /// A person with the link that the business shares.
-    async fn person(&self) -> (Person, Conversation) {
+    pub(super) async fn person(&self) -> (Person, Conversation) {
         let link = self.shop.run(&["link", "--ref", "counter 3"]).trim().parse().unwrap();
         let person = self.desk.person("anna").await;
         let chat = person.conversation(&link).await.unwrap();
@@ -51,66 +56,12 @@ impl World {
 }
 
 /// What the person is told next.
-async fn answer(person: &mut Person) -> String {
+pub(super) async fn answer(person: &mut Person) -> String {
     words(&next_received(person).await.content.body).to_owned()
 }
 
-async fn message(serving: &Serving, text: &str) -> Value {
+pub(super) async fn message(serving: &Serving, text: &str) -> Value {
     serving.told(|told| told["type"] == "message" && told["text"] == text).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_month_is_charged_shown_and_stated() {
-    let world = World::new();
-    let (shop, home) = (&world.shop, &world._home);
-    let serving = shop.serve(&[]).await;
-    let (mut person, chat) = world.person().await;
-    chat.send("hello").await.unwrap();
-    message(&serving, "hello").await;
-    // What it costs is told before it is sent, and when it costs more than was allowed.
-    let costs = shop.run(&["price", "1", "--category", "utility"]);
-    assert_eq!(costs.trim(), "utility  0.09 EUR, zone ZZ: send it with --max-price 0.09");
-    assert!(shop.run(&["price", "1"]).contains("service  free until 2"), "in the window");
-    assert!(shop.run(&["customers"]).contains("free until 2"));
-    assert!(shop.fail(&["price", "1", "--category", "marketing"], 8).contains("marketing"));
-    let utility = ["send", "1", "Gate B12.", "--category", "utility", "--wait"];
-    let refused = shop.fail(&utility, 8);
-    let refused = refused.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        refused.contains("costs 0.09 EUR now") && refused.contains("--max-price 0.09"),
-        "{refused}"
-    );
-    shop.run(&["send", "1", "In the window.", "--wait"]);
-    assert_eq!(answer(&mut person).await, "In the window.");
-    shop.run(&[utility.as_slice(), &["--max-price", "0.09"]].concat());
-    assert_eq!(answer(&mut person).await, "Gate B12.");
-    home.run(&["business", "pay", "bank", "100.00"]);
-    let ledger = home.run(&["ledger", "--csv"]);
-    let lines: Vec<Vec<&str>> = ledger.lines().map(|line| line.split(',').collect()).collect();
-    let [heading, accept, payment] = lines.as_slice() else { panic!("{ledger}") };
-    assert_eq!(heading[2..], ["kind", "category", "zone", "count", "amount", "currency"]);
-    assert_eq!(accept[2..], ["accept", "utility", "ZZ", "1", "0.09", "EUR"]);
-    assert_eq!(payment[2..], ["payment", "", "", "1", "100.00", "EUR"]);
-    let (day, month) = (accept[1], &accept[1][..7]);
-    for filter in [["--day", day], ["--month", month]] {
-        assert_eq!(home.run(&[&["ledger", "--csv"], &filter[..]].concat()), ledger);
-        let table = home.run(&[&["ledger"], &filter[..]].concat());
-        assert!(["bank", day, "utility", "ZZ"].iter().all(|cell| table.contains(cell)), "{table}");
-        let json: Value =
-            serde_json::from_str(&home.run(&[&["ledger", "--json"], &filter[..]].concat())).unwrap();
-        let Some([first, _]) = json.as_array().map(Vec::as_slice) else { panic!("{json}") };
-        let cells = ["business", "day", "category", "zone"].map(|key| first[key].clone());
-        assert_eq!(cells, ["bank", day, "utility", "ZZ"].map(Value::from));
-    }
-    assert_eq!(home.run(&["ledger", "--csv", "--day", "2020-02-29"]).lines().count(), 1);
-    assert_eq!(home.run(&["ledger", "--json", "--month", "2020-02"]).trim(), "[]");
-    let stated = shop.run(&["statement", "--month", month, "--out", "stated"]);
-    assert!(stated.contains("0.09") && stated.contains("agrees with every receipt"), "{stated}");
-    assert_eq!(shop.run(&["verify", "stated"]), stated);
-    let mut cut = std::fs::read(shop.path("stated")).unwrap();
-    cut.pop();
-    std::fs::write(shop.path("cut"), cut).unwrap();
-    assert!(shop.fail(&["verify", "cut"], 2).contains("is no statement"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,7 +120,7 @@ async fn a_first_afternoon() {
     let renewed = shop.path("bank.certificate");
     let (request, out) = (request.to_str().unwrap(), renewed.to_str().unwrap());
     std::fs::remove_file(&renewed).unwrap();
-    world._home.run(&["business", "verify", request, "--checked", "dns", "--out", out]);
+    world.home.run(&["business", "verify", request, "--checked", "dns", "--out", out]);
     let installed = shop.run(&["install-certificate", "bank.certificate"]);
     assert!(
         installed.contains("serial      2") && installed.contains("days from now"),

@@ -1,5 +1,6 @@
 //! The programs that people and businesses run, as processes: in a terminal, and from scripts.
 
+mod billing;
 mod business;
 mod chat;
 mod output;

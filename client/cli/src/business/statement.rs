@@ -46,6 +46,11 @@ pub(crate) struct Check {
 /// A statement, as words and JSON have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shown {
+    /// The business's handle, if it has a certificate.
+    business: Option<String>,
+    /// Its first and last UTC day, as 2026-11-21.
+    from: String,
+    to: String,
     /// The first line that does not agree; none if all do.
     disagreement: Option<String>,
     totals: Vec<Line>,
@@ -86,29 +91,42 @@ impl Check {
 
 impl Shown {
     /// Keeps the statement, if that was asked for, and shows it.
-    fn keep(checked: &CheckedStatement, out: Option<&Path>) -> Result<Self, Failure> {
+    async fn keep(
+        business: &Business,
+        checked: &CheckedStatement,
+        out: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let CheckedStatement { statement, verified } = checked;
         out.map(|out| write(out, &statement.encode())).transpose()?;
+        let Period { from, to } = statement.period;
+        let certified = business.certificate().await?;
         Ok(Self {
+            business: certified.map(|claims| claims.handle.to_string()),
+            from: date(from),
+            to: date(Hour(to.0.saturating_sub(1))),
             disagreement: verified.as_ref().err().map(|why| sentence(&why.to_string())),
             totals: statement.totals.iter().map(Line::of).collect(),
         })
     }
 
+    /// Amounts that do not agree are not printed: a script would book them.
     fn tell(self, json: bool) -> Result<(), Failure> {
+        if let Some(why) = self.disagreement {
+            return Err(Failure::new(
+                Status::NotTrusted,
+                format!(
+                    "The statement of {} to {} does not agree with what this business kept.",
+                    self.from, self.to
+                ),
+                why,
+                "Send it to the relay's operator with the line; keep this state, it is the evidence.",
+            ));
+        }
         match json {
             true => say(&serde_json::to_string(&self).map_err(|_| other_release())?),
             false => self.lines().iter().for_each(say),
         }
-        match self.disagreement {
-            None => Ok(()),
-            Some(why) => Err(Failure::new(
-                Status::NotTrusted,
-                "The statement does not agree with what this business kept.",
-                why,
-                "Send it to the relay's operator with the line; keep this state, it is the evidence.",
-            )),
-        }
+        Ok(())
     }
 
     fn lines(&self) -> Vec<String> {
@@ -118,10 +136,14 @@ impl Shown {
             let zone = zone.as_deref().unwrap_or_default();
             format!("{kind:<12} {category:<14} {zone:<4} {count:>8} {amount:>14} {currency}")
         };
-        let mut lines: Vec<String> = self.totals.iter().map(row).collect();
-        if self.disagreement.is_none() {
-            lines.push("agrees with every receipt and head that was kept here".to_owned());
+        let Self { business, from, to, .. } = self;
+        let business = business.as_deref().unwrap_or("this business");
+        let mut lines = vec![format!("statement of {business}, {from} to {to} (UTC)")];
+        lines.extend(self.totals.iter().map(row));
+        if self.totals.is_empty() {
+            lines.push("nothing was charged or paid".to_owned());
         }
+        lines.push("agrees with every receipt and head that was kept here".to_owned());
         lines
     }
 }
@@ -148,13 +170,13 @@ pub(super) async fn carry_out(
 ) -> Result<Shown, Failure> {
     business.link(None).await.map_err(|_| no_relay())?;
     let checked = business.statement(period).await.map_err(not_connected)?;
-    Shown::keep(&checked, out)
+    Shown::keep(business, &checked, out).await
 }
 
 /// Checks a statement that was kept.
 pub(super) async fn check(business: &Business, file: &Path) -> Result<Shown, Failure> {
     let checked = business.check_statement(read_statement(file)?).await?;
-    Shown::keep(&checked, None)
+    Shown::keep(business, &checked, None).await
 }
 
 fn read_statement(file: &Path) -> Result<Statement, Failure> {
@@ -173,6 +195,12 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::file(format!("{} cannot be named.", path.display()), &error))
 }
 
+/// The UTC day of an hour.
+fn date(hour: Hour) -> String {
+    let begin = jiff::Timestamp::from_second(i64::from(hour.0) * 3_600);
+    begin.unwrap_or_default().strftime("%Y-%m-%d").to_string()
+}
+
 /// The hours of a month in UTC.
 fn period(month: &str) -> Result<Period, String> {
     let wrong = |_| "a month is written like 2026-11".to_owned();
@@ -189,6 +217,23 @@ fn period(month: &str) -> Result<Period, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_says_whose_and_of_when_it_is_unless_a_line_disagrees() {
+        let Period { from, to } = period("2026-11").unwrap();
+        let shown = Shown {
+            business: Some("bank".to_owned()),
+            from: date(from),
+            to: date(Hour(to.0 - 1)),
+            disagreement: None,
+            totals: Vec::new(),
+        };
+        assert_eq!(shown.lines()[0], "statement of bank, 2026-11-01 to 2026-11-30 (UTC)");
+        assert_eq!(shown.lines().len(), 3);
+        let disputed = Shown { disagreement: Some("Line 7.".to_owned()), ..shown };
+        let told = disputed.tell(false).unwrap_err().to_string();
+        assert!(told.contains("2026-11-01 to 2026-11-30"), "{told}");
+    }
 
     #[test]
     fn a_month_is_its_hours() {
