@@ -269,6 +269,12 @@ async fn twenty_people_who_report_suspend_a_business_until_its_operator_restores
         submission(scene.customers[0].address(), id, Some(again), SizeClass::Small.bytes())
     };
     assert_eq!(scene.business.refused(&frame(1)).await, Code::Suspended);
+    // What the person did not allow is refused for that, suspended or not.
+    let not_allowed = Some(Consent { category: Category::Marketing, ..again });
+    let id = submit_id_at(scene.relay.clock.hour(), 2);
+    let not_allowed =
+        submission(scene.customers[0].address(), id, not_allowed, SizeClass::Small.bytes());
+    assert_eq!(scene.business.refused(&not_allowed).await, Code::CategoryNotAllowed);
 
     let restored = scene.relay.restore("bank").await;
     let reputation = Reputation { since: scene.relay.clock.hour().day(), ..Reputation::default() };
