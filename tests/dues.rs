@@ -1,7 +1,9 @@
 //! What becomes of a business that does not pay its subscription, from the warning to the payment.
 
 use plico_client::ledger::{EntryKind, Period};
-use plico_client::{BusinessEvent, BusinessTrouble, Category, Code, MessageState};
+use plico_client::{
+    BusinessEvent, BusinessTrouble, Category, Code, MessageState, NoPrice, PriceError,
+};
 use plico_protocol::pricing::Millionths;
 use plico_protocol::time::Hour;
 
@@ -41,12 +43,20 @@ async fn a_business_that_does_not_pay_is_warned_and_refused_until_it_pays() {
     let refused = bank.send(customer, "free, and refused", Category::Service).await.unwrap();
     let state = became(&mut bank, refused).await;
     assert_eq!(state, MessageState::Refused(Code::Unpaid));
+    // Told before it is sent; what the customer did not allow is refused for that (SPEC §9).
+    assert_eq!(bank.price(customer, Category::Service).await, Err(PriceError::Unpaid));
+    let not_allowed = NoPrice::CategoryNotAllowed;
+    assert_eq!(bank.price(customer, Category::Marketing).await, Err(not_allowed.into()));
+    let refused = bank.send(customer, "buy", Category::Marketing).await.unwrap();
+    let state = became(&mut bank, refused).await;
+    assert_eq!(state, MessageState::Refused(Code::CategoryNotAllowed));
 
     relay.pay("bank", 20).await;
     bank.send(customer, "here again", Category::Service).await.unwrap();
     next_received(&mut person).await;
     let dues = bank.standing().await.unwrap().dues;
     assert_eq!((dues.due.unwrap().0, dues.unpaid), (first.0 + 60, None));
+    assert!(bank.price(customer, Category::Service).await.is_ok());
     let so_far = Period { from: Hour(0), to: relay.clock.hour().plus(1) };
     let stated = bank.statement(so_far).await.unwrap();
     assert_eq!(stated.verified.map(|_| ()), Ok(()));

@@ -12,7 +12,9 @@ use plico_relay::policy::rate_card::SAMPLE;
 
 use crate::harness::raw::Raw;
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::{Desk, allowed_notifications, became, introduce, next_received};
+use crate::harness::sdk::{
+    Desk, allowed_notifications, became, introduce, next_asked, next_received,
+};
 use crate::harness::world::{BEGINNING, Bank, Customer};
 
 /// A relay with a rate card of the test's own, and people who are in a country.
@@ -213,6 +215,37 @@ async fn what_is_charged_was_told_before_under_a_standing_consent_from_anywhere(
         bank.close().await.unwrap();
         scene.relay.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_is_used_up_or_not_allowed_any_more_has_no_price() {
+    let scene = Scene::new(Some("FR"), str::to_owned).await;
+    let (mut bank, person, customer) = scene.introduced().await;
+    let chat = person.conversations().await.unwrap().remove(0);
+    let utility = Categories::of(&[Category::Utility]).unwrap();
+    let narrow = ConsentTerms { categories: utility, messages_max: 2, ..ConsentTerms::default() };
+    chat.allow(narrow).await.unwrap();
+    allowed_notifications(&mut bank).await;
+    let service = bank.price(customer, Category::Service).await;
+    assert_eq!(service, Err(NoPrice::CategoryNotAllowed.into()), "the window is open all the same");
+    let sent = bank.send(customer, "asked", Category::Service).await.unwrap();
+    assert_eq!(became(&mut bank, sent).await, MessageState::Refused(Code::CategoryNotAllowed));
+    for _ in 0..2 {
+        charged_as_told(&mut bank, customer, Category::Utility).await;
+    }
+    assert_eq!(bank.price(customer, Category::Utility).await, Err(PriceError::UsedUp));
+    let sent = bank.send(customer, "one more", Category::Utility).await.unwrap();
+    assert_eq!(became(&mut bank, sent).await, MessageState::Refused(Code::TicketExhausted));
+    // Kept with the state.
+    bank.close().await.unwrap();
+    let mut bank = scene.desk.business("bank").await;
+    assert_eq!(bank.price(customer, Category::Utility).await, Err(PriceError::UsedUp));
+    chat.send("go on").await.unwrap();
+    next_asked(&mut bank).await;
+    assert!(bank.price(customer, Category::Utility).await.is_ok());
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    scene.relay.stop().await;
 }
 
 #[tokio::test]

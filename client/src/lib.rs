@@ -142,8 +142,9 @@ pub use agent::journal::EventId;
 pub use agent::outgoing::{Delay, MessageState};
 pub use business::{
     AnswerError, Business, BusinessConnectError, CheckedStatement, CreateError, Customer,
-    CustomerId, CustomerMessage, Event as BusinessEvent, InstallError, LinkError, PriceError,
-    ProfileDraft, ProfileError, SendError as BusinessSendError, Trouble as BusinessTrouble,
+    CustomerId, CustomerMessage, Event as BusinessEvent, InstallError, KnownStanding, LinkError,
+    PriceError, ProfileDraft, ProfileError, SendError as BusinessSendError,
+    Trouble as BusinessTrouble,
 };
 pub use clock::{Clock, SystemClock};
 pub use connection::{ConnectError, Network, Options};

@@ -15,7 +15,7 @@ use plico_protocol::time::Timestamp;
 use super::history;
 use super::journal::{self, News, Stored};
 use super::outgoing::{
-    Delay, MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict,
+    Counts, Delay, MessageState, Outgoing, Stage, Verdict, final_state, submit_id, verdict,
 };
 use crate::probe::Point;
 use crate::state::{Name, Rows, State, StateError, Table};
@@ -27,6 +27,7 @@ pub(crate) struct Outbox {
     done: HashMap<ContentId, MessageState>,
     /// The last place given in an allowance that all messages share.
     paced: Option<Timestamp>,
+    pub(crate) counts: Option<Counts>,
 }
 
 #[derive(Debug)]
@@ -277,10 +278,14 @@ impl Outbox {
         submit: SubmitId,
         now: Timestamp,
     ) -> Result<Settled, StateError> {
-        let change = |outgoing: &mut Outgoing| {
+        let counts = self.counts;
+        let change = |rows: &Rows<'_>, outgoing: &mut Outgoing| {
             // What was sealed again meanwhile has another id.
             let submission = outgoing.submission().filter(|submission| submission.id == submit);
-            submission.map(|_| outgoing.accepted(submit)).is_some()
+            let Some(submission) = submission else { return Ok(false) };
+            counts.map(|count| count(rows, outgoing.peer, &submission, now)).transpose()?;
+            outgoing.accepted(submit);
+            Ok(true)
         };
         let changed = self.progress(state, number, MessageState::Accepted, now, change)?;
         Ok(if changed { Settled::Accepted } else { Settled::Nothing })
@@ -343,9 +348,9 @@ impl Outbox {
         let Some(submission) = outgoing.submission() else { return Ok(()) };
         let renamed = Submission { id: submit_id(now), ..submission };
         state.sealed(outgoing.id, &renamed, first);
-        let change = |outgoing: &mut Outgoing| {
+        let change = |_: &Rows<'_>, outgoing: &mut Outgoing| {
             outgoing.sealed(&renamed, first);
-            true
+            Ok(true)
         };
         self.progress(state, number, MessageState::Queued, now, change).map(drop)
     }
@@ -401,9 +406,9 @@ impl Outbox {
         last: MessageState,
         now: Timestamp,
     ) -> Result<(), StateError> {
-        let change = |outgoing: &mut Outgoing| {
+        let change = |_: &Rows<'_>, outgoing: &mut Outgoing| {
             outgoing.done(last, now);
-            true
+            Ok(true)
         };
         self.progress(state, number, last, now, change).map(drop)
     }
@@ -416,11 +421,11 @@ impl Outbox {
         number: u64,
         became: MessageState,
         now: Timestamp,
-        change: impl FnOnce(&mut Outgoing) -> bool,
+        change: impl FnOnce(&Rows<'_>, &mut Outgoing) -> Result<bool, StateError>,
     ) -> Result<bool, StateError> {
         let changed = state.write::<_, StateError>(|rows| {
             let Some(mut outgoing) = Self::get(rows, number)? else { return Ok(None) };
-            if !change(&mut outgoing) {
+            if !change(rows, &mut outgoing)? {
                 return Ok(None);
             }
             Self::put(rows, number, &outgoing)?;

@@ -22,6 +22,7 @@ use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
 use super::journal::CONTENT_BYTES_MAX;
 use crate::random;
+use crate::state::{Rows, StateError};
 
 /// What became of a message that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,9 @@ pub struct Delay {
     /// When it is asked again, by this device's clock.
     pub until: Timestamp,
 }
+
+/// What the owner keeps of a submission that the relay took, beside the message's own progress.
+pub(crate) type Counts = fn(&Rows<'_>, u64, &Submission, Timestamp) -> Result<(), StateError>;
 
 /// A message on its way out, as it is stored.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use super::event::Event;
 use super::ledger::{AskingStatement, CheckedStatement};
 use super::price::PriceError;
 use super::profile::{ProfileDraft, ProfileError};
-use super::standing::AskingStanding;
+use super::standing::{AskingStanding, KnownStanding};
 use super::{AnswerError, BusinessConnectError, Customer, CustomerId, InstallError, SendError};
 use crate::about::About;
 use crate::agent::journal::EventId;
@@ -105,6 +105,9 @@ pub(super) enum AccountCommand {
     },
     Standing {
         answer: AskingStanding,
+    },
+    KnownStanding {
+        answer: oneshot::Sender<Option<KnownStanding>>,
     },
     RateCard {
         answer: AskingCard,

@@ -194,7 +194,10 @@ impl BusinessCore {
             // It still holds: nothing stops meanwhile.
             Notice::CertificateEnds { hours } => self.warn(Trouble::CertificateEnds { hours }),
             // It still receives, and may still send for a while.
-            Notice::Unpaid { .. } => self.warn(Trouble::Unpaid),
+            Notice::Unpaid { .. } => {
+                self.standing.due = Timestamp(0);
+                self.warn(Trouble::Unpaid)
+            }
             // To a person, or of a later relay.
             Notice::TicketKeys(_) | Notice::Other { .. } => Ok(()),
         }

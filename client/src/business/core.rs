@@ -20,7 +20,7 @@ use super::ledger::OwnLedger;
 use super::profile::OwnProfile;
 use super::record::{CustomerRecord, Identity};
 use super::restored::Restore;
-use super::standing::AskingStanding;
+use super::standing::OwnStanding;
 use super::{BusinessConnectError, Customer, CustomerId};
 use crate::agent::Core;
 use crate::agent::inbound::Inbound;
@@ -69,7 +69,7 @@ pub(super) struct BusinessCore {
     pub(super) connecting: Vec<Connecting>,
     pub(super) ledger: OwnLedger,
     pub(super) card: OwnCard,
-    pub(super) asking_standing: Vec<AskingStanding>,
+    pub(super) standing: OwnStanding,
     /// Why the relay takes messages no earlier, and when that was told last.
     pub(super) delay_told: Option<(Refusal, Timestamp)>,
     /// Who waits until a message left this machine.
@@ -95,9 +95,11 @@ impl BusinessCore {
             state.read(|rows| rows.get(Table::Identity, Name::ONLY))?;
         let identity = identity.ok_or(missing)?;
         let profile = OwnProfile::load(&mut state, &identity.account.public())?;
-        let outbox = Outbox::load(&mut state, now)?;
+        let mut outbox = Outbox::load(&mut state, now)?;
+        outbox.counts = Some(super::uses::count);
         let ledger = OwnLedger::load(&mut state)?;
         let card = OwnCard::load(&mut state)?;
+        let standing = OwnStanding::load(&mut state)?;
         let restore = state.write::<_, StateError>(|rows| {
             Inbound::forget(rows, now.hour())?;
             Restore::of(rows)
@@ -129,7 +131,7 @@ impl BusinessCore {
             connecting: Vec::new(),
             ledger,
             card,
-            asking_standing: Vec::new(),
+            standing,
             delay_told: None,
             waiting: Vec::new(),
             told_up: None,
@@ -194,7 +196,7 @@ impl BusinessCore {
             Job::LookUp => self.looked_up(frame)?,
             Job::Stock => self.stock_came(&frame)?,
             Job::Publish => self.published(&frame)?,
-            Job::Standing => self.standing_came(&frame),
+            Job::Standing => self.standing_came(&frame)?,
             Job::RateCard => self.card_came(frame)?,
             Job::Head => self.head_came(frame)?,
             Job::ReadLedger => self.entries_came(frame)?,
@@ -214,7 +216,10 @@ impl BusinessCore {
             AccountCommand::CheckStatement { statement, answer } => {
                 let _ = answer.send(Box::new(self.check_statement(*statement)?));
             }
-            AccountCommand::Standing { answer } => self.asking_standing.push(answer),
+            AccountCommand::Standing { answer } => self.standing.ask(answer),
+            AccountCommand::KnownStanding { answer } => {
+                let _ = answer.send(self.standing.known);
+            }
             AccountCommand::RateCard { answer } => self.ask_card(answer),
             AccountCommand::Price { customer, category, answer } => {
                 let _ = answer.send(self.price(customer, category)?);
@@ -358,7 +363,7 @@ impl Core for BusinessCore {
         self.note_hour(now.hour())?;
         self.inbound.send(lines, now);
         self.keep_connected(lines);
-        self.ask_standing(lines);
+        self.tend_standing(lines);
         self.tend_prekeys(lines);
         self.publish(lines)?;
         self.tend_profile(lines)?;
@@ -368,7 +373,7 @@ impl Core for BusinessCore {
         self.submit_sealed(lines)?;
         self.tell_waiting();
         self.journal.hand_out(&mut self.state, show)?;
-        let due = [self.retry_at, self.prekeys_due, self.card.due].into_iter();
+        let due = [self.retry_at, self.prekeys_due, self.card.due, self.standing.due].into_iter();
         let due = due.chain(self.ledger.wake()).chain(self.profile.wake());
         let due = due.filter(|at| now < *at);
         Ok(due.chain(self.outbox.wake(now)).chain(self.inbound.wake(now)).min())

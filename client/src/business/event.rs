@@ -18,7 +18,8 @@ use crate::connection::ConnectError;
 pub enum Event {
     /// A customer wrote.
     Message(Box<CustomerMessage>),
-    /// A customer gave a new ticket. Until the minute given the answer to it is free.
+    /// A customer gave a new ticket, with which the business may answer in a window, or a standing consent.
+    /// Until the minute given an answer is free.
     Consent {
         /// Names this event.
         event: EventId,

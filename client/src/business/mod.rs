@@ -3,7 +3,7 @@
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`core`] (commands, reports, what to do next), [`connecting`], [`prekeys`],
 //! [`profile`], [`receiving`], [`sending`], [`restored`]; and what it is charged: [`card`],
-//! [`price`], [`ledger`], [`standing`].
+//! [`price`], [`ledger`], [`standing`], [`uses`].
 
 mod card;
 mod command;
@@ -19,11 +19,13 @@ mod record;
 mod restored;
 mod sending;
 mod standing;
+mod uses;
 
 pub use event::{CustomerMessage, Event, Trouble};
 pub use ledger::CheckedStatement;
 pub use price::PriceError;
 pub use profile::{ProfileDraft, ProfileError};
+pub use standing::KnownStanding;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};

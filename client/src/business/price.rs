@@ -3,6 +3,7 @@
 use plico_protocol::certificate::CertificateBody;
 use plico_protocol::frame::{Consent, RelayFrame};
 use plico_protocol::ledger::{Amount, Entry, Rate};
+use plico_protocol::limits::UNANSWERED_MAX;
 use plico_protocol::pricing::{Charge, Millionths, NoPrice, PaidOrFree, Price, Standing, price};
 use plico_protocol::refusal::Code;
 use plico_protocol::ticket::Category;
@@ -29,16 +30,28 @@ pub enum PriceError {
     /// The relay takes no such message at any price.
     #[error(transparent)]
     NotTaken(#[from] NoPrice),
+    /// The account owes its subscription and sends nothing until it is paid.
+    #[error("the account's subscription is unpaid, and its days of grace are over")]
+    Unpaid,
+    /// The relay took as many messages as the customer allowed.
+    #[error("as many messages were sent as the customer allowed")]
+    UsedUp,
+    /// The window is over, and the relay took as many messages since as it does.
+    #[error(
+        "{UNANSWERED_MAX} messages were sent since the window was over, and no more are taken until the customer writes"
+    )]
+    Unanswered,
     /// The agent has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
 impl Business {
-    /// What a message to a customer would cost now, and until when it is free: computed as the relay
-    /// does it, from the ticket that would be used, the rate card kept here and the clock. It asks
-    /// nobody and changes nothing. Whether the account is suspended or out of credit, and whether the
-    /// ticket's messages are used up, the relay alone knows.
+    /// What a message to a customer would cost now, and until when it is free, or why the relay would
+    /// refuse it: computed as the relay does it, from the ticket that would be used and how often it was,
+    /// the rate card kept here, how the account stood when the relay last said so
+    /// ([`Business::known_standing`]), and the clock. It asks nobody and changes nothing. Whether balance
+    /// and credit cover it, and whether the person took the ticket back, the relay alone knows.
     ///
     /// # Errors
     ///
@@ -62,12 +75,26 @@ impl BusinessCore {
     ) -> Result<Result<Price, PriceError>, StateError> {
         let found = self.state.read(|rows| CustomerRecord::get(rows, customer.0))?;
         let Some(customer) = found else { return Ok(Err(PriceError::UnknownCustomer)) };
-        let consent = customer.consent(category, self.now().minute());
+        let now = self.now();
+        let consent = customer.consent(category, now.minute());
         let Some((ticket, opening)) = consent else { return Ok(Err(PriceError::NoTicket)) };
         let price_max = Millionths(u64::MAX);
         let priced = self.expected(&Consent { ticket, opening, category, price_max });
         let priced = priced.unwrap_or(Err(PriceError::NoCard));
-        Ok(priced.map(|yes| *yes.price()))
+        // In the relay's order (§9): the ticket, the account, the mailbox, the price.
+        let of_ticket = matches!(
+            priced,
+            Err(PriceError::NoTicket
+                | PriceError::NoCard
+                | PriceError::NotTaken(NoPrice::TicketExpired | NoPrice::CategoryNotAllowed))
+        );
+        let refused = || {
+            let fields = ticket.fields().ok()?;
+            let of_account = self.standing.refusal(now.day());
+            of_account.or_else(|| customer.uses.refusal(&fields, now.minute()))
+        };
+        let refused = if of_ticket { None } else { refused() };
+        Ok(refused.map_or(priced.map(|yes| *yes.price()), Err))
     }
 
     /// What the relay should answer to this consent now, as far as the business can know; none

@@ -16,6 +16,7 @@ use plico_protocol::time::{Minute, Timestamp};
 use super::core::BusinessCore;
 use super::prekeys::{OneTime, Pair};
 use super::record::{CustomerRecord, Seen, SessionRecord};
+use super::uses::Uses;
 use crate::agent::inbound::{Inbound, Outcome};
 use crate::agent::journal::{self, News, Stored};
 use crate::connection::LineId;
@@ -199,7 +200,8 @@ fn join(
     rows.put(Table::CustomerIndex, index, &CustomerNumber(id))?;
     let (profile_name, window, standing) = (None, None, None);
     let session = session.id();
-    Ok((id, CustomerRecord { identity, address, session, profile_name, window, standing }))
+    let uses = Uses::default();
+    Ok((id, CustomerRecord { identity, address, session, profile_name, window, standing, uses }))
 }
 
 fn put_session(
@@ -236,9 +238,11 @@ pub(super) fn put_content(
         customer.profile_name = Some(name.clone());
     }
     let taken = reply.and_then(|reply| customer.take_ticket(reply.ticket, reply.opening));
-    if let Some(fields) = taken {
-        let until = fields.free_until.unwrap_or(Minute(0));
-        let news = News::Window { until };
+    let windowed = taken.is_some_and(|fields| fields.free_until.is_some());
+    let until = taken.and_then(|fields| fields.answers_until());
+    // One that goes with a window, and allows no answer in it, is no news of either kind.
+    if taken.is_some() && windowed == until.is_some() {
+        let news = News::Window { until: until.unwrap_or(Minute(0)) };
         journal::push(rows, &Stored { peer: id, at: now, news })?;
     }
     // A customer is stored with its first message.

@@ -11,6 +11,7 @@ use plico_protocol::ticket::{Category, Ticket, TicketFields};
 use plico_protocol::time::{Hour, Minute};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use super::uses::Uses;
 use super::{Customer, CustomerId};
 use crate::random;
 use crate::state::{Name, Rows, State, StateError, Table};
@@ -77,6 +78,8 @@ pub(super) struct CustomerRecord {
     pub(super) window: Option<(Ticket, TicketOpening)>,
     /// The latest standing consent.
     pub(super) standing: Option<(Ticket, TicketOpening)>,
+    /// How much of them is used up.
+    pub(super) uses: Uses,
 }
 
 impl CustomerRecord {
@@ -102,10 +105,7 @@ impl CustomerRecord {
     /// Whether service is free of charge now.
     pub(super) fn is_in_window(&self, now: Minute) -> bool {
         let fields = self.window.as_ref().and_then(|(ticket, _)| ticket.fields().ok());
-        fields.is_some_and(|fields| {
-            let service = fields.categories.contains(Category::Service);
-            service && fields.free_until.is_some_and(|end| now < end)
-        })
+        fields.and_then(|fields| fields.answers_until()).is_some_and(|end| now < end)
     }
 
     /// Keeps a ticket, and gives what it states; none for one that another replaced already. A
@@ -117,6 +117,7 @@ impl CustomerRecord {
     ) -> Option<TicketFields> {
         let new = ticket.fields().ok()?;
         let windowed = new.free_until.is_some();
+        let held = if windowed { self.window } else { self.standing }.map(|(held, _)| held);
         let (same, other) = match windowed {
             true => (&mut self.window, &mut self.standing),
             false => (&mut self.standing, &mut self.window),
@@ -134,6 +135,10 @@ impl CustomerRecord {
             *other = None;
         }
         *same = Some((ticket, opening));
+        if held != Some(ticket) {
+            let held = held.and_then(|held| held.fields().ok());
+            self.uses = self.uses.renewed(&new, held.as_ref());
+        }
         Some(new)
     }
 
@@ -240,13 +245,14 @@ impl Wire for Identity {
 
 impl Wire for CustomerRecord {
     fn write(&self, out: &mut Writer) {
-        let Self { identity, address, session, profile_name, window, standing } = self;
+        let Self { identity, address, session, profile_name, window, standing, uses } = self;
         identity.write(out);
         address.write(out);
         session.write(out);
         out.sized(profile_name.as_deref().unwrap_or_default().as_bytes());
         write_ticket(out, window.as_ref());
         write_ticket(out, standing.as_ref());
+        uses.write(out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -259,6 +265,7 @@ impl Wire for CustomerRecord {
             },
             window: read_ticket(reader)?,
             standing: read_ticket(reader)?,
+            uses: Wire::read(reader)?,
         })
     }
 }

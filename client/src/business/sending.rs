@@ -265,6 +265,7 @@ impl BusinessCore {
         {
             if let Some(consent) = &submission.consent {
                 self.compare_price(consent, frame);
+                self.compare_standing(frame);
             }
             if let RelayFrame::Accepted(acceptance) = frame {
                 self.keep_receipt(&outgoing, &submission, acceptance)?;

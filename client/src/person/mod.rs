@@ -272,8 +272,8 @@ impl Conversation {
         self.agent.ask(|answer| Command::Delay { id, answer }).await
     }
 
-    /// The end of the free window that the business was last given, past or to come; none before
-    /// the first message went out.
+    /// Until when the business may answer free of charge, past or to come; none before the first
+    /// message went out, and where the terms allow no service.
     ///
     /// # Errors
     ///

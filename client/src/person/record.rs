@@ -140,10 +140,11 @@ pub(super) struct Claim {
 }
 
 impl Record {
-    /// The end of the free window that the business was last given, past or to come.
+    /// Until when the business may answer free of charge, past or to come; none where service is not
+    /// allowed.
     pub(super) fn window(&self) -> Option<Minute> {
         let (ticket, _) = self.reply.as_ref()?;
-        ticket.fields().ok()?.free_until
+        ticket.fields().ok()?.answers_until()
     }
 
     /// Whether a change of consent goes to the relay before the next message. The last one, which

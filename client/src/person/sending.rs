@@ -277,7 +277,7 @@ impl PersonCore {
             }
             let Some((ticket, _)) = ticket else { return Ok(()) };
             remember_ticket(rows, peer, &ticket)?;
-            let until = ticket.fields().ok().and_then(|fields| fields.free_until);
+            let until = ticket.fields().ok().and_then(|fields| fields.answers_until());
             let Some(until) = until.filter(|end| now.minute() < *end) else { return Ok(()) };
             journal::push(rows, &Stored { peer, at: now, news: News::Window { until } })
         })?;

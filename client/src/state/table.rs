@@ -50,6 +50,8 @@ pub(crate) enum Table {
     RateCard = 22,
     /// What a business read of its ledger, page by page, by the first entry's number.
     Line = 23,
+    /// How the relay last said that a business stands; one row.
+    Standing = 24,
 }
 
 /// How a row is named.
@@ -95,6 +97,7 @@ impl Table {
             Self::Receipt => "receipt",
             Self::RateCard => "rate card",
             Self::Line => "line",
+            Self::Standing => "standing",
         }
     }
 }

@@ -52,6 +52,15 @@ pub struct TicketFields {
     pub id: TicketId,
 }
 
+impl TicketFields {
+    /// Until when an answer may be free, past or to come: the end of the window, if the ticket allows
+    /// service and is valid so long. What is free in a window the rate card says.
+    pub fn answers_until(&self) -> Option<Minute> {
+        let service = self.categories.contains(Category::Service);
+        self.free_until.filter(|_| service).map(|end| end.min(self.valid_until))
+    }
+}
+
 /// 128 bytes that claim to be a ticket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ticket([u8; TICKET_BYTES]);

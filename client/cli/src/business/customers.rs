@@ -59,11 +59,15 @@ fn table(customers: &[CustomerRow], now: Timestamp, zone: &TimeZone) -> String {
 
 fn row(customer: &CustomerRow, now: Timestamp, zone: &TimeZone) -> [String; 4] {
     let over = |text: &String| text.parse::<Timestamp>().is_ok_and(|until| until <= now);
-    let window = match (&customer.answer, &customer.free_until) {
-        (Some(price), _) => price.brief(zone),
-        (None, Some(until)) if !over(until) => format!("free until {}", dates::local(until, zone)),
-        (None, Some(_)) => "window over".to_owned(),
-        (None, None) => "no window".to_owned(),
+    let window = match (&customer.answer, &customer.refused, &customer.free_until) {
+        (Some(price), _, _) => price.brief(zone),
+        (None, Some(why), _) => why.clone(),
+        // No rate card is kept, so what the window is worth is not known.
+        (None, None, Some(until)) if !over(until) => {
+            format!("window until {}", dates::local(until, zone))
+        }
+        (None, None, Some(_)) => "window over".to_owned(),
+        (None, None, None) => "no window".to_owned(),
     };
     let standing = customer.standing.as_ref().map_or_else(
         || "none".to_owned(),
@@ -95,6 +99,7 @@ mod tests {
             name: name.map(str::to_owned),
             free_until: Some(free_until.to_owned()),
             answer: None,
+            refused: None,
             standing: None,
         };
         let standing = Standing {
@@ -110,7 +115,12 @@ mod tests {
         let shown = table(&customers, now, &TimeZone::UTC);
         assert!(!shown.contains('\u{1b}'));
         let lines: Vec<_> = shown.lines().collect();
-        assert!(lines[1].contains("2026-11-22 10:00") && lines[2].contains("window over"));
+        assert!(lines[1].contains("window until 2026-11-22 10:00"), "{shown}");
+        assert!(lines[2].contains("window over"), "{shown}");
+        let refused = Some("not allowed".to_owned());
+        let narrowed = [CustomerRow { refused, ..customer(3, None, "2026-11-22T10:00:00Z") }];
+        let narrowed = table(&narrowed, now, &TimeZone::UTC);
+        assert!(narrowed.contains("not allowed") && !narrowed.contains("2026-11-22"), "{narrowed}");
         assert!(lines[2].ends_with("utility, 50 at most, until 2027-01-01 00:00"));
         let columns = |line: &str, word: &str| line.find(word).map(|at| line[..at].chars().count());
         assert_eq!(columns(lines[0], "notifications"), columns(lines[2], "utility"));

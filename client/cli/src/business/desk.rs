@@ -92,10 +92,13 @@ pub(super) struct Claims {
 pub(super) struct CustomerRow {
     pub(super) customer: u64,
     pub(super) name: Option<String>,
-    /// RFC 3339; the end of the window in which service is free.
+    /// RFC 3339; until when answers are free, past or to come. None where they are not, whatever the
+    /// window: service is not allowed, or refused, or has a price in it.
     pub(super) free_until: Option<String>,
     /// What an answer costs now; none where it is not taken, or no rate card is kept.
     pub(super) answer: Option<price::Shown>,
+    /// Why it is not taken, in a few words.
+    pub(super) refused: Option<String>,
     pub(super) standing: Option<Standing>,
 }
 
@@ -209,12 +212,20 @@ async fn install(business: &Business, certificate: &str) -> Result<Answer, Failu
 
 async fn customers(business: &Business) -> Result<Vec<CustomerRow>, Failure> {
     let mut rows = Vec::new();
+    let standing_at = price::standing_at(business).await?;
     for customer in business.customers().await? {
-        let answer = business.price(customer.id, Category::Service).await.ok();
-        let answer = answer.map(|price| price::Shown::of(&price, Kind::Service));
-        rows.push(CustomerRow { answer, ..CustomerRow::of(&customer) });
+        rows.push(row(business, &customer, standing_at.clone()).await);
     }
     Ok(rows)
+}
+
+/// A customer, with what an answer costs now or why it is refused.
+async fn row(business: &Business, customer: &Customer, standing_at: Option<String>) -> CustomerRow {
+    let row = CustomerRow::of(customer);
+    match business.price(customer.id, Category::Service).await {
+        Ok(price) => row.priced(price::Shown::of(&price, Kind::Service, standing_at)),
+        Err(why) => row.refused(price::refused_in_brief(&why)),
+    }
 }
 
 async fn send(
@@ -246,8 +257,10 @@ async fn send(
         MessageState::Refused(code) => Some(code.name().to_owned()),
         _ => None,
     };
-    let row = business.customer(customer).await?;
-    let free_until = row.as_ref().map(CustomerRow::of).and_then(|row| row.free_until);
+    let free_until = match business.customer(customer).await? {
+        Some(customer) => row(business, &customer, None).await.free_until,
+        None => None,
+    };
     let (id, state) = (hex(id.as_bytes()), state_name(state).to_owned());
     Ok(Sent { id, customer: customer.0, state, explanation, reason, free_until })
 }
@@ -308,18 +321,37 @@ impl Claims {
 
 impl CustomerRow {
     fn of(customer: &Customer) -> Self {
-        let window = customer.window.and_then(|ticket| ticket.free_until);
+        let window = customer.window.and_then(|ticket| ticket.answers_until());
         Self {
             customer: customer.id.0,
             name: customer.profile_name.clone(),
             free_until: window.and_then(|until| minute_time(until.0)),
             answer: None,
+            refused: None,
             standing: customer.standing.map(|ticket| Standing {
                 categories: kinds(ticket.categories),
                 messages_max: ticket.messages_max,
                 until: minute_time(ticket.valid_until.0),
             }),
         }
+    }
+}
+
+impl CustomerRow {
+    /// With what an answer costs: it is free until that says, and not at all where it costs something
+    /// while the window is open.
+    fn priced(self, answer: price::Shown) -> Self {
+        let over = |until: &String| {
+            until.parse::<jiff::Timestamp>().is_ok_and(|until| until <= jiff::Timestamp::now())
+        };
+        let free_until = answer.free_until.clone().or(self.free_until.filter(over));
+        Self { free_until, answer: Some(answer), ..self }
+    }
+
+    /// With why an answer is refused, where that is known.
+    fn refused(self, why: Option<&str>) -> Self {
+        let free_until = self.free_until.filter(|_| why.is_none());
+        Self { free_until, refused: why.map(str::to_owned), ..self }
     }
 }
 

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::desk::{Answer, Request, no_relay, not_connected};
 use super::kind::Kind;
 use super::socket::other_release;
-use super::told::minute_time;
+use super::told::{minute_time, time};
 use super::{ask, dates};
 use crate::Options;
 use crate::failure::{Failure, Status, sentence};
 use crate::place::Place;
-use crate::say;
+use crate::{remark, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Preview {
@@ -45,6 +45,8 @@ pub(super) struct Shown {
     pub(super) free_until: Option<String>,
     /// `window` or `rate card`, what it is free by.
     pub(super) free_by: Option<String>,
+    /// RFC 3339; when the relay last said how the business stands, which the price goes by.
+    pub(super) standing_at: Option<String>,
 }
 
 impl Preview {
@@ -55,14 +57,19 @@ impl Preview {
         };
         match self.json {
             true => say(&serde_json::to_string(&shown).map_err(|_| other_release())?),
-            false => say(shown.words(&TimeZone::system())),
+            false => {
+                say(shown.words(&TimeZone::system()));
+                if shown.standing_at.is_none() {
+                    remark("how this business stands is not known here: the relay was never asked");
+                }
+            }
         }
         Ok(())
     }
 }
 
 impl Shown {
-    pub(super) fn of(price: &Price, category: Kind) -> Self {
+    pub(super) fn of(price: &Price, category: Kind, standing_at: Option<String>) -> Self {
         match price {
             Price::Free { reason, until } => Self {
                 category,
@@ -74,6 +81,7 @@ impl Shown {
                     FreeReason::Window => "window".to_owned(),
                     FreeReason::RateCard => "rate card".to_owned(),
                 }),
+                standing_at,
             },
             Price::Charge(charge) => Self {
                 category,
@@ -82,6 +90,7 @@ impl Shown {
                 zone: Some(charge.zone.to_string()),
                 free_until: None,
                 free_by: None,
+                standing_at,
             },
         }
     }
@@ -107,6 +116,12 @@ impl Shown {
     }
 }
 
+/// When the relay last said how the business stands.
+pub(super) async fn standing_at(business: &Business) -> Result<Option<String>, Failure> {
+    let known = business.known_standing().await?;
+    Ok(known.and_then(|known| time(known.at.0)))
+}
+
 /// The price now. Where no card is kept, the relay's is fetched first.
 pub(super) async fn carry_out(
     business: &Business,
@@ -120,7 +135,8 @@ pub(super) async fn carry_out(
         business.rate_card().await.map_err(not_connected)?;
         price = business.price(customer, category.into()).await;
     }
-    price.map(|price| Shown::of(&price, category)).map_err(|error| match error {
+    let standing_at = standing_at(business).await?;
+    price.map(|price| Shown::of(&price, category, standing_at)).map_err(|error| match error {
         PriceError::Stopped(error) => error.into(),
         PriceError::UnknownCustomer => Failure::new(
             Status::Usage,
@@ -135,9 +151,30 @@ pub(super) async fn carry_out(
             match error {
                 PriceError::NotTaken(NoPrice::NotPriced | NoPrice::CardNotValid)
                 | PriceError::NoCard => "Ask the relay's operator for a price.",
+                PriceError::NotTaken(NoPrice::Suspended) => {
+                    "Ask the relay's operator; `plico business standing` shows what it is judged by."
+                }
+                PriceError::Unpaid => {
+                    "Pay the relay's operator; `plico business standing` shows since when it is unpaid."
+                }
                 _ => "The customer must write again; `plico business customers` shows who allows what.",
             },
         ),
+    })
+}
+
+/// Why an answer would be refused, in as few words as a table has room for.
+pub(super) fn refused_in_brief(error: &PriceError) -> Option<&'static str> {
+    Some(match error {
+        PriceError::NotTaken(NoPrice::Suspended) => "suspended",
+        PriceError::Unpaid => "unpaid",
+        PriceError::UsedUp => "all used up",
+        PriceError::Unanswered => "not before they write",
+        PriceError::NoTicket => "no ticket",
+        PriceError::NotTaken(NoPrice::TicketExpired) => "expired",
+        PriceError::NotTaken(NoPrice::CategoryNotAllowed) => "not allowed",
+        PriceError::NotTaken(_) => "no price",
+        PriceError::NoCard | PriceError::UnknownCustomer | PriceError::Stopped(_) => return None,
     })
 }
 
@@ -203,9 +240,9 @@ mod tests {
     #[test]
     fn a_price_says_what_to_pass_or_until_when_it_is_free() {
         let free = Price::Free { reason: FreeReason::Window, until: Minute(29_900_000) };
-        let shown = Shown::of(&free, Kind::Service).words(&TimeZone::UTC);
+        let shown = Shown::of(&free, Kind::Service, None).words(&TimeZone::UTC);
         assert_eq!(shown, "service  free until 2026-11-06 21:20, by the window");
-        let shown = Shown::of(&Price::Charge(charge()), Kind::Utility).words(&TimeZone::UTC);
+        let shown = Shown::of(&Price::Charge(charge()), Kind::Utility, None).words(&TimeZone::UTC);
         assert_eq!(shown, "utility  0.07 EUR, zone FR: send it with --max-price 0.07");
     }
 }

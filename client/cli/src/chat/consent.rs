@@ -46,7 +46,11 @@ pub(super) fn shown(allowed: &Allowed, now: Timestamp) -> String {
     let mut lines = Vec::new();
     if let Some(grant) = answers {
         lines.push(format!("Answers: {}.", granted(grant, now)));
-        let window = window(grant.free_until, now);
+        let window = match grant.categories.contains(Category::Service) {
+            true => window(grant.free_until.map(|end| end.min(grant.until)), now),
+            // The window goes on, and none of what is allowed is free in it.
+            false => "it may not answer: you do not allow service".to_owned(),
+        };
         if !window.is_empty() {
             lines.push(sentence(&window));
         }
@@ -180,6 +184,14 @@ mod tests {
             assert!(shown.contains(text), "{shown}");
         }
         assert!(shown.contains("Notifications: service, utility, at most 50 messages, expired."));
+        let utility = Categories::of(&[Category::Utility]).unwrap();
+        let narrowed = Grant { categories: utility, ..grant };
+        let narrowed = super::shown(&Allowed { answers: Some(narrowed), ..both }, now);
+        assert!(!narrowed.contains("may answer until"), "{narrowed}");
+        assert!(narrowed.contains("It may not answer: you do not allow service."), "{narrowed}");
+        let short = Grant { until: minute(now.0), ..grant };
+        let short = super::shown(&Allowed { answers: Some(short), ..both }, now);
+        assert!(!short.contains("may answer until"), "{short}");
     }
 
     #[test]

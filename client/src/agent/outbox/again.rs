@@ -23,9 +23,9 @@ impl Outbox {
         let behind = self.entries.range(number..).filter(|(_, entry)| behind(entry));
         let held: Vec<u64> = behind.map(|(number, _)| *number).chain([number]).collect();
         for number in held {
-            let change = |outgoing: &mut Outgoing| {
+            let change = |_: &Rows<'_>, outgoing: &mut Outgoing| {
                 outgoing.stage = Stage::Held { until };
-                true
+                Ok(true)
             };
             self.progress(state, number, MessageState::Waiting { until }, now, change)?;
         }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use plico_protocol::frame::{Acceptance, Consent, RelayFrame};
+use plico_protocol::envelope::EnvelopeBytes;
+use plico_protocol::frame::{Acceptance, Consent, RelayFrame, Submission};
 use plico_protocol::id::{Address, DhKey, SubmitId, TicketCommitment, TicketId, TicketOpening};
 use plico_protocol::ledger::{
     Amount, Entry, EntryKind, EntryReason, EntrySequence, Frontier, Generation, Growth, HeadBody,
@@ -15,20 +16,24 @@ use plico_protocol::pricing::{
     price,
 };
 use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::reputation::{AccountStanding, Dues, Reputation, Unpaid};
 use plico_protocol::signature::{AuthoritySecret, LedgerSecret};
 use plico_protocol::stamp::Reason;
 use plico_protocol::ticket::{
     Categories, Category, Epoch, Ticket, TicketFields, TicketKeyId, Zone,
 };
-use plico_protocol::time::{Hour, Minute, Timestamp};
+use plico_protocol::time::{Day, Hour, Minute, Timestamp};
 
 use super::super::event::Trouble;
 use super::super::price::PriceError;
 use super::super::record::CustomerRecord;
+use super::super::standing::OwnStanding;
 use super::super::tests::Place;
+use super::super::uses::{self, Uses};
 use super::super::{BusinessConnectError, CustomerId};
 use super::*;
 use crate::clock::Clock;
+use crate::state::Rows;
 
 const NOW: Minute = Minute(29_900_000);
 
@@ -223,6 +228,7 @@ fn customers(place: &mut Place, tickets: &[TicketFields]) {
                     profile_name: None,
                     window: given.filter(|_| windowed),
                     standing: given.filter(|_| !windowed),
+                    uses: Uses::default(),
                 }
                 .put(rows, id)?;
             }
@@ -288,6 +294,54 @@ fn the_price_told_is_the_price_charged_whatever_the_inputs() {
         }
     }
     assert_eq!((free, charged, refused), (96, 138, 846), "a kind that never came was not compared");
+}
+
+#[test]
+fn no_price_is_told_where_the_account_or_the_ticket_is_refused() {
+    let (from, until) = day();
+    let mut place = place();
+    let open = TicketFields { free_until: Some(NOW.plus(10)), ..tickets()[0] };
+    let open = TicketFields { valid_until: NOW.plus(1_000), ..open };
+    let over = TicketFields { free_until: Some(NOW), messages_max: 9, ..open };
+    let expired = TicketFields { valid_until: NOW, ..open };
+    customers(&mut place, &[open, over, expired]);
+    place.core.card_came(brought(card(NOW, from, until, 7))).unwrap();
+    let told = |place: &mut Place, id| place.core.price(CustomerId(id), Category::Service).unwrap();
+    assert!(told(&mut place, 0).is_ok() && told(&mut place, 1).is_ok());
+
+    // As the relay counts: messages_max is 1 and 9, and 5 go out after a window.
+    for (id, ticket, taken) in [(0, open, 1), (1, over, 5)] {
+        let ticket = Ticket::mint(&ticket, TicketKeyId(1), &MacKey::new([3; 32]));
+        let consent = Consent { ticket, ..consent() };
+        let envelope = EnvelopeBytes(bytes::Bytes::new());
+        let (submission, to) = (SubmitId::compose(NOW.hour(), [1; 12]), Address::new([2; 32]));
+        let submission = Submission { id: submission, to, consent: Some(consent), envelope };
+        let at = Timestamp(u64::from(NOW.0) * 60_000);
+        for _ in 0..taken {
+            assert!(told(&mut place, id).is_ok(), "{id}");
+            let count = |rows: &Rows<'_>| uses::count(rows, id, &submission, at);
+            place.core.state.write::<_, StateError>(count).unwrap();
+        }
+    }
+    assert_eq!(told(&mut place, 0), Err(PriceError::UsedUp));
+    assert_eq!(told(&mut place, 1), Err(PriceError::Unanswered));
+
+    let today = place.core.now().day();
+    let unpaid = |stops| Dues { due: None, unpaid: Some(Unpaid { since: Day(1), stops }) };
+    let suspended = Reputation { suspended: true, ..Reputation::default() };
+    let good = AccountStanding::default();
+    for (standing, refusal) in [
+        (AccountStanding { reputation: suspended, ..good }, Some(NoPrice::Suspended.into())),
+        (AccountStanding { dues: unpaid(today), ..good }, Some(PriceError::Unpaid)),
+        (AccountStanding { dues: unpaid(Day(today.0 + 1)), ..good }, None),
+    ] {
+        place.core.standing_came(&RelayFrame::Standing(standing)).unwrap();
+        // Kept over a restart; the account is looked at before the mailbox, and after the ticket.
+        place.core.standing = OwnStanding::load(&mut place.core.state).unwrap();
+        let told_first = refusal.clone().unwrap_or(PriceError::UsedUp);
+        assert_eq!(told(&mut place, 0), Err(told_first));
+        assert_eq!(told(&mut place, 2), Err(NoPrice::TicketExpired.into()));
+    }
 }
 
 /// A consent to service in France at any price.
