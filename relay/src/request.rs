@@ -156,12 +156,15 @@ pub enum Request {
         /// Whose.
         account: AccountKey,
     },
-    /// A business paid (operator). Answered `Entries` with the one that says so.
+    /// A business paid (operator). Answered `Entries` with the one that says so; with none where the
+    /// reference is known.
     Pay {
         /// Which business.
         account: AccountKey,
         /// How much.
         amount: Amount,
+        /// Of the transfer: under one reference an account's payment is entered once.
+        reference: Option<String>,
     },
     /// How far a business may owe (operator). Answered `Entries`, of what is covered now.
     SetCredit {

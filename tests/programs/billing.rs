@@ -31,7 +31,14 @@ async fn a_month_is_charged_shown_and_stated() {
     assert_eq!(answer(&mut person).await, "In the window.");
     shop.run(&[utility.as_slice(), &["--max-price", "0.09"]].concat());
     assert_eq!(answer(&mut person).await, "Gate B12.");
-    home.run(&["business", "pay", "bank", "100.00"]);
+    let pay = ["business", "pay", "bank", "100.00", "--reference", "RF18 0001"];
+    assert_eq!(home.run(&pay), "payment  100.00 EUR, line 1\n");
+    let again = home.run(&pay);
+    assert!(again.starts_with("entered already  100.00 EUR, line 1, on 2"), "{again}");
+    let other = home.output(&["business", "pay", "bank", "10.00", "--reference", " RF18 0001 "]);
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert_eq!(other.status.code(), Some(3), "{said}");
+    assert!(said.contains("under this reference 100.00 EUR, line 1"), "{said}");
     let ledger = home.run(&["ledger", "--csv"]);
     let lines: Vec<Vec<&str>> = ledger.lines().map(|line| line.split(',').collect()).collect();
     let [heading, accept, payment] = lines.as_slice() else { panic!("{ledger}") };

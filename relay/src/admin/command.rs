@@ -45,6 +45,8 @@ pub enum Command {
         handle: Handle,
         /// How much.
         amount: Amount,
+        /// Of the transfer, at most [`REFERENCE_BYTES_MAX`] bytes and not empty.
+        reference: Option<String>,
     },
     /// What a business paid and owes. Answered [`Answer::Balance`].
     Balance(Handle),
@@ -89,6 +91,8 @@ pub enum Answer {
     Ledger(Vec<LedgerLine>, Vec<(Day, u64)>),
     /// To [`Command::Pay`]: the entry that says so, and those of what it was owed for.
     Paid(Vec<Entry>),
+    /// To [`Command::Pay`] with a reference that is known: the entry under it. Nothing was entered.
+    PaidBefore(Entry),
     /// To [`Command::Balance`] and [`Command::Credit`].
     Balance(Balance),
     /// To [`Command::RotateTickets`]: the keys that verify now.
@@ -124,10 +128,11 @@ impl Wire for Command {
                 handle.write(out);
                 days.write(out);
             }
-            Self::Pay { handle, amount } => {
+            Self::Pay { handle, amount, reference } => {
                 out.u8(21);
                 handle.write(out);
                 amount.write(out);
+                out.sized(reference.as_deref().unwrap_or_default().as_bytes());
             }
             Self::Balance(handle) => {
                 out.u8(22);
@@ -157,7 +162,12 @@ impl Wire for Command {
             16 => Handle::read(reader).map(Self::Standing),
             17 => Handle::read(reader).map(Self::Restore),
             20 => Ok(Self::Ledger { handle: Wire::read(reader)?, days: Wire::read(reader)? }),
-            21 => Ok(Self::Pay { handle: Wire::read(reader)?, amount: Wire::read(reader)? }),
+            21 => {
+                let (handle, amount) = (Wire::read(reader)?, Wire::read(reader)?);
+                let reference = reader.text("reference", REFERENCE_BYTES_MAX)?;
+                let reference = Some(reference).filter(|reference| !reference.is_empty());
+                Ok(Self::Pay { handle, amount, reference })
+            }
             22 => Handle::read(reader).map(Self::Balance),
             23 => {
                 let handle = Wire::read(reader)?;
@@ -217,6 +227,10 @@ impl Wire for Answer {
                 out.count(entries.len());
                 entries.iter().for_each(|entry| entry.write(out));
             }
+            Self::PaidBefore(entry) => {
+                out.u8(24);
+                entry.write(out);
+            }
             Self::Balance(balance) => {
                 out.u8(22);
                 balance.write(out);
@@ -261,6 +275,7 @@ impl Wire for Answer {
                 entries.collect::<Result<_, _>>().map(Self::Paid)
             }
             22 => Balance::read(reader).map(Self::Balance),
+            24 => Entry::read(reader).map(Self::PaidBefore),
             7 => Ok(Self::Rotated(TicketKeys {
                 oldest: TicketKeyId(reader.u8()?),
                 newest: TicketKeyId(reader.u8()?),
@@ -272,6 +287,8 @@ impl Wire for Answer {
 
 /// Certificates in one list: a megabyte at most.
 pub const LISTED_MAX: usize = 1_000;
+/// A bank's reference has 35 characters or 140 (ISO 20022, remittance information).
+pub const REFERENCE_BYTES_MAX: usize = 140;
 const TEXT_BYTES_MAX: usize = 1_024;
 /// The metrics are about eight kilobytes.
 const STATUS_BYTES_MAX: usize = 64 * 1_024;

@@ -80,7 +80,9 @@ impl Desk {
             Command::Standing(handle) => self.standing(&handle).await.map(Answer::Standing),
             Command::Restore(handle) => self.restore(&handle).await.map(Answer::Standing),
             Command::Ledger { handle, days } => self.ledger(&handle, days).await,
-            Command::Pay { handle, amount } => self.pay(&handle, amount).await,
+            Command::Pay { handle, amount, reference } => {
+                self.pay(&handle, amount, reference).await
+            }
             Command::Balance(handle) => self.balance(&handle),
             Command::Credit { handle, credit } => self.credit(&handle, credit).await,
             Command::Install(certificate) => match self.check(certificate) {
@@ -221,12 +223,24 @@ impl Desk {
         self.balance(handle)
     }
 
-    async fn pay(&self, handle: &Handle, amount: Amount) -> Result<Answer, String> {
+    async fn pay(
+        &self,
+        handle: &Handle,
+        amount: Amount,
+        reference: Option<String>,
+    ) -> Result<Answer, String> {
         let account = self.account(handle)?;
         ledger::check_payment(self.balance_of(&account)?.paid, amount.millionths)?;
-        match self.0.writer.call(Request::Pay { account, amount }).await {
+        let request = Request::Pay { account, amount, reference: reference.clone() };
+        match self.0.writer.call(request).await {
+            Ok(RelayFrame::Entries(entries)) if entries.is_empty() => {
+                let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
+                let known = view.payment(&account, reference.as_deref().unwrap_or_default());
+                let known = known.map_err(|error| error.to_string())?;
+                known.map(Answer::PaidBefore).ok_or_else(unexpected)
+            }
             Ok(RelayFrame::Entries(entries)) => Ok(Answer::Paid(entries)),
-            Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
+            Ok(_) => Err(unexpected()),
             Err(refusal) => Err(refusal.text),
         }
     }
@@ -296,7 +310,7 @@ impl Desk {
     async fn call_for_standing(&self, request: Request) -> Result<AccountStanding, String> {
         match self.0.writer.call(request).await {
             Ok(RelayFrame::Standing(standing)) => Ok(standing),
-            Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
+            Ok(_) => Err(unexpected()),
             Err(refusal) => Err(refusal.text),
         }
     }
@@ -304,10 +318,14 @@ impl Desk {
     async fn call(&self, request: Request) -> Result<Answer, String> {
         match self.0.writer.call(request).await {
             Ok(RelayFrame::Certified { certificate, .. }) => Ok(Answer::Done(certificate)),
-            Ok(_) => Err("the relay gave an unexpected answer".to_owned()),
+            Ok(_) => Err(unexpected()),
             Err(refusal) => Err(refusal.text),
         }
     }
+}
+
+fn unexpected() -> String {
+    "the relay gave an unexpected answer".to_owned()
 }
 
 impl core::fmt::Debug for Standing {

@@ -56,6 +56,9 @@ pub(super) enum BusinessCommand {
         /// How much, in the rate card's currency, such as 100.00.
         #[arg(value_parser = Millionths::from_decimal)]
         amount: Millionths,
+        /// The transfer's reference: the payment is entered once, however often this is run.
+        #[arg(long, value_name = "TEXT", value_parser = ledger::reference)]
+        reference: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -142,8 +145,8 @@ pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Fai
         BusinessCommand::Install { certificate, place } => {
             install(&certificate, &place.settings()?, options)
         }
-        BusinessCommand::Pay { business, amount, place } => {
-            ledger::pay(&business, amount, &place.settings()?, options)
+        BusinessCommand::Pay { business, amount, reference, place } => {
+            ledger::pay(&business, amount, reference, &place.settings()?, options)
         }
         BusinessCommand::Credit { business, amount, place } => {
             ledger::credit(&business, amount, &place.settings()?, options)

@@ -11,7 +11,7 @@ use super::business::unexpected;
 use super::list::aligned;
 use super::registrar::Registrar;
 use super::{Failure, say};
-use crate::admin::command::{Answer, Command};
+use crate::admin::command::{Answer, Command, REFERENCE_BYTES_MAX};
 use crate::admin::ledger::{Balance, Days, LedgerLine};
 use crate::clock::rfc3339_day;
 use crate::config::Config;
@@ -88,20 +88,32 @@ fn days(first: Date, next: Option<Date>) -> Result<Days, String> {
     days.ok_or_else(|| "the ledger begins in 1970 at the earliest".to_owned())
 }
 
-/// Notes a payment.
+/// A reference as it is written.
+pub(super) fn reference(text: &str) -> Result<String, String> {
+    let reference = text.trim();
+    match (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) {
+        true => Ok(reference.to_owned()),
+        false => Err(format!("a reference has 1 to {REFERENCE_BYTES_MAX} bytes")),
+    }
+}
+
+/// Notes a payment, under a reference once.
 pub(super) fn pay(
     business: &str,
     amount: Millionths,
+    reference: Option<String>,
     config: &Config,
     options: &Options,
 ) -> Result<(), Failure> {
     let amount = in_currency(amount, config, options)?;
     let handle = parsed(business)?;
     let registrar = Registrar::find(config, options)?;
-    let Answer::Paid(entries) = registrar.call(Command::Pay { handle: handle.clone(), amount })?
-    else {
-        return Err(unexpected());
-    };
+    let entries =
+        match registrar.call(Command::Pay { handle: handle.clone(), amount, reference })? {
+            Answer::Paid(entries) => entries,
+            Answer::PaidBefore(entry) => return paid_before(&entry, amount),
+            _ => return Err(unexpected()),
+        };
     for Entry { kind, sequence, amount: Amount { millionths, currency }, .. } in entries {
         say(format_args!("{}  {millionths} {currency}, line {}", kind.name(), sequence.0));
     }
@@ -111,6 +123,21 @@ pub(super) fn pay(
         say(format_args!("unpaid  {lacking}"));
     }
     Ok(())
+}
+
+/// The same again is done; another amount under the reference is a mistake somewhere.
+fn paid_before(entry: &Entry, amount: Amount) -> Result<(), Failure> {
+    let Entry { sequence, hour, amount: Amount { millionths, currency }, .. } = entry;
+    let entered =
+        format!("{millionths} {currency}, line {}, on {}", sequence.0, rfc3339_day(hour.day()));
+    if entry.amount == amount {
+        say(format_args!("entered already  {entered}"));
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "under this reference {entered}, was entered; nothing was now. Look at the transfer; another one has \
+         another reference"
+    )))
 }
 
 /// How much more makes an account paid, if it is not.

@@ -14,7 +14,7 @@ use plico_protocol::time::Hour;
 use crate::decide::dues::Sender;
 use crate::decide::submit::Submitted;
 use crate::decide::{Denied, Draft};
-use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line};
+use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line, ReferenceRow};
 use crate::request::Pricing;
 
 impl Draft<'_> {
@@ -53,12 +53,20 @@ impl Draft<'_> {
         Ok(Some(entry))
     }
 
-    /// Notes what a business paid. Answered by every entry this brings.
+    /// Notes what a business paid. Answered by every entry this brings: none where the reference is one
+    /// under which a payment of the account was entered before.
     pub(super) fn pay(
         &mut self,
         account: &AccountKey,
         amount: Amount,
+        reference: Option<&str>,
     ) -> Result<RelayFrame, Denied> {
+        let reference = reference.map(|reference| self.facts.rows.reference(account, reference));
+        if let Some(name) = &reference
+            && self.facts.payment(name)?.is_some()
+        {
+            return Ok(RelayFrame::Entries(Vec::new()));
+        }
         let mut row = self.facts.account(account)?;
         check_currency(&row, amount.currency)?;
         let line = Line {
@@ -70,7 +78,10 @@ impl Draft<'_> {
             amount,
         };
         row.use_from(self.now.day());
-        self.append(&mut row, line).map_err(full)?;
+        let entry = self.append(&mut row, line).map_err(full)?.sequence;
+        if let Some(name) = reference {
+            self.put(*name.as_bytes(), &ReferenceRow { entry });
+        }
         self.cover(row)
     }
 

@@ -19,7 +19,7 @@ use plico_protocol::wire::Wire;
 use crate::decide::{FactError, Limits};
 use crate::directory::Directory;
 use crate::keys::Ring;
-use crate::ledger::{AccountRow, EntryRow, FreeCounts, TileRow, missing};
+use crate::ledger::{AccountRow, EntryRow, FreeCounts, ReferenceRow, TileRow, missing};
 use crate::policy::rate_card::RateCards;
 use crate::rows::{
     BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
@@ -209,6 +209,11 @@ impl<'a> Facts<'a> {
             other => other.map(|value| self.open(key.as_bytes(), value)).transpose()?,
         };
         Ok(row.unwrap_or_else(|| AccountRow::new(*account)))
+    }
+
+    /// The entry of the payment under a reference.
+    pub(super) fn payment(&self, reference: &RowName) -> Result<Option<ReferenceRow>, FactError> {
+        self.sealed(reference.as_bytes())
     }
 
     pub(super) fn entry(

@@ -107,7 +107,7 @@ impl Decision {
 }
 
 /// Tables whose rows are an account's.
-pub(crate) const OF_ACCOUNTS: [Table; 8] = [
+pub(crate) const OF_ACCOUNTS: [Table; 9] = [
     Table::Prekeys,
     Table::OneTimePrekeys,
     Table::Profiles,
@@ -116,6 +116,7 @@ pub(crate) const OF_ACCOUNTS: [Table; 8] = [
     Table::Entries,
     Table::Tiles,
     Table::Free,
+    Table::References,
 ];
 
 /// What follows a commit.
@@ -220,7 +221,9 @@ impl Draft<'_> {
             Request::Report { report } => self.report(report),
             Request::Standing { account } => self.standing(account),
             Request::Restore { account } => self.restore(account),
-            Request::Pay { account, amount } => self.pay(account, *amount),
+            Request::Pay { account, amount, reference } => {
+                self.pay(account, *amount, reference.as_deref())
+            }
             Request::SetCredit { account, credit } => self.set_credit(account, *credit),
             Request::Certify { certificate } => self.certify(certificate),
             Request::RevokeCertificate { serial } => self.revoke_certificate(*serial),

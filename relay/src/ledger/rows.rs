@@ -29,6 +29,12 @@ pub(crate) struct PendingRow {
     pub(crate) unasked: bool,
 }
 
+/// The entry of the payment that was entered under a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReferenceRow {
+    pub(crate) entry: EntrySequence,
+}
+
 /// How a charge ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -50,6 +56,21 @@ impl Sealed for TileRow {
 impl Sealed for PendingRow {
     const TABLE: Table = Table::Pending;
     const BYTES: usize = AccountKey::BYTES + 4 + (1 + 8 + 1) + 1;
+}
+
+impl Sealed for ReferenceRow {
+    const TABLE: Table = Table::References;
+    const BYTES: usize = 8;
+}
+
+impl Wire for ReferenceRow {
+    fn write(&self, out: &mut Writer) {
+        self.entry.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { entry: Wire::read(reader)? })
+    }
 }
 
 impl Wire for EntryRow {

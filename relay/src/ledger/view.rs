@@ -11,7 +11,7 @@ use plico_protocol::signature::LedgerSecret;
 use plico_protocol::time::{Day, Hour, Timestamp};
 
 use crate::decide::SWEPT_KEY;
-use crate::ledger::{AccountRow, EntryRow, FreeRow, TileRow, hash_of};
+use crate::ledger::{AccountRow, EntryRow, FreeRow, ReferenceRow, TileRow, hash_of};
 use crate::policy::dues::Calendar;
 use crate::policy::rate_card::RateCards;
 use crate::rows::{BadRow, Sealed, SweptRow, View, ViewError};
@@ -112,6 +112,25 @@ impl View {
         let page = reader.scan(Table::Entries, prefix.as_bytes(), &from, limit)?;
         let entry = |key: &[u8], value: &[u8]| Ok(self.rows.open::<EntryRow>(key, value)?.0);
         page.iter().map(|row| entry(&row.key, &row.value)).collect()
+    }
+
+    /// The payment of an account that was entered under a reference.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`].
+    pub(crate) fn payment(
+        &self,
+        account: &AccountKey,
+        reference: &str,
+    ) -> Result<Option<Entry>, ViewError> {
+        let reader = self.store.reader()?;
+        let name = self.rows.reference(account, reference);
+        let Some(row) = self.row_in::<ReferenceRow>(&*reader, name.as_bytes())? else {
+            return Ok(None);
+        };
+        let entry = self.row_in::<EntryRow>(&*reader, &self.rows.entry(account, row.entry))?;
+        Ok(entry.map(|entry| entry.0))
     }
 
     /// How many free messages an account sent, of the first days there are from one on.

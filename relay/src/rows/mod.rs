@@ -103,6 +103,12 @@ impl Rows {
         (name, name.holding(&day.0.to_be_bytes()))
     }
 
+    /// Of the reference under which an account's payment was entered.
+    pub(crate) fn reference(&self, account: &AccountKey, reference: &str) -> RowName {
+        let (account, reference) = (account.as_bytes().as_slice(), reference.as_bytes());
+        self.name(Table::References, &[account, reference].concat())
+    }
+
     /// The key of a subtree of an account's tree.
     pub(crate) fn tile(&self, account: &AccountKey, subtree: Subtree) -> Vec<u8> {
         let Subtree { level, index } = subtree;

@@ -68,6 +68,8 @@ pub enum Table {
     Pending = 18,
     /// How many free messages accounts sent, by day.
     Free = 19,
+    /// Under which references payments were entered.
+    References = 20,
 }
 
 impl Table {
@@ -92,6 +94,7 @@ impl Table {
         Self::Tiles,
         Self::Pending,
         Self::Free,
+        Self::References,
     ];
 
     /// The number that separates names and sealed values of different tables; never reused.
@@ -121,6 +124,7 @@ impl Table {
             Self::Tiles => "tiles",
             Self::Pending => "pending",
             Self::Free => "free",
+            Self::References => "references",
         }
     }
 }

@@ -259,7 +259,10 @@ impl Month {
         let currency = Currency::new(*b"EUR").unwrap();
         let amount = Amount { millionths: UTILITY, currency };
         let account = business(bank).account;
-        self.call("a business pays", Request::Pay { account, amount });
+        let reference = format!("transfer {} of {bank}", self.world.now().0);
+        self.keep_secret(&[reference.as_bytes()]);
+        let reference = Some(reference);
+        self.call("a business pays", Request::Pay { account, amount, reference });
     }
 
     fn publish_profile(&mut self, bank: u8) {

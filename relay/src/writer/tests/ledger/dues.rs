@@ -49,7 +49,7 @@ impl Office {
     fn pay(&mut self, millionths: Millionths) -> Vec<Entry> {
         let currency = Currency::new(*b"EUR").unwrap();
         let amount = Amount { millionths, currency };
-        let request = Request::Pay { account: bank().account, amount };
+        let request = Request::Pay { account: bank().account, amount, reference: None };
         match self.shop.world.call(request) {
             Ok(RelayFrame::Entries(entries)) => entries,
             other => panic!("{other:?}"),
