@@ -165,6 +165,8 @@ pub enum Request {
         amount: Amount,
         /// Of the transfer: under one reference an account's payment is entered once.
         reference: Option<String>,
+        /// Whether it takes back what was entered as paid, no more than all of it.
+        correction: bool,
     },
     /// How far a business may owe (operator). Answered `Entries`, of what is covered now.
     SetCredit {

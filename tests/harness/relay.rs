@@ -194,8 +194,12 @@ impl TestRelay {
     pub(crate) async fn pay(&self, handle: &str, units: u64) {
         let currency = Currency::new(*b"EUR").unwrap();
         let amount = Amount { millionths: Millionths(units * 1_000_000), currency };
-        let command =
-            Command::Pay { handle: Handle::new(handle).unwrap(), amount, reference: None };
+        let command = Command::Pay {
+            handle: Handle::new(handle).unwrap(),
+            amount,
+            reference: None,
+            correction: false,
+        };
         let answer = self.command(command).await;
         assert!(matches!(answer, Answer::Paid(_)), "{answer:?}");
     }

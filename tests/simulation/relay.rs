@@ -111,7 +111,10 @@ impl RelayHost {
             let handle = Handle::new(name).unwrap();
             let millionths = Millionths(self.chance.within(1..PAYMENT_MAX.0));
             let amount = Amount { millionths, currency: Currency::new(*b"EUR").unwrap() };
-            relay.desk().carry_out(Command::Pay { handle, amount, reference: None }).await;
+            relay
+                .desk()
+                .carry_out(Command::Pay { handle, amount, reference: None, correction: false })
+                .await;
         }
     }
 

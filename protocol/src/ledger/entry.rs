@@ -34,6 +34,8 @@ wire_byte!(
         Payment = 5,
         /// The relay went on from a backup here; what followed in earlier generations is lost.
         Restored = 6,
+        /// What was entered as paid by mistake is taken back.
+        Correction = 7,
     }
 );
 
@@ -54,7 +56,7 @@ wire_byte!(
         Unreadable = 6,
         /// Release: it ended without having been handed to the recipient.
         NotOffered = 7,
-        /// Subscription, payment, restored: the kind says it all.
+        /// Subscription, payment, restored, correction: the kind says it all.
         Itself = 8,
     }
 );
@@ -117,6 +119,7 @@ impl EntryKind {
             Self::Subscription => "subscription",
             Self::Payment => "payment",
             Self::Restored => "restored",
+            Self::Correction => "correction",
         }
     }
 
@@ -127,7 +130,9 @@ impl EntryKind {
             Self::Accept => matches!(reason, Why::InWindow | Why::OutsideWindow | Why::Standing),
             Self::Settle => matches!(reason, Why::Opened | Why::Offered),
             Self::Release => matches!(reason, Why::Unreadable | Why::NotOffered),
-            Self::Subscription | Self::Payment | Self::Restored => reason == Why::Itself,
+            Self::Subscription | Self::Payment | Self::Restored | Self::Correction => {
+                reason == Why::Itself
+            }
         }
     }
 }
@@ -256,9 +261,10 @@ impl Wire for Entry {
             EntryKind::Accept | EntryKind::Settle | EntryKind::Release => {
                 (Some(Message::read(reader)?), Generation::default())
             }
-            EntryKind::Subscription | EntryKind::Payment | EntryKind::Restored => {
-                (None, read_generation(reader, kind)?)
-            }
+            EntryKind::Subscription
+            | EntryKind::Payment
+            | EntryKind::Restored
+            | EntryKind::Correction => (None, read_generation(reader, kind)?),
         };
         let amount = Wire::read(reader)?;
         let reason = Wire::read(reader)?;
@@ -348,6 +354,7 @@ pub(super) mod tests {
             settle(3, 2, &accept(1, 30, 1)),
             of_account(EntryKind::Subscription),
             of_account(EntryKind::Payment),
+            of_account(EntryKind::Correction),
             restored,
         ];
         for entry in kinds {

@@ -39,7 +39,7 @@ pub enum Command {
         /// On which days.
         days: Days,
     },
-    /// A business paid. Answered [`Answer::Paid`].
+    /// A business paid. Answered [`Answer::Paid`] or [`Answer::PaidBefore`].
     Pay {
         /// Who.
         handle: Handle,
@@ -47,6 +47,8 @@ pub enum Command {
         amount: Amount,
         /// Of the transfer, at most [`REFERENCE_BYTES_MAX`] bytes and not empty.
         reference: Option<String>,
+        /// Whether it takes back what was entered as paid by mistake.
+        correction: bool,
     },
     /// What a business paid and owes. Answered [`Answer::Balance`].
     Balance(Handle),
@@ -128,11 +130,12 @@ impl Wire for Command {
                 handle.write(out);
                 days.write(out);
             }
-            Self::Pay { handle, amount, reference } => {
+            Self::Pay { handle, amount, reference, correction } => {
                 out.u8(21);
                 handle.write(out);
                 amount.write(out);
                 out.sized(reference.as_deref().unwrap_or_default().as_bytes());
+                out.u8(u8::from(*correction));
             }
             Self::Balance(handle) => {
                 out.u8(22);
@@ -166,7 +169,8 @@ impl Wire for Command {
                 let (handle, amount) = (Wire::read(reader)?, Wire::read(reader)?);
                 let reference = reader.text("reference", REFERENCE_BYTES_MAX)?;
                 let reference = Some(reference).filter(|reference| !reference.is_empty());
-                Ok(Self::Pay { handle, amount, reference })
+                let correction = reader.flag("correction")?;
+                Ok(Self::Pay { handle, amount, reference, correction })
             }
             22 => Handle::read(reader).map(Self::Balance),
             23 => {

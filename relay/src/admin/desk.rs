@@ -9,7 +9,7 @@ use plico_protocol::certificate::{
 };
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::Amount;
+use plico_protocol::ledger::{Amount, Entry};
 use plico_protocol::link::RelayLink;
 use plico_protocol::reputation::AccountStanding;
 use tokio::sync::mpsc;
@@ -80,8 +80,8 @@ impl Desk {
             Command::Standing(handle) => self.standing(&handle).await.map(Answer::Standing),
             Command::Restore(handle) => self.restore(&handle).await.map(Answer::Standing),
             Command::Ledger { handle, days } => self.ledger(&handle, days).await,
-            Command::Pay { handle, amount, reference } => {
-                self.pay(&handle, amount, reference).await
+            Command::Pay { handle, amount, reference, correction } => {
+                self.pay(&handle, amount, reference, correction).await
             }
             Command::Balance(handle) => self.balance(&handle),
             Command::Credit { handle, credit } => self.credit(&handle, credit).await,
@@ -228,21 +228,34 @@ impl Desk {
         handle: &Handle,
         amount: Amount,
         reference: Option<String>,
+        correction: bool,
     ) -> Result<Answer, String> {
         let account = self.account(handle)?;
-        ledger::check_payment(self.balance_of(&account)?.paid, amount.millionths)?;
-        let request = Request::Pay { account, amount, reference: reference.clone() };
+        let paid = self.balance_of(&account)?.paid;
+        let known = reference.as_ref().map(|reference| self.payment(&account, reference));
+        if let Some(known) = known.transpose()?.flatten() {
+            return Ok(Answer::PaidBefore(known));
+        }
+        match correction {
+            true => ledger::check_correction(paid, amount.millionths)?,
+            false => ledger::check_payment(paid, amount.millionths)?,
+        }
+        let request = Request::Pay { account, amount, reference: reference.clone(), correction };
         match self.0.writer.call(request).await {
+            // Another command entered it in between.
             Ok(RelayFrame::Entries(entries)) if entries.is_empty() => {
-                let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
-                let known = view.payment(&account, reference.as_deref().unwrap_or_default());
-                let known = known.map_err(|error| error.to_string())?;
+                let known = self.payment(&account, &reference.unwrap_or_default())?;
                 known.map(Answer::PaidBefore).ok_or_else(unexpected)
             }
             Ok(RelayFrame::Entries(entries)) => Ok(Answer::Paid(entries)),
             Ok(_) => Err(unexpected()),
             Err(refusal) => Err(refusal.text),
         }
+    }
+
+    fn payment(&self, account: &AccountKey, reference: &str) -> Result<Option<Entry>, String> {
+        let view = View::new(Arc::clone(&self.0.store), &self.0.keys);
+        view.payment(account, reference).map_err(|error| error.to_string())
     }
 
     fn describe(&self) -> Answer {

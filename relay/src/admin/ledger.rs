@@ -35,7 +35,7 @@ pub struct Days {
 pub struct Balance {
     /// What the amounts are of; none before the first.
     pub currency: Option<Currency>,
-    /// Payments together.
+    /// Payments together, less corrections.
     pub paid: Millionths,
     /// Settlements and subscriptions together.
     pub owed: Millionths,
@@ -88,6 +88,23 @@ pub(crate) fn check_payment(paid: Millionths, amount: Millionths) -> Result<(), 
         return Err(format!(
             "{amount} is over the limit: with the {paid} paid before, at most {most} can be \
              entered; nothing was"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether so much can be taken back of what was entered as paid.
+///
+/// # Errors
+///
+/// Why not, for the operator.
+pub(crate) fn check_correction(paid: Millionths, amount: Millionths) -> Result<(), String> {
+    if amount == Millionths::ZERO {
+        return Err("a correction of 0.00 corrects nothing; nothing was entered".to_owned());
+    }
+    if paid < amount {
+        return Err(format!(
+            "{paid} is entered as paid, so {amount} cannot be taken back; nothing was"
         ));
     }
     Ok(())
@@ -206,6 +223,14 @@ pub const LINES_MAX: usize = 15_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_taken_back_than_was_paid() {
+        let said = |paid, amount| check_correction(Millionths(paid), Millionths(amount));
+        assert_eq!(said(5, 5), Ok(()));
+        assert!(said(5, 0).unwrap_err().contains("corrects nothing"));
+        assert!(said(5, 6).unwrap_err().contains("cannot be taken back"));
+    }
 
     #[test]
     fn a_payment_is_more_than_nothing_and_what_can_be_added() {

@@ -13,6 +13,7 @@ use plico_protocol::pricing::Millionths;
 use plico_protocol::ticket::{Categories, Category};
 use plico_protocol::time::Hour;
 
+use super::ledger::Payment;
 use super::registrar::Registrar;
 use super::{Failure, Place, facts, ledger, list, say, standing};
 use crate::admin::command::{Answer, Command};
@@ -57,6 +58,19 @@ pub(super) enum BusinessCommand {
         #[arg(value_parser = Millionths::from_decimal)]
         amount: Millionths,
         /// The transfer's reference: the payment is entered once, however often this is run.
+        #[arg(long, value_name = "TEXT", value_parser = ledger::reference)]
+        reference: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Takes back what was entered as paid by mistake, by a line of its own: no line is ever changed.
+    Correct {
+        /// Its handle.
+        business: String,
+        /// How much of what is entered was not paid, in the rate card's currency, such as 90.00.
+        #[arg(value_parser = Millionths::from_decimal)]
+        amount: Millionths,
+        /// A reference of the correction: it is entered once, however often this is run.
         #[arg(long, value_name = "TEXT", value_parser = ledger::reference)]
         reference: Option<String>,
         #[command(flatten)]
@@ -146,7 +160,12 @@ pub(super) fn run(command: BusinessCommand, options: &Options) -> Result<(), Fai
             install(&certificate, &place.settings()?, options)
         }
         BusinessCommand::Pay { business, amount, reference, place } => {
-            ledger::pay(&business, amount, reference, &place.settings()?, options)
+            let payment = Payment { business, amount, reference, correction: false };
+            ledger::pay(payment, &place.settings()?, options)
+        }
+        BusinessCommand::Correct { business, amount, reference, place } => {
+            let payment = Payment { business, amount, reference, correction: true };
+            ledger::pay(payment, &place.settings()?, options)
         }
         BusinessCommand::Credit { business, amount, place } => {
             ledger::credit(&business, amount, &place.settings()?, options)

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use plico_protocol::certificate::Handle;
-use plico_protocol::ledger::{Amount, Entry};
+use plico_protocol::ledger::{Amount, Entry, EntryKind};
 use plico_protocol::pricing::{BadAmount, Millionths};
 use plico_protocol::time::Day;
 use serde_json::{Value, json};
@@ -97,23 +97,27 @@ pub(super) fn reference(text: &str) -> Result<String, String> {
     }
 }
 
+/// A payment as the operator tells it.
+pub(super) struct Payment {
+    pub(super) business: String,
+    pub(super) amount: Millionths,
+    pub(super) reference: Option<String>,
+    /// Whether it takes back what was entered as paid.
+    pub(super) correction: bool,
+}
+
 /// Notes a payment, under a reference once.
-pub(super) fn pay(
-    business: &str,
-    amount: Millionths,
-    reference: Option<String>,
-    config: &Config,
-    options: &Options,
-) -> Result<(), Failure> {
+pub(super) fn pay(payment: Payment, config: &Config, options: &Options) -> Result<(), Failure> {
+    let Payment { business, amount, reference, correction } = payment;
     let amount = in_currency(amount, config, options)?;
-    let handle = parsed(business)?;
+    let handle = parsed(&business)?;
     let registrar = Registrar::find(config, options)?;
-    let entries =
-        match registrar.call(Command::Pay { handle: handle.clone(), amount, reference })? {
-            Answer::Paid(entries) => entries,
-            Answer::PaidBefore(entry) => return paid_before(&entry, amount),
-            _ => return Err(unexpected()),
-        };
+    let command = Command::Pay { handle: handle.clone(), amount, reference, correction };
+    let entries = match registrar.call(command)? {
+        Answer::Paid(entries) => entries,
+        Answer::PaidBefore(entry) => return paid_before(&entry, amount, correction),
+        _ => return Err(unexpected()),
+    };
     for Entry { kind, sequence, amount: Amount { millionths, currency }, .. } in entries {
         say(format_args!("{}  {millionths} {currency}, line {}", kind.name(), sequence.0));
     }
@@ -126,11 +130,11 @@ pub(super) fn pay(
 }
 
 /// The same again is done; another amount under the reference is a mistake somewhere.
-fn paid_before(entry: &Entry, amount: Amount) -> Result<(), Failure> {
-    let Entry { sequence, hour, amount: Amount { millionths, currency }, .. } = entry;
-    let entered =
-        format!("{millionths} {currency}, line {}, on {}", sequence.0, rfc3339_day(hour.day()));
-    if entry.amount == amount {
+fn paid_before(entry: &Entry, amount: Amount, correction: bool) -> Result<(), Failure> {
+    let Entry { sequence, hour, kind, amount: Amount { millionths, currency }, .. } = entry;
+    let (name, day) = (kind.name(), rfc3339_day(hour.day()));
+    let entered = format!("{name} {millionths} {currency}, line {}, on {day}", sequence.0);
+    if entry.amount == amount && correction == (*kind == EntryKind::Correction) {
         say(format_args!("entered already  {entered}"));
         return Ok(());
     }

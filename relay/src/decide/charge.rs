@@ -53,11 +53,12 @@ impl Draft<'_> {
         Ok(Some(entry))
     }
 
-    /// Notes what a business paid. Answered by every entry this brings: none where the reference is one
+    /// Notes what a business paid, or did not pay after all. Answered by every entry this brings: none where the reference is one
     /// under which a payment of the account was entered before.
     pub(super) fn pay(
         &mut self,
         account: &AccountKey,
+        kind: EntryKind,
         amount: Amount,
         reference: Option<&str>,
     ) -> Result<RelayFrame, Denied> {
@@ -69,9 +70,12 @@ impl Draft<'_> {
         }
         let mut row = self.facts.account(account)?;
         check_currency(&row, amount.currency)?;
+        if kind == EntryKind::Correction && row.paid < amount.millionths {
+            return Err(Refusal::because(Code::NoCredit, "not so much was paid").into());
+        }
         let line = Line {
             hour: self.now.hour(),
-            kind: EntryKind::Payment,
+            kind,
             reason: EntryReason::Itself,
             message: None,
             generation: Generation::default(),

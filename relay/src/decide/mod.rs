@@ -41,7 +41,7 @@ use getrandom::rand_core::CryptoRng;
 use plico_protocol::certificate::{Serial, VerifiedCertificate};
 use plico_protocol::frame::RelayFrame;
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::Entry;
+use plico_protocol::ledger::{Entry, EntryKind};
 use plico_protocol::pricing::Millionths;
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Day, Timestamp};
@@ -221,8 +221,9 @@ impl Draft<'_> {
             Request::Report { report } => self.report(report),
             Request::Standing { account } => self.standing(account),
             Request::Restore { account } => self.restore(account),
-            Request::Pay { account, amount, reference } => {
-                self.pay(account, *amount, reference.as_deref())
+            Request::Pay { account, amount, reference, correction } => {
+                let kind = if *correction { EntryKind::Correction } else { EntryKind::Payment };
+                self.pay(account, kind, *amount, reference.as_deref())
             }
             Request::SetCredit { account, credit } => self.set_credit(account, *credit),
             Request::Certify { certificate } => self.certify(certificate),

@@ -22,7 +22,7 @@ pub(crate) struct AccountRow {
     pub(crate) currency: Option<Currency>,
     /// How far it may owe; none for the relay's setting.
     pub(crate) credit: Option<Millionths>,
-    /// Payments together.
+    /// Payments together, less corrections.
     pub(crate) paid: Millionths,
     /// Settlements and subscriptions together.
     pub(crate) owed: Millionths,
@@ -93,7 +93,7 @@ impl AccountRow {
             return Err(LedgerFull);
         }
         let more = |sum: Millionths| sum.checked_add(amount.millionths).ok_or(LedgerFull);
-        // Never below zero: what is settled or released was reserved.
+        // Never below zero: what is settled or released was reserved, what is taken back was paid.
         let less = |sum: Millionths| Millionths(sum.0.saturating_sub(amount.millionths.0));
         match kind {
             EntryKind::Accept => self.reserved = more(self.reserved)?,
@@ -105,6 +105,7 @@ impl AccountRow {
             EntryKind::Subscription => self.owed = more(self.owed)?,
             EntryKind::Payment => self.paid = more(self.paid)?,
             EntryKind::Restored => self.generation = generation,
+            EntryKind::Correction => self.paid = less(self.paid),
         }
         self.currency = Some(amount.currency);
         let sequence = EntrySequence(self.tree.size());

@@ -243,6 +243,7 @@ impl Book {
             EntryKind::Subscription => self.owed += amount,
             EntryKind::Payment => self.paid += amount,
             EntryKind::Restored => (),
+            EntryKind::Correction => self.paid -= amount,
         }
         self.lines.push(*line);
         self.tree.push(line.hash(), |_, _| ());

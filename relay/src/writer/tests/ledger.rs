@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use plico_protocol::frame::{Acceptance, RelayFrame, Sequence};
+use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
     Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, Proof, Receipt, VerifiedHead,
 };
@@ -254,13 +255,13 @@ fn what_was_paid_may_be_spent_and_shows_by_day() {
     }
     let account = bank().account;
     let amount = Amount { millionths: UTILITY, ..shop.entries()[0].amount };
-    shop.world.call(Request::Pay { account, amount, reference: None }).unwrap();
+    shop.world.call(Request::Pay { account, amount, reference: None, correction: false }).unwrap();
     let eleventh = shop.priced(UTILITY);
     receipt(shop.world.call(eleventh));
     let twelfth = shop.priced(UTILITY);
     assert_eq!(code(shop.world.call(twelfth)), Code::NoCredit);
     let dollars = Amount { currency: Currency::new(*b"USD").unwrap(), ..amount };
-    let other = Request::Pay { account, amount: dollars, reference: None };
+    let other = Request::Pay { account, amount: dollars, reference: None, correction: false };
     assert_eq!(code(shop.world.call(other)), Code::NotPriced);
     let lines = lines(&shop.world.view(), &account, Days::ALL).unwrap();
     let today = shop.world.now().day();
@@ -276,7 +277,11 @@ fn a_payment_is_entered_once_under_its_reference() {
     let amount = Amount { millionths: UTILITY, currency: Currency::new(*b"EUR").unwrap() };
     let mut pay = |reference: Option<&str>| {
         let reference = reference.map(str::to_owned);
-        match shop.world.call(Request::Pay { account, amount, reference }).unwrap() {
+        match shop
+            .world
+            .call(Request::Pay { account, amount, reference, correction: false })
+            .unwrap()
+        {
             RelayFrame::Entries(entries) => entries.len(),
             other => panic!("{other:?}"),
         }
@@ -287,7 +292,11 @@ fn a_payment_is_entered_once_under_its_reference() {
     let entered =
         |reference| view.payment(&account, reference).unwrap().map(|entry| entry.sequence.0);
     assert_eq!(["A 1", "A 2", "A 3"].map(entered), [Some(0), Some(1), None]);
-    assert_eq!(view.payment(&AccountKey::new([9; 32]), "A 1").unwrap(), None, "another's is its own");
+    assert_eq!(
+        view.payment(&AccountKey::new([9; 32]), "A 1").unwrap(),
+        None,
+        "another's is its own"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ from .primitives import need, sha256
 from .signed import need_signature
 from .wire import Reader, u8, u32, u64
 
-ACCEPT, SETTLE, RELEASE, SUBSCRIPTION, PAYMENT, RESTORED = range(1, 7)
+ACCEPT, SETTLE, RELEASE, SUBSCRIPTION, PAYMENT, RESTORED, CORRECTION = range(1, 8)
 REASONS = {
     ACCEPT: (1, 2, 3),
     SETTLE: (4, 5),
@@ -14,6 +14,7 @@ REASONS = {
     SUBSCRIPTION: (8,),
     PAYMENT: (8,),
     RESTORED: (8,),
+    CORRECTION: (8,),
 }
 PROOF_MAX = 65
 
@@ -70,7 +71,7 @@ def letters(data: bytes) -> bool:
 
 def read_entry(reader: Reader) -> Entry:
     """§14.2: what the table does not allow is refused."""
-    kind = reader.one_of(range(1, 7))
+    kind = reader.one_of(range(1, 8))
     sequence, hour, submit_id, ref = reader.u64(), reader.u32(), reader.take(16), reader.u64()
     category, zone, currency = reader.u8(), reader.take(2), reader.take(3)
     entry = Entry(kind, sequence, hour, submit_id, ref, category, zone, currency, reader.u64(), reader.u8())

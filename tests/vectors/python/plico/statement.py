@@ -108,7 +108,7 @@ def read_totals(reader: Reader) -> dict[bytes, tuple[int, int]]:
 
     def one() -> None:
         before = reader.rest
-        reader.one_of(range(1, 7))
+        reader.one_of(range(1, 8))
         rate = reader.optional(lambda: (reader.one_of(range(1, 5)), reader.take(2)))
         currency = reader.take(3)
         need(letters(currency) and (rate is None or letters(rate[1])), "letters")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from plico import ledger
-from plico.ledger import ACCEPT, PAYMENT, RELEASE, RESTORED, SETTLE, SUBSCRIPTION, Entry
+from plico.ledger import ACCEPT, CORRECTION, PAYMENT, RELEASE, RESTORED, SETTLE, SUBSCRIPTION, Entry
 from plico.primitives import ed25519_public, ed25519_sign
 from plico.wire import u32, u64
 
@@ -202,6 +202,7 @@ def entries(group: Group) -> None:
         SUBSCRIPTION: "subscription",
         PAYMENT: "payment",
         RESTORED: "restored",
+        CORRECTION: "correction",
     }
     for kind, name in names.items():
         base = entry(kind, 9, 4 if kind in (SETTLE, RELEASE) else None)
@@ -218,7 +219,7 @@ def entries(group: Group) -> None:
         else:
             others(add, name, base)
     good = entry(ACCEPT, 9)
-    for kind in (0, 7):
+    for kind in (0, 8):
         add("invalid", f"kind {kind}", "Field", replace(good, kind=kind))
     group.invalid("a byte more", "Length", entry=(good.encode() + b"\0").hex())
     group.invalid("a byte less", "Length", entry=good.encode()[:-1].hex())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from plico import ledger, statement
-from plico.ledger import ACCEPT, PAYMENT, RELEASE, RESTORED, SETTLE, SUBSCRIPTION, Entry, decode_entry
+from plico.ledger import ACCEPT, CORRECTION, PAYMENT, RELEASE, RESTORED, SETTLE, SUBSCRIPTION, Entry, decode_entry
 from plico.primitives import ed25519_public, ed25519_sign
 from plico.statement import Tree
 from plico.wire import u32, u64
@@ -217,7 +217,8 @@ def honest(add: Adder) -> None:
     paid = made.copy()
     paid.other(SUBSCRIPTION, DAY + 33)
     paid.other(PAYMENT, DAY + 34)
-    add("valid", "with a subscription and a payment", "Normal", paid.state(), paid, ended=ENDED)
+    paid.other(CORRECTION, DAY + 34, amount=5_000_000)
+    add("valid", "with a subscription, a payment and a correction of it", "Normal", paid.state(), paid, ended=ENDED)
     seen = made.copy()
     seen.receipts[0] = (seen.receipts[0][0], 1)
     add("valid", "an earlier statement showed the same line", "Normal", made.state(), seen, ended=ENDED)

@@ -262,7 +262,10 @@ impl Month {
         let reference = format!("transfer {} of {bank}", self.world.now().0);
         self.keep_secret(&[reference.as_bytes()]);
         let reference = Some(reference);
-        self.call("a business pays", Request::Pay { account, amount, reference });
+        self.call(
+            "a business pays",
+            Request::Pay { account, amount, reference, correction: false },
+        );
     }
 
     fn publish_profile(&mut self, bank: u8) {

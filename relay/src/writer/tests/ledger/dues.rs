@@ -49,7 +49,8 @@ impl Office {
     fn pay(&mut self, millionths: Millionths) -> Vec<Entry> {
         let currency = Currency::new(*b"EUR").unwrap();
         let amount = Amount { millionths, currency };
-        let request = Request::Pay { account: bank().account, amount, reference: None };
+        let request =
+            Request::Pay { account: bank().account, amount, reference: None, correction: false };
         match self.shop.world.call(request) {
             Ok(RelayFrame::Entries(entries)) => entries,
             other => panic!("{other:?}"),
