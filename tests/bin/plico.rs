@@ -1,7 +1,8 @@
 //! The command line as shipped, but for a probe that stops its agent at a named point, so that a
 //! test can kill it there.
 //!
-//! `PLICO_STOP_AT=POINT:N` stops it the Nth time it is at POINT.
+//! `PLICO_STOP_AT=POINT:N` stops it the Nth time it is at POINT. `PLICO_CLOCK_DAYS=N` has it run N days later
+//! than it is.
 
 #![expect(
     clippy::expect_used,
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use plico_client::probe::{Point, Probe};
+use plico_client::{Clock, SystemClock};
+use plico_protocol::time::Timestamp;
 
 fn main() -> ExitCode {
     let mut options = plico_cli::Options::default();
@@ -20,7 +23,19 @@ fn main() -> ExitCode {
         let probe = StopAt::parse(&at).unwrap_or_else(|| panic!("PLICO_STOP_AT={at}"));
         options.client = options.client.probe(probe);
     }
+    if let Ok(days) = std::env::var("PLICO_CLOCK_DAYS") {
+        options.client = options.client.clock(Later(days.parse().expect("days")));
+    }
     plico_cli::main_with(options)
+}
+
+/// So many days later than it is.
+struct Later(u64);
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0 + self.0 * 86_400_000)
+    }
 }
 
 /// Stops the agent, for good.

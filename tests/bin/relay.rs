@@ -1,7 +1,8 @@
 //! The relay as shipped, but for a probe that stops the process at a named point of the commit
 //! path, so that a test can kill it there.
 //!
-//! `PLICO_STOP_AT=POINT:N` stops the writer the Nth time it is at POINT.
+//! `PLICO_STOP_AT=POINT:N` stops the writer the Nth time it is at POINT. `PLICO_CLOCK_DAYS=N` has it run N days
+//! later than it is.
 
 #![expect(
     clippy::expect_used,
@@ -14,7 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use plico_protocol::time::Timestamp;
 use plico_relay::Options;
+use plico_relay::clock::{Clock, SystemClock};
 use plico_relay::writer::{NoProbe, Point, Probe};
 
 fn main() -> ExitCode {
@@ -22,7 +25,20 @@ fn main() -> ExitCode {
         Ok(at) => Arc::new(StopAt::parse(&at).unwrap_or_else(|| panic!("PLICO_STOP_AT={at}"))),
         Err(_) => Arc::new(NoProbe),
     };
-    plico_relay::cli::main_with(Options { probe, ..Options::default() })
+    let options = Options { probe, ..Options::default() };
+    plico_relay::cli::main_with(match std::env::var("PLICO_CLOCK_DAYS") {
+        Ok(days) => Options { clock: Arc::new(Later(days.parse().expect("days"))), ..options },
+        Err(_) => options,
+    })
+}
+
+/// So many days later than it is.
+struct Later(u64);
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0 + self.0 * 86_400_000)
+    }
 }
 
 /// Stops the thread that commits, for good.

@@ -94,6 +94,19 @@ impl Home {
         RelayProcess::spawn(command)
     }
 
+    /// The same so many days later, at an address.
+    pub(crate) fn start_later(
+        &self,
+        listen: SocketAddr,
+        days: u32,
+        settings: &str,
+    ) -> RelayProcess {
+        let mut command = self.serve(listen);
+        command.env("PLICO_CLOCK_DAYS", days.to_string());
+        std::fs::write(self.path().join("relay.toml"), settings).unwrap();
+        RelayProcess::spawn(command)
+    }
+
     /// A relay that stops the `nth` time its commit path is at `point`.
     pub(crate) fn start_stopping_at(&self, point: Point, nth: u32) -> RelayProcess {
         self.start_on_stopping_at(own_address(), point, nth)

@@ -27,7 +27,7 @@ answer = "Goodbye."
 
 /// The relay is killed with it: how that stops is another test's.
 pub(super) struct World {
-    _relay: RelayProcess,
+    pub(super) relay: RelayProcess,
     pub(super) home: Home,
     pub(super) shop: Shop,
     desk: Desk,
@@ -43,7 +43,7 @@ impl World {
         let home = Home::new();
         let relay = start(&home);
         let shop = Shop::open(&home, &relay);
-        Self { _relay: relay, home, shop, desk: Desk::at(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
+        Self { relay, home, shop, desk: Desk::at(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
     }
 
     /// A person with the link that the business shares.

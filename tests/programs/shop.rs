@@ -1,6 +1,6 @@
 //! A business's folder and its `plico` processes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -12,6 +12,8 @@ use crate::harness::program::Program;
 /// Where a business keeps its state.
 pub(crate) struct Shop {
     directory: TempDir,
+    /// How many days later than it is its programs run.
+    pub(crate) days: u32,
 }
 
 /// A `serve` that runs. Killed on drop.
@@ -21,7 +23,7 @@ pub(crate) struct Serving {
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap(), days: 0 }
     }
 
     /// A business that was certified and told its relay, as its own help text tells.
@@ -51,7 +53,7 @@ impl Shop {
 
     /// Runs `plico business …` to its end, good or bad.
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
-        command(self.directory.path(), arguments).output().unwrap()
+        self.command(arguments).output().unwrap()
     }
 
     /// The same where it must end well; gives what it printed.
@@ -72,7 +74,7 @@ impl Shop {
 
     /// Starts `plico business …` and lets it run.
     pub(crate) fn begin_command(&self, arguments: &[&str]) -> Child {
-        let mut command = command(self.directory.path(), arguments);
+        let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
@@ -86,11 +88,23 @@ impl Shop {
     /// The same without waiting; it stops where `PLICO_STOP_AT` is told to.
     pub(crate) fn begin(&self, arguments: &[&str], stop_at: Option<&str>) -> Serving {
         let arguments = [&["serve", "--json"], arguments].concat();
-        let mut command = command(self.directory.path(), &arguments);
+        let mut command = self.command(&arguments);
         if let Some(at) = stop_at {
             command.env("PLICO_STOP_AT", at);
         }
         Serving { program: Program::start(command) }
+    }
+}
+
+impl Shop {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plico-under-test"));
+        command.arg("business").args(arguments).current_dir(self.directory.path());
+        if self.days != 0 {
+            command.env("PLICO_CLOCK_DAYS", self.days.to_string());
+        }
+        command.stdin(Stdio::null());
+        command
     }
 }
 
@@ -140,12 +154,6 @@ impl Serving {
     pub(crate) fn terminate(self) {
         self.program.terminate();
     }
-}
-
-fn command(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plico-under-test"));
-    command.arg("business").args(arguments).current_dir(directory).stdin(Stdio::null());
-    command
 }
 
 fn json(line: &str) -> Value {
