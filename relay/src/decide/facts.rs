@@ -16,7 +16,7 @@ use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash
 use plico_protocol::time::Day;
 use plico_protocol::wire::Wire;
 
-use crate::decide::{FactError, Limits};
+use crate::decide::{FactError, Limits, Marks};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::ledger::{AccountRow, EntryRow, FreeCounts, TileRow, missing};
@@ -41,6 +41,7 @@ pub(crate) struct Facts<'a> {
     pub(super) rate_cards: &'a RateCards,
     pub(super) certified: bool,
     pub(super) free: &'a FreeCounts,
+    pub(super) marks: &'a Marks,
 }
 
 /// A row as a decision leaves it.
@@ -79,6 +80,8 @@ pub(crate) struct Fixed<'a> {
     pub(crate) certified: bool,
     /// What is counted and not stored.
     pub(crate) free: &'a FreeCounts,
+    /// Where the sweeps stand.
+    pub(crate) marks: &'a Marks,
 }
 
 impl<'a> Facts<'a> {
@@ -94,6 +97,7 @@ impl<'a> Facts<'a> {
             rate_cards,
             certified,
             free,
+            marks,
         } = fixed;
         Self {
             reader,
@@ -107,6 +111,7 @@ impl<'a> Facts<'a> {
             rate_cards,
             certified,
             free,
+            marks,
         }
     }
 

@@ -34,7 +34,7 @@ mod tests;
 pub(crate) use batch::Batch;
 pub(crate) use facts::{Facts, Fixed, RowChange};
 pub(crate) use settle::{leave, settle};
-pub(crate) use sweep::{SWEPT_KEY, sweep};
+pub(crate) use sweep::{Mark, Marks, SWEPT_KEY, sweep};
 
 use bytes::Bytes;
 use getrandom::rand_core::CryptoRng;
@@ -131,6 +131,8 @@ pub(crate) enum Effect {
     SentFree(AccountKey),
     /// How many it sent on a day is stored.
     FreeStored(Day, AccountKey),
+    /// A sweep stands there within a bucket of this index.
+    SweptTo(Table, Option<Mark>),
 }
 
 /// Why a request is not carried out.

@@ -8,7 +8,7 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Minute, Timestamp};
 
 use crate::clock::Clock;
-use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits};
+use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits, Marks};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::ledger::FreeCounts;
@@ -45,6 +45,7 @@ pub struct Core {
     rate_cards: Current<RateCards>,
     directory: Directory,
     free: FreeCounts,
+    marks: Marks,
     generation: Generation,
     /// The disk was full: before anything else the store must recover.
     full: bool,
@@ -159,6 +160,7 @@ impl Core {
             rate_cards: Current::default(),
             directory: Directory::default(),
             free: FreeCounts::default(),
+            marks: Marks::default(),
             generation: Generation::default(),
             full: false,
             rotation_failed: None,
@@ -334,6 +336,7 @@ impl Core {
             rate_cards: &rate_cards,
             certified: keys.ledger_key(now).is_some(),
             free: &self.free,
+            marks: &self.marks,
         };
         let mut batch = Batch::new(Facts::new(&*reader, fixed), now);
         let mut answers = Vec::with_capacity(tasks.len());
@@ -381,6 +384,10 @@ impl Core {
             }
             Effect::FreeStored(day, account) => {
                 self.free.stored(day, account);
+                None
+            }
+            Effect::SweptTo(index, mark) => {
+                self.marks.set(index, mark);
                 None
             }
         };
