@@ -4,6 +4,7 @@
 //! Rows of the batch stay open until it is written: a queue that fifty requests of one batch count
 //! up is sealed once, not fifty times.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -13,17 +14,17 @@ use plico_protocol::certificate::{Certificate, Serial};
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash};
-use plico_protocol::time::Day;
+use plico_protocol::time::{Day, Timestamp};
 use plico_protocol::wire::Wire;
 
-use crate::decide::{FactError, Limits, Marks};
+use crate::decide::{FactError, Limits, Marks, SWEPT_KEY};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::ledger::{AccountRow, EntryRow, FreeCounts, TileRow, missing};
 use crate::policy::rate_card::RateCards;
 use crate::rows::{
     BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
-    StandingRow, SubmissionRow, sequence_of,
+    StandingRow, SubmissionRow, SweptRow, sequence_of,
 };
 use crate::store::{Change, Reader, Table};
 
@@ -32,6 +33,8 @@ pub(crate) struct Facts<'a> {
     reader: &'a dyn Reader,
     /// What the batch wrote (`Some`) and removed (`None`) so far.
     pending: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Value>>>,
+    /// How far sweeps and settlement came, which every message to a person is asked of.
+    swept: OnceCell<SweptRow>,
     pub(super) rows: &'a Rows,
     pub(super) ring: &'a Ring,
     pub(super) authority: &'a AuthorityKey,
@@ -102,6 +105,7 @@ impl<'a> Facts<'a> {
         Self {
             reader,
             pending: BTreeMap::new(),
+            swept: OnceCell::new(),
             rows,
             ring,
             authority,
@@ -125,6 +129,9 @@ impl<'a> Facts<'a> {
     /// Shows a decision's changes to the requests that follow.
     pub(crate) fn apply(&mut self, changes: Vec<RowChange>) {
         for RowChange { table, key, value } in changes {
+            if table == SweptRow::TABLE {
+                self.swept.take();
+            }
             self.pending.entry(table).or_default().insert(key, value);
         }
     }
@@ -143,6 +150,16 @@ impl<'a> Facts<'a> {
             }
         }
         changes
+    }
+
+    /// How far sweeps and settlement came; of a store that was never swept, from `now` on.
+    pub(super) fn swept(&self, now: Timestamp) -> Result<SweptRow, FactError> {
+        if let Some(swept) = self.swept.get() {
+            return Ok(*swept);
+        }
+        let swept = self.sealed(SWEPT_KEY)?;
+        let swept = swept.unwrap_or_else(|| SweptRow::begun(now.hour()));
+        Ok(*self.swept.get_or_init(|| swept))
     }
 
     pub(super) fn queue(&self, address: &Address) -> Result<Option<QueueRow>, FactError> {

@@ -15,7 +15,7 @@ use plico_protocol::refusal::Refusal;
 use plico_protocol::stamp::Reason;
 use plico_protocol::time::{Day, Timestamp};
 
-use crate::decide::sweep::{SWEPT_KEY, readable, swept};
+use crate::decide::sweep::{SWEPT_KEY, readable};
 use crate::decide::{Decision, Draft, Effect, FactError, Facts};
 use crate::ledger::{AccountRow, FreeRow, Line, Outcome, PendingRow};
 use crate::rows::{Fate, OriginRow, Pass, Sealed, Stage, StandingRow, SweptRow};
@@ -87,7 +87,7 @@ impl Draft<'_> {
     /// taken away only after it: that is left to the next pass.
     fn settle(&mut self) -> Result<bool, FactError> {
         let today = self.now.day();
-        let swept = swept(self.facts, self.now)?;
+        let swept = self.facts.swept(self.now)?;
         if today <= swept.settled {
             return Ok(false);
         }

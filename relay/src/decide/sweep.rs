@@ -67,7 +67,7 @@ struct Budget {
 impl Draft<'_> {
     fn sweep(&mut self) -> Result<bool, FactError> {
         let now = self.now.hour();
-        let swept = swept(self.facts, self.now)?;
+        let swept = self.facts.swept(self.now)?;
         let mut budget = Budget { rows: ROWS_PER_STEP_MAX, hours: HOURS_PER_STEP_MAX };
         let next = SweptRow {
             expire: self.expire(swept.expire, &mut budget)?,
@@ -164,11 +164,6 @@ impl Draft<'_> {
         }
         Ok(())
     }
-}
-
-/// How far sweeps and settlement came.
-pub(super) fn swept(facts: &Facts<'_>, now: Timestamp) -> Result<SweptRow, FactError> {
-    Ok(facts.sealed(SWEPT_KEY)?.unwrap_or_else(|| SweptRow::begun(now.hour())))
 }
 
 /// Nothing for a damaged row; a store that fails still fails.
