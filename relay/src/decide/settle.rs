@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, btree_map};
 use bytes::Bytes;
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, EntryKind, EntryReason, Generation};
+use plico_protocol::ledger::{EntryKind, EntryReason, Generation};
 use plico_protocol::refusal::Refusal;
 use plico_protocol::stamp::Reason;
 use plico_protocol::time::{Day, Timestamp};
@@ -69,7 +69,7 @@ impl Draft<'_> {
             Fate::Expired if origin.offered => EntryReason::Offered,
             Fate::Expired | Fate::Queued => EntryReason::NotOffered,
         };
-        let charge = origin.charge.map(|accept| Outcome { accept, reason });
+        let charge = origin.charge.map(|of| Outcome { of, reason });
         let was_delivered = matches!(reason, EntryReason::Opened | EntryReason::Offered);
         let unasked = was_delivered && stamped.origin.reason == Reason::OutsideWindow;
         if charge.is_none() && !unasked {
@@ -178,15 +178,13 @@ impl Draft<'_> {
         outcome: Outcome,
         touched: &mut Touched,
     ) -> Result<(), FactError> {
-        let accepted = readable(self.facts.entry(&pending.account, outcome.accept))?.flatten();
-        let Some(accepted) = accepted else { return Ok(()) };
         let account = match touched.accounts.entry(pending.account) {
             btree_map::Entry::Occupied(account) => account.into_mut(),
             btree_map::Entry::Vacant(vacant) => {
                 vacant.insert(self.facts.account(&pending.account)?)
             }
         };
-        let line = end(&accepted, outcome.reason, pending.day);
+        let line = end(outcome, pending.day);
         if let Err(error) = self.append(account, line) {
             tracing::error!(target: "plico_relay::writer", error = %error, "not settled");
         }
@@ -224,7 +222,7 @@ impl Draft<'_> {
 }
 
 /// What ends an accept, dated by the day in which its envelope ended.
-fn end(accepted: &Entry, reason: EntryReason, day: Day) -> Line {
+fn end(Outcome { of, reason }: Outcome, day: Day) -> Line {
     let kind = match reason {
         EntryReason::Opened | EntryReason::Offered => EntryKind::Settle,
         _ => EntryKind::Release,
@@ -233,9 +231,9 @@ fn end(accepted: &Entry, reason: EntryReason, day: Day) -> Line {
         hour: day.begin(),
         kind,
         reason,
-        message: accepted.message,
+        message: Some(of.message),
         generation: Generation::default(),
-        amount: accepted.amount,
+        amount: of.amount,
     }
 }
 

@@ -13,5 +13,5 @@ mod view;
 pub(crate) use account::{AccountRow, LedgerFull, Line};
 pub(crate) use books::{Books, hash_of};
 pub(crate) use free::{FreeCounts, FreeRow};
-pub(crate) use rows::{EntryRow, Outcome, PendingRow, TILE_LEVELS, TileRow};
+pub(crate) use rows::{EntryRow, Outcome, PendingRow, Reserved, TILE_LEVELS, TileRow};
 pub(crate) use view::{Signer, missing};

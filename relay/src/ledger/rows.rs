@@ -1,11 +1,13 @@
 //! The other rows of the ledger.
 
-use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, EntryReason, EntrySequence, TreeHash};
+use plico_protocol::id::{AccountKey, SubmitId};
+use plico_protocol::ledger::{
+    Amount, Entry, EntryReason, EntrySequence, Message, Rate, TreeHash,
+};
 use plico_protocol::time::Day;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use crate::rows::Sealed;
+use crate::rows::{Sealed, read_optional, write_optional};
 use crate::store::Table;
 
 /// One entry.
@@ -29,10 +31,18 @@ pub(crate) struct PendingRow {
     pub(crate) unasked: bool,
 }
 
+/// A price that is reserved, as the entry says that ends it. Kept beside the envelope, so that a settlement
+/// does not look the accept up; whoever can open the one row opens the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    pub(crate) message: Message,
+    pub(crate) amount: Amount,
+}
+
 /// How a charge ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    pub(crate) accept: EntrySequence,
+    pub(crate) of: Reserved,
     /// Of the settle or release to come.
     pub(crate) reason: EntryReason,
 }
@@ -49,7 +59,16 @@ impl Sealed for TileRow {
 
 impl Sealed for PendingRow {
     const TABLE: Table = Table::Pending;
-    const BYTES: usize = AccountKey::BYTES + 4 + (1 + 8 + 1) + 1;
+    const BYTES: usize = AccountKey::BYTES + 4 + (1 + OUTCOME_BYTES) + 1;
+}
+
+impl Reserved {
+    /// What an accept reserves; none for another kind of entry.
+    pub(crate) fn by(accept: &Entry) -> Option<Self> {
+        Some(Self { message: accept.message?, amount: accept.amount })
+    }
+
+    pub(crate) const BYTES: usize = SubmitId::BYTES + 8 + (1 + 2) + (3 + 8);
 }
 
 impl Wire for EntryRow {
@@ -72,29 +91,51 @@ impl Wire for TileRow {
     }
 }
 
+impl Wire for Reserved {
+    fn write(&self, out: &mut Writer) {
+        let Self { message: Message { submission, accept, rate }, amount } = self;
+        submission.write(out);
+        accept.write(out);
+        rate.write(out);
+        amount.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let (submission, accept) = (Wire::read(reader)?, EntrySequence::read(reader)?);
+        let message = Message { submission, accept, rate: Rate::read(reader)? };
+        Ok(Self { message, amount: Amount::read(reader)? })
+    }
+}
+
+impl Wire for Outcome {
+    fn write(&self, out: &mut Writer) {
+        self.of.write(out);
+        self.reason.write(out);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { of: Wire::read(reader)?, reason: Wire::read(reader)? })
+    }
+}
+
 impl Wire for PendingRow {
     fn write(&self, out: &mut Writer) {
         let Self { account, day, charge, unasked } = self;
         account.write(out);
         out.u32(day.0);
-        out.u8(u8::from(charge.is_some()));
-        // As long as with one: the length of a row must not say what was charged.
-        let none = Outcome { accept: EntrySequence::default(), reason: EntryReason::Itself };
-        let Outcome { accept, reason } = charge.unwrap_or(none);
-        accept.write(out);
-        reason.write(out);
+        write_optional(charge.as_ref(), OUTCOME_BYTES, out);
         out.u8(u8::from(*unasked));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         let account = Wire::read(reader)?;
         let day = Day(reader.u32()?);
-        let is_charged = reader.flag("is_charged")?;
-        let outcome = Outcome { accept: Wire::read(reader)?, reason: Wire::read(reader)? };
-        let charge = Some(outcome).filter(|_| is_charged);
+        let charge = read_optional("is_charged", OUTCOME_BYTES, reader)?;
         Ok(Self { account, day, charge, unasked: reader.flag("unasked")? })
     }
 }
+
+const OUTCOME_BYTES: usize = Reserved::BYTES + 1;
 
 /// Levels between stored subtrees: a row for every 256 entries, and at most 255 hashes to make for a
 /// level of a proof.

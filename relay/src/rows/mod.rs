@@ -12,6 +12,7 @@
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
 
 mod certified;
+mod optional;
 mod record;
 mod seal;
 mod standing;
@@ -21,6 +22,7 @@ mod tests;
 mod view;
 
 pub(crate) use certified::CertificateRow;
+pub(crate) use optional::{read_optional, write_optional};
 pub(crate) use record::{
     Fate, OneTimeRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, SubmissionRow,
 };
