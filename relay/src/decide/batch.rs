@@ -3,7 +3,7 @@
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, HeadBody, Proof};
+use plico_protocol::ledger::{Entry, HeadBody, Proof, TreeHash};
 use plico_protocol::refusal::Refusal;
 use plico_protocol::time::Timestamp;
 
@@ -40,12 +40,16 @@ impl<'a> Batch<'a> {
         debug_assert!(decision.keeps_apart(), "the end of an envelope changes an account's rows");
         let Decision { changes, effects, appended, receipt: _ } = decision;
         for (account, _) in &appended {
-            let opened = self.books.open(account, || self.facts.account(account));
+            let facts = &mut self.facts;
+            let opened = self.books.open(account, || facts.open_account(account));
             opened.map_err(FactError::into_refusal)?;
         }
-        for (account, entry) in &appended {
+        for (account, entry) in appended {
             let facts = &mut self.facts;
-            self.books.push(account, entry, |subtree, hash| facts.tile(account, subtree, hash));
+            let tile = |subtree, hash: &TreeHash| facts.tile(&account, subtree, hash);
+            if let Some(name) = self.books.push(&account, &entry, tile) {
+                self.facts.append(&name, entry);
+            }
         }
         self.facts.apply(changes);
         self.effects.extend(effects);
@@ -67,7 +71,8 @@ impl<'a> Batch<'a> {
         // What was reserved has a key to sign with and a tree to be in; only the neighbours of an entry
         // of an earlier commit have to be read.
         facts.ring.ledger().ok_or_else(busy)?;
-        let opened = self.books.open(account, || facts.account(account));
+        let row = || Ok((facts.account(account)?, facts.rows.entries(account)));
+        let opened = self.books.open(account, row);
         opened.map_err(FactError::into_refusal)?;
         let path = self.books.path(account, entry, |subtree| facts.subtree(account, subtree));
         path.map_err(FactError::into_refusal)?.ok_or_else(busy)

@@ -14,7 +14,7 @@ use plico_protocol::time::Hour;
 use crate::decide::dues::Sender;
 use crate::decide::submit::Submitted;
 use crate::decide::{Denied, Draft};
-use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line};
+use crate::ledger::{AccountRow, LedgerFull, Line};
 use crate::request::Pricing;
 
 impl Draft<'_> {
@@ -113,7 +113,6 @@ impl Draft<'_> {
 
     fn write(&mut self, account: &mut AccountRow, line: Line) -> Result<Entry, LedgerFull> {
         let entry = account.append(line)?;
-        self.put(self.facts.rows.entry(&account.account, entry.sequence), &EntryRow(entry));
         self.decision.appended.push((account.account, entry));
         Ok(entry)
     }

@@ -20,7 +20,9 @@ use plico_protocol::wire::Wire;
 use crate::decide::{FactError, Limits, Marks, SWEPT_KEY};
 use crate::directory::Directory;
 use crate::keys::Ring;
-use crate::ledger::{AccountRow, EntryRow, FreeCounts, TileRow, missing};
+use crate::ledger::{
+    AccountRow, ENTRIES_PER_ROW, EntriesRow, FreeCounts, ROW_LEVELS, TileRow, missing,
+};
 use crate::policy::rate_card::RateCards;
 use crate::rows::{
     BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
@@ -66,6 +68,8 @@ pub(super) enum Value {
     /// An account, encoded once for all that a batch changes of it: its row is the longest, and every
     /// charge reads and writes it.
     Account(Box<AccountRow>),
+    /// Entries, as they are appended to.
+    Entries(EntriesRow),
 }
 
 /// Keys, names and bounds that do not change during a batch.
@@ -126,6 +130,32 @@ impl<'a> Facts<'a> {
         self.pending.entry(Table::Tiles).or_default().insert(key, value);
     }
 
+    /// An account that entries are to be appended to, and the name of their rows.
+    pub(crate) fn open_account(
+        &mut self,
+        account: &AccountKey,
+    ) -> Result<(AccountRow, RowName), FactError> {
+        let (row, name) = (self.account(account)?, self.rows.entries(account));
+        let size = row.tree.size();
+        if !size.is_multiple_of(ENTRIES_PER_ROW) {
+            let key = name.with_entry(EntrySequence(size));
+            let newest: Option<EntriesRow> = self.sealed(&key)?;
+            let newest = Value::Entries(newest.ok_or(missing::<EntriesRow>())?);
+            self.pending.entry(Table::Entries).or_default().insert(key, Some(newest));
+        }
+        Ok((row, name))
+    }
+
+    /// Shows an entry of an account that is open.
+    pub(crate) fn append(&mut self, name: &RowName, entry: Entry) {
+        let key = name.with_entry(entry.sequence);
+        let row = self.pending.entry(Table::Entries).or_default().entry(key).or_default();
+        match row.get_or_insert_with(|| Value::Entries(EntriesRow::default())) {
+            Value::Entries(EntriesRow(entries)) => entries.push(entry),
+            Value::Stored(_) | Value::Open(_) | Value::Account(_) => (),
+        }
+    }
+
     /// Shows a decision's changes to the requests that follow.
     pub(crate) fn apply(&mut self, changes: Vec<RowChange>) {
         for RowChange { table, key, value } in changes {
@@ -145,6 +175,7 @@ impl<'a> Facts<'a> {
                     Value::Stored(bytes) => bytes,
                     Value::Open(plain) => self.rows.seal(table, &key, &plain, fresh),
                     Value::Account(row) => self.rows.seal(table, &key, &row.encoded(), fresh),
+                    Value::Entries(row) => self.rows.seal(table, &key, &row.encoded(), fresh),
                 });
                 changes.push(Change { table, key, value });
             }
@@ -231,19 +262,22 @@ impl<'a> Facts<'a> {
         account: &AccountKey,
         sequence: EntrySequence,
     ) -> Result<Option<Entry>, FactError> {
-        let row: Option<EntryRow> = self.sealed(&self.rows.entry(account, sequence))?;
-        Ok(row.map(|row| row.0))
+        let row: Option<EntriesRow> = self.sealed(&self.rows.entries(account).with_entry(sequence))?;
+        Ok(row.and_then(|row| row.entry(sequence)))
     }
 
-    /// A leaf or a stored subtree of an account's tree.
+    /// A subtree of an account's tree that is within a row, or stored.
     pub(crate) fn subtree(
         &self,
         account: &AccountKey,
         subtree: Subtree,
     ) -> Result<TreeHash, FactError> {
-        if subtree.level == 0 {
-            let entry = self.entry(account, EntrySequence(subtree.index))?;
-            return Ok(entry.ok_or(missing::<EntryRow>())?.hash());
+        if subtree.level <= ROW_LEVELS {
+            let sequence = EntrySequence(subtree.leaves().start);
+            let key = self.rows.entries(account).with_entry(sequence);
+            let row: Option<EntriesRow> = self.sealed(&key)?;
+            let hash = row.and_then(|row| row.subtree(subtree));
+            return Ok(hash.ok_or(missing::<EntriesRow>())?);
         }
         let row: Option<TileRow> = self.sealed(&self.rows.tile(account, subtree))?;
         Ok(row.ok_or(missing::<TileRow>())?.0)
@@ -303,6 +337,7 @@ impl<'a> Facts<'a> {
             Value::Stored(sealed) => self.rows.open(key, &sealed),
             Value::Open(plain) => decode(plain),
             Value::Account(row) => decode(row.encoded().into()),
+            Value::Entries(row) => decode(row.encoded().into()),
         }
     }
 

@@ -101,8 +101,9 @@ impl Decision {
     /// device came, is not to be read off an account's rows.
     fn keeps_apart(&self) -> bool {
         let ends = |change: &RowChange| change.table == Table::Envelopes && change.value.is_none();
+        let is_of_account = |change: &RowChange| OF_ACCOUNTS.contains(&change.table);
         !self.changes.iter().any(ends)
-            || !self.changes.iter().any(|change| OF_ACCOUNTS.contains(&change.table))
+            || (self.appended.is_empty() && !self.changes.iter().any(is_of_account))
     }
 }
 

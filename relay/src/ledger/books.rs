@@ -6,7 +6,8 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{Entry, Generation, Growth, HeadBody, Proof, Subtree, TreeHash};
 use plico_protocol::time::Hour;
 
-use crate::ledger::{AccountRow, TILE_LEVELS};
+use crate::ledger::{AccountRow, ROW_LEVELS, TILE_LEVELS};
+use crate::rows::RowName;
 
 /// The accounts whose trees a batch touched.
 pub(crate) struct Books {
@@ -15,6 +16,8 @@ pub(crate) struct Books {
 }
 
 struct Book {
+    /// Of the rows of its entries.
+    name: RowName,
     growth: Growth,
     /// Whether a receipt names its head.
     is_shown: bool,
@@ -26,8 +29,8 @@ impl Books {
         Self { generation, open: BTreeMap::new() }
     }
 
-    /// Opens the book of an account, if it is not open yet: `row` is the account as it was before its
-    /// first entry of the batch.
+    /// Opens the book of an account, if it is not open yet: `row` gives the account as it was before its
+    /// first entry of the batch, and the name of the rows of its entries.
     ///
     /// # Errors
     ///
@@ -35,27 +38,30 @@ impl Books {
     pub(crate) fn open<E>(
         &mut self,
         account: &AccountKey,
-        row: impl FnOnce() -> Result<AccountRow, E>,
+        row: impl FnOnce() -> Result<(AccountRow, RowName), E>,
     ) -> Result<(), E> {
         if let btree_map::Entry::Vacant(vacant) = self.open.entry(*account) {
-            vacant.insert(Book { growth: Growth::new(row()?.tree), is_shown: false });
+            let (row, name) = row()?;
+            vacant.insert(Book { name, growth: Growth::new(row.tree), is_shown: false });
         }
         Ok(())
     }
 
-    /// Takes an entry into an open book; `tile` is given every subtree that is to be stored.
+    /// Takes an entry into an open book, and gives the name of the account's entries; `tile` is given
+    /// every subtree that is to be stored.
     pub(crate) fn push(
         &mut self,
         account: &AccountKey,
         entry: &Entry,
         mut tile: impl FnMut(Subtree, &TreeHash),
-    ) {
-        let Some(book) = self.open.get_mut(account) else { return };
+    ) -> Option<RowName> {
+        let book = self.open.get_mut(account)?;
         book.growth.push(entry.hash(), |subtree, hash| {
             if 0 < subtree.level && subtree.level.is_multiple_of(TILE_LEVELS) {
                 tile(subtree, hash);
             }
         });
+        Some(book.name)
     }
 
     /// What joins an entry to the root, once the batch is whole: an entry of this batch, or of an
@@ -91,7 +97,8 @@ impl Books {
     }
 }
 
-/// What a complete subtree hashes to, from those that are stored: leaves, and every eighth level.
+/// What a complete subtree hashes to, from those that are stored: each that is in one row of entries, and
+/// every eighth level.
 ///
 /// # Errors
 ///
@@ -100,7 +107,7 @@ pub(crate) fn hash_of<E>(
     subtree: Subtree,
     stored: &mut impl FnMut(Subtree) -> Result<TreeHash, E>,
 ) -> Result<TreeHash, E> {
-    let between = !subtree.level.is_multiple_of(TILE_LEVELS);
+    let between = ROW_LEVELS < subtree.level && !subtree.level.is_multiple_of(TILE_LEVELS);
     match subtree.halves().filter(|_| between) {
         Some((left, right)) => {
             Ok(TreeHash::node(&hash_of(left, stored)?, &hash_of(right, stored)?))

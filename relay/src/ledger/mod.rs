@@ -13,5 +13,7 @@ mod view;
 pub(crate) use account::{AccountRow, LedgerFull, Line};
 pub(crate) use books::{Books, hash_of};
 pub(crate) use free::{FreeCounts, FreeRow};
-pub(crate) use rows::{EntryRow, Outcome, PendingRow, Reserved, TILE_LEVELS, TileRow};
+pub(crate) use rows::{
+    ENTRIES_PER_ROW, EntriesRow, Outcome, PendingRow, ROW_LEVELS, Reserved, TILE_LEVELS, TileRow,
+};
 pub(crate) use view::{Signer, missing};

@@ -2,7 +2,7 @@
 
 use plico_protocol::id::{AccountKey, SubmitId};
 use plico_protocol::ledger::{
-    Amount, Entry, EntryReason, EntrySequence, Message, Rate, TreeHash,
+    Amount, Entry, EntryReason, EntrySequence, Frontier, Message, Rate, Subtree, TreeHash,
 };
 use plico_protocol::time::Day;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
@@ -10,9 +10,12 @@ use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 use crate::rows::{Sealed, read_optional, write_optional};
 use crate::store::Table;
 
-/// One entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EntryRow(pub(crate) Entry);
+/// Entries of an account, in order: those whose numbers divided by [`ENTRIES_PER_ROW`] are the same. As
+/// long with one as with all. What a commit appends to an account is a row or two, and not as many as
+/// entries: each row costs a seal and a sorted insertion. A row names no more than the account's own row,
+/// which every such commit writes too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EntriesRow(pub(crate) Vec<Entry>);
 
 /// The root of a complete subtree whose level is a multiple of [`TILE_LEVELS`]: what is between is
 /// hashed again when it is asked for.
@@ -47,9 +50,25 @@ pub(crate) struct Outcome {
     pub(crate) reason: EntryReason,
 }
 
-impl Sealed for EntryRow {
+impl EntriesRow {
+    /// The entry with this number, if it is there.
+    pub(crate) fn entry(&self, sequence: EntrySequence) -> Option<Entry> {
+        self.0.iter().find(|entry| entry.sequence == sequence).copied()
+    }
+
+    /// What a subtree hashes to whose entries are all in this row; none if they are not.
+    pub(crate) fn subtree(&self, subtree: Subtree) -> Option<TreeHash> {
+        let leaves = subtree.leaves();
+        let within = self.0.iter().filter(|entry| leaves.contains(&entry.sequence.0));
+        let mut tree = Frontier::default();
+        within.for_each(|entry| tree.push(entry.hash(), |_, _| ()));
+        (tree.size() == leaves.end - leaves.start).then(|| tree.root())
+    }
+}
+
+impl Sealed for EntriesRow {
     const TABLE: Table = Table::Entries;
-    const BYTES: usize = Entry::BYTES;
+    const BYTES: usize = 1 + ENTRIES_PER_ROW as usize * Entry::BYTES;
 }
 
 impl Sealed for TileRow {
@@ -71,13 +90,21 @@ impl Reserved {
     pub(crate) const BYTES: usize = SubmitId::BYTES + 8 + (1 + 2) + (3 + 8);
 }
 
-impl Wire for EntryRow {
+impl Wire for EntriesRow {
     fn write(&self, out: &mut Writer) {
-        self.0.write(out);
+        let Self(entries) = self;
+        let start = out.len();
+        out.u8(u8::try_from(entries.len()).unwrap_or(u8::MAX));
+        entries.iter().for_each(|entry| entry.write(out));
+        let written = out.len() - start;
+        out.bytes(&vec![0; Self::BYTES.saturating_sub(written)]);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        Wire::read(reader).map(Self)
+        let count = usize::from(reader.u8()?);
+        let entries = (0..count).map(|_| Entry::read(reader)).collect::<Result<Vec<_>, _>>()?;
+        reader.take((Self::BYTES - 1).saturating_sub(count * Entry::BYTES))?;
+        Ok(Self(entries))
     }
 }
 
@@ -140,3 +167,8 @@ const OUTCOME_BYTES: usize = Reserved::BYTES + 1;
 /// Levels between stored subtrees: a row for every 256 entries, and at most 255 hashes to make for a
 /// level of a proof.
 pub(crate) const TILE_LEVELS: u8 = 8;
+/// Levels of a tree that one row of entries is.
+pub(crate) const ROW_LEVELS: u8 = 4;
+/// Entries of a row: what a business sends within one commit is seldom more, and a row written for one of
+/// them is shorter than its account's.
+pub(crate) const ENTRIES_PER_ROW: u64 = 1 << ROW_LEVELS;
