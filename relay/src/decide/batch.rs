@@ -7,7 +7,7 @@ use plico_protocol::ledger::{Entry, HeadBody, Proof, TreeHash};
 use plico_protocol::refusal::Refusal;
 use plico_protocol::time::Timestamp;
 
-use crate::decide::{Decision, Effect, FactError, Facts, busy};
+use crate::decide::{Decision, Effect, FactError, Facts, Written, busy};
 use crate::ledger::Books;
 use crate::store::Change;
 
@@ -83,8 +83,9 @@ impl<'a> Batch<'a> {
         self.books.heads(self.now.hour())
     }
 
-    /// Everything to be written, and what follows once it is.
-    pub(crate) fn finish(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Vec<Effect>) {
-        (self.facts.into_changes(fresh), self.effects)
+    /// Everything to be written, what of it is to be kept, and what follows once it is.
+    pub(crate) fn finish(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Written, Vec<Effect>) {
+        let (changes, written) = self.facts.into_changes(fresh);
+        (changes, written, self.effects)
     }
 }

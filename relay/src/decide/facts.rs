@@ -17,7 +17,7 @@ use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash
 use plico_protocol::time::{Day, Timestamp};
 use plico_protocol::wire::Wire;
 
-use crate::decide::{FactError, Limits, Marks, SWEPT_KEY};
+use crate::decide::{FactError, Kept, Limits, Marks, SWEPT_KEY, Written};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::ledger::{
@@ -47,6 +47,7 @@ pub(crate) struct Facts<'a> {
     pub(super) certified: bool,
     pub(super) free: &'a FreeCounts,
     pub(super) marks: &'a Marks,
+    kept: &'a Kept,
 }
 
 /// A row as a decision leaves it.
@@ -89,6 +90,8 @@ pub(crate) struct Fixed<'a> {
     pub(crate) free: &'a FreeCounts,
     /// Where the sweeps stand.
     pub(crate) marks: &'a Marks,
+    /// What is known of accounts without reading it.
+    pub(crate) kept: &'a Kept,
 }
 
 impl<'a> Facts<'a> {
@@ -105,6 +108,7 @@ impl<'a> Facts<'a> {
             certified,
             free,
             marks,
+            kept,
         } = fixed;
         Self {
             reader,
@@ -120,6 +124,7 @@ impl<'a> Facts<'a> {
             certified,
             free,
             marks,
+            kept,
         }
     }
 
@@ -166,21 +171,28 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Everything the batch writes, each row once, and sealed that should be.
-    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> Vec<Change> {
+    /// Everything the batch writes, each row once, and sealed that should be; and what of it is to be
+    /// kept once it is on disk.
+    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Written) {
         let mut changes = Vec::with_capacity(self.pending.values().map(BTreeMap::len).sum());
+        let mut written = Written::default();
         for (table, rows) in self.pending {
             for (key, value) in rows {
-                let value = value.map(|value| match value {
-                    Value::Stored(bytes) => bytes,
-                    Value::Open(plain) => self.rows.seal(table, &key, &plain, fresh),
-                    Value::Account(row) => self.rows.seal(table, &key, &row.encoded(), fresh),
-                    Value::Entries(row) => self.rows.seal(table, &key, &row.encoded(), fresh),
+                let value = value.map(|value| {
+                    let mut seal = |plain: &[u8]| self.rows.seal(table, &key, plain, fresh);
+                    let sealed = match &value {
+                        Value::Stored(bytes) => bytes.clone(),
+                        Value::Open(plain) => seal(plain),
+                        Value::Account(row) => seal(&row.encoded()),
+                        Value::Entries(row) => seal(&row.encoded()),
+                    };
+                    written.note(&key, value);
+                    sealed
                 });
                 changes.push(Change { table, key, value });
             }
         }
-        changes
+        (changes, written)
     }
 
     /// How far sweeps and settlement came; of a store that was never swept, from `now` on.
@@ -328,7 +340,10 @@ impl<'a> Facts<'a> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, FactError> {
         match self.pending.get(&table).and_then(|rows| rows.get(key)) {
             Some(pending) => Ok(pending.clone()),
-            None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
+            None => match self.kept.get(table, key) {
+                Some(kept) => Ok(Some(kept)),
+                None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
+            },
         }
     }
 

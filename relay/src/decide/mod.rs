@@ -21,6 +21,7 @@ mod certificates;
 mod charge;
 mod dues;
 mod facts;
+mod kept;
 mod mailbox;
 mod prekeys;
 mod profiles;
@@ -33,6 +34,7 @@ mod tests;
 
 pub(crate) use batch::Batch;
 pub(crate) use facts::{Facts, Fixed, RowChange};
+pub(crate) use kept::{Kept, Written};
 pub(crate) use settle::{leave, settle};
 pub(crate) use sweep::{Mark, Marks, SWEPT_KEY, sweep};
 

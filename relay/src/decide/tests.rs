@@ -177,6 +177,7 @@ fn check_with(keys: Keys, limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) 
         certified: true,
         free: &Default::default(),
         marks: &Default::default(),
+        kept: &Default::default(),
     };
     let mut facts = Facts::new(&Empty, fixed);
     facts.apply(vec![RowChange {

@@ -51,6 +51,11 @@ pub(crate) struct Outcome {
 }
 
 impl EntriesRow {
+    /// Whether the account's next entry stands in it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.len() < ENTRIES_PER_ROW as usize
+    }
+
     /// The entry with this number, if it is there.
     pub(crate) fn entry(&self, sequence: EntrySequence) -> Option<Entry> {
         self.0.iter().find(|entry| entry.sequence == sequence).copied()

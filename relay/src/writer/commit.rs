@@ -8,7 +8,9 @@ use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::time::{Minute, Timestamp};
 
 use crate::clock::Clock;
-use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits, Marks};
+use crate::decide::{
+    self, Batch, Decision, Effect, Facts, Fixed, Kept, Limits, Marks, Written,
+};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::ledger::FreeCounts;
@@ -46,6 +48,7 @@ pub struct Core {
     directory: Directory,
     free: FreeCounts,
     marks: Marks,
+    kept: Kept,
     generation: Generation,
     /// The disk was full: before anything else the store must recover.
     full: bool,
@@ -161,6 +164,7 @@ impl Core {
             directory: Directory::default(),
             free: FreeCounts::default(),
             marks: Marks::default(),
+            kept: Kept::default(),
             generation: Generation::default(),
             full: false,
             rotation_failed: None,
@@ -261,10 +265,13 @@ impl Core {
             Err(CommitError::Full) => {
                 tracing::warn!(target: "plico_relay::writer", "the disk is full");
                 self.full = true;
+                // The batch may be there although it was refused.
+                self.kept = Kept::default();
                 return Ok((refuse_all(&tasks), Vec::new()));
             }
             Err(error) => return Err(Fatal::Commit(error)),
         }
+        self.kept.extend(decided.written);
         for (index, receipt) in decided.receipts {
             if let Some(Answer::Reply(reply)) = decided.answers.get_mut(index) {
                 receipt.give(&heads, reply);
@@ -337,6 +344,7 @@ impl Core {
             certified: keys.ledger_key(now).is_some(),
             free: &self.free,
             marks: &self.marks,
+            kept: &self.kept,
         };
         let mut batch = Batch::new(Facts::new(&*reader, fixed), now);
         let mut answers = Vec::with_capacity(tasks.len());
@@ -362,8 +370,8 @@ impl Core {
             }
         }
         let heads = batch.heads();
-        let (changes, effects) = batch.finish(&mut **rng);
-        Ok(Decided { answers, effects, changes, receipts: unsigned, heads })
+        let (changes, written, effects) = batch.finish(&mut **rng);
+        Ok(Decided { answers, effects, changes, written, receipts: unsigned, heads })
     }
 
     /// Keeps the directory current and gives what is left for subscribers.
@@ -428,6 +436,7 @@ struct Decided {
     answers: Vec<Answer>,
     effects: Vec<Effect>,
     changes: Vec<Change>,
+    written: Written,
     /// By the place of its answer.
     receipts: Vec<(usize, Unsigned)>,
     heads: Vec<HeadBody>,
