@@ -149,7 +149,7 @@ impl Probe for Sabotaged {
         self.probe.decided(request, reply);
     }
 
-    fn answered(&self, request: &Request, reply: &Reply) {
+    fn answered(&self, request: &Request, reply: &dyn Fn() -> Reply) {
         self.probe.answered(request, reply);
     }
 }

@@ -90,6 +90,11 @@ impl Frontier {
         self.size
     }
 
+    /// The hashes of the complete subtrees, the largest first.
+    pub(super) fn peaks(&self) -> &[TreeHash] {
+        &self.peaks
+    }
+
     /// The complete subtrees with their hashes, the largest first.
     pub fn subtrees(&self) -> impl Iterator<Item = (Subtree, &TreeHash)> {
         Subtree::of_range(0, self.size).zip(&self.peaks)

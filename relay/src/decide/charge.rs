@@ -14,7 +14,7 @@ use plico_protocol::time::Hour;
 use crate::decide::dues::Sender;
 use crate::decide::submit::Submitted;
 use crate::decide::{Denied, Draft};
-use crate::ledger::{AccountRow, LedgerFull, Line};
+use crate::ledger::{AccountRow, LedgerFull, Line, TileRow};
 use crate::request::Pricing;
 
 impl Draft<'_> {
@@ -112,7 +112,12 @@ impl Draft<'_> {
     }
 
     fn write(&mut self, account: &mut AccountRow, line: Line) -> Result<Entry, LedgerFull> {
-        let entry = account.append(line)?;
+        let (key, rows) = (account.account, self.facts.rows);
+        let mut tiles = Vec::new();
+        let entry = account.append(line, |subtree, hash| {
+            tiles.push((rows.tile(&key, subtree), TileRow(*hash)));
+        })?;
+        tiles.into_iter().for_each(|(key, tile)| self.put(key, &tile));
         self.decision.appended.push((account.account, entry));
         Ok(entry)
     }

@@ -15,7 +15,6 @@ use plico_protocol::frame::Sequence;
 use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash};
 use plico_protocol::time::{Day, Timestamp};
-use plico_protocol::wire::Wire;
 
 use crate::decide::{FactError, Kept, Limits, Marks, SWEPT_KEY, Written};
 use crate::directory::Directory;
@@ -126,13 +125,6 @@ impl<'a> Facts<'a> {
             marks,
             kept,
         }
-    }
-
-    /// Shows a row that is written whatever was decided.
-    pub(crate) fn tile(&mut self, account: &AccountKey, subtree: Subtree, hash: &TreeHash) {
-        let key = self.rows.tile(account, subtree);
-        let value = Some(Value::Open(TileRow(*hash).encode().into()));
-        self.pending.entry(Table::Tiles).or_default().insert(key, value);
     }
 
     /// An account that entries are to be appended to, and the name of their rows.
@@ -274,7 +266,8 @@ impl<'a> Facts<'a> {
         account: &AccountKey,
         sequence: EntrySequence,
     ) -> Result<Option<Entry>, FactError> {
-        let row: Option<EntriesRow> = self.sealed(&self.rows.entries(account).with_entry(sequence))?;
+        let row: Option<EntriesRow> =
+            self.sealed(&self.rows.entries(account).with_entry(sequence))?;
         Ok(row.and_then(|row| row.entry(sequence)))
     }
 

@@ -32,7 +32,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Finished};
 pub(crate) use facts::{Facts, Fixed, RowChange};
 pub(crate) use kept::{Kept, Written};
 pub(crate) use settle::{leave, settle};
