@@ -16,7 +16,7 @@ use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Rows, SweptRow, View};
 use crate::rules::Current;
 use crate::store::{Change, CommitError, ReadError, Store, Table};
-use crate::writer::receipts::{Charged, Trees};
+use crate::writer::receipts::{Charged, Signer, Trees};
 use crate::writer::task::{Answer, Task, refuse_all, requests};
 use crate::writer::{Event, Point, Probe, Wake};
 
@@ -47,6 +47,7 @@ pub struct Core {
     free: FreeCounts,
     marks: Marks,
     kept: Kept,
+    signer: Option<Arc<Signer>>,
     generation: Generation,
     /// The disk was full: before anything else the store must recover.
     full: bool,
@@ -105,6 +106,7 @@ impl Core {
             free: FreeCounts::default(),
             marks: Marks::default(),
             kept: Kept::default(),
+            signer: None,
             generation: Generation::default(),
             full: false,
             rotation_failed: None,
@@ -261,6 +263,7 @@ impl Core {
     fn decide(&mut self, tasks: &[Task], now: Timestamp) -> Result<Decided, Fatal> {
         let Setup { store, keys, rng, limits, .. } = &mut self.setup;
         let ring = keys.ring();
+        self.signer = Signer::of(&ring, self.signer.take());
         let reader = store.reader()?;
         let rate_cards = self.rate_cards.get();
         let fixed = Fixed {
@@ -300,7 +303,7 @@ impl Core {
             }
         }
         let Finished { changes, written, effects, shown } = batch.finish(&mut **rng);
-        let trees = Trees::new(shown, self.generation, now.hour(), &ring);
+        let trees = Trees::new(shown, self.generation, now.hour(), self.signer.as_ref());
         for (index, account, entry, path) in paths {
             if let Some(answer) = answers.get_mut(index) {
                 answer.charge(trees.of(&account), entry, path);

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use plico_protocol::frame::RelayFrame;
-use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, Generation, Grown, Head, Receipt};
+use plico_protocol::id::{AccountKey, LedgerKey, SignatureBytes};
+use plico_protocol::ledger::{Entry, Generation, Grown, Head, HeadBody, Receipt};
 use plico_protocol::time::Hour;
 
 use crate::decide;
@@ -20,8 +21,15 @@ pub(super) struct Tree {
     shown: Shown,
     generation: Generation,
     hour: Hour,
-    ring: Arc<Ring>,
+    signer: Option<Arc<Signer>>,
     proven: OnceLock<Option<(Grown, Head)>>,
+}
+
+/// Signs heads by the TLS provider's Ed25519, in half the time that the portable one takes (6 for 13 µs).
+/// The provider wipes the key when it frees it.
+pub(super) struct Signer {
+    key: LedgerKey,
+    pair: Ed25519KeyPair,
 }
 
 /// The trees of one commit.
@@ -36,17 +44,38 @@ pub(super) struct Charged {
     pub(super) tree: Arc<Tree>,
 }
 
+impl Signer {
+    /// What signs with the ledger key of a ring: `last`, if it is the same key. None without a key.
+    pub(super) fn of(ring: &Ring, last: Option<Arc<Self>>) -> Option<Arc<Self>> {
+        let secret = ring.ledger()?;
+        let key = secret.public();
+        last.filter(|last| last.key == key).or_else(|| {
+            let seed = secret.expose_seed();
+            let pair = Ed25519KeyPair::from_seed_and_public_key(&*seed, key.as_bytes()).ok()?;
+            Some(Arc::new(Self { key, pair }))
+        })
+    }
+
+    fn sign(&self, body: HeadBody) -> Head {
+        body.sign_by(|message| {
+            let mut bytes = [0; SignatureBytes::BYTES];
+            bytes.iter_mut().zip(self.pair.sign(message).as_ref()).for_each(|(to, by)| *to = *by);
+            SignatureBytes::new(bytes)
+        })
+    }
+}
+
 impl Trees {
-    /// With what their heads state, and the keys that sign them.
+    /// With what their heads state, and what signs them.
     pub(super) fn new(
         shown: Vec<Shown>,
         generation: Generation,
         hour: Hour,
-        ring: &Arc<Ring>,
+        signer: Option<&Arc<Signer>>,
     ) -> Self {
         let tree = |shown: Shown| {
-            let (ring, proven) = (Arc::clone(ring), OnceLock::new());
-            (shown.account, Arc::new(Tree { shown, generation, hour, ring, proven }))
+            let (signer, proven) = (signer.cloned(), OnceLock::new());
+            (shown.account, Arc::new(Tree { shown, generation, hour, signer, proven }))
         };
         Self(shown.into_iter().map(tree).collect())
     }
@@ -62,7 +91,7 @@ impl Tree {
     fn proven(&self) -> Option<&(Grown, Head)> {
         let prove = || {
             let (grown, body) = self.shown.prove(self.generation, self.hour);
-            Some((grown, *body.sign(self.ring.ledger()?).head()))
+            Some((grown, self.signer.as_ref()?.sign(body)))
         };
         self.proven.get_or_init(prove).as_ref()
     }
@@ -87,5 +116,39 @@ impl Charged {
 impl core::fmt::Debug for Charged {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Charged").field("entry", &self.entry).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::rand_core::TryRng as _;
+    use plico_protocol::ledger::TreeHash;
+
+    use super::*;
+    use crate::keys::Keys;
+    use crate::writer::fixture::{START, Seeded, authority};
+
+    #[test]
+    fn both_libraries_sign_alike_and_another_key_makes_another_signer() {
+        let mut rng = Seeded(3);
+        let rings = [0, 1].map(|_| {
+            let seed = rng.try_next_u64().unwrap();
+            Keys::in_memory(&authority(), START, &mut Seeded(seed)).ring()
+        });
+        let mut signer = None;
+        for (ring, number) in [(&rings[0], 0), (&rings[0], 1), (&rings[1], 2), (&rings[0], 3)] {
+            let before = signer.clone();
+            signer = Signer::of(ring, signer);
+            let signer = signer.as_ref().unwrap();
+            assert_eq!(before.is_some_and(|before| Arc::ptr_eq(&before, signer)), number == 1);
+            let body = HeadBody {
+                account: AccountKey::new([number; 32]),
+                generation: Generation::default(),
+                size: u64::from(number),
+                root: TreeHash::new([7; 32]),
+                hour: Hour(1),
+            };
+            assert_eq!(signer.sign(body), *body.sign(ring.ledger().unwrap()).head());
+        }
     }
 }
