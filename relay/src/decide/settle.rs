@@ -237,7 +237,7 @@ fn end(Outcome { of, reason }: Outcome, day: Day) -> Line {
     }
 }
 
-/// Rows looked at in one commit, between which requests pass: some 8 µs each, so about as long as the
+/// Rows looked at in one commit, between which requests pass: at most 6 µs each, so less than the
 /// largest commit of messages takes (512, of some 35 µs). Each step waits for a sync and writes every
 /// account it touches.
 const ROWS_PER_STEP_MAX: usize = 2_000;
