@@ -22,19 +22,29 @@ impl AtRest {
         Self { row: ring.row().clone(), seal }
     }
 
-    /// The lines of ledgers among what is written, by account.
-    pub(crate) fn lines(&self, changes: &[Change]) -> Vec<(AccountKey, Line)> {
+    /// The lines of ledgers that are new in what is written, by account; `before` gives a row as it was.
+    pub(crate) fn lines(
+        &self,
+        changes: &[Change],
+        before: impl Fn(&Change) -> Change,
+    ) -> Vec<(AccountKey, Line)> {
         let of = |table: Table| changes.iter().filter(move |change| change.table == table);
-        let lines = of(Table::Accounts).flat_map(|row| {
+        let mut lines = Vec::new();
+        for row in of(Table::Accounts) {
             let account = AccountKey::new(*self.open(row).first_chunk().unwrap());
             let name = self.name(Table::Entries, account.as_bytes());
-            let lines = of(Table::Entries).filter(move |line| line.key.starts_with(&name));
-            lines.map(move |line| {
-                let bytes = Bytes::from(self.open(line));
-                (account, Line::decode(bytes).unwrap())
-            })
-        });
-        lines.collect()
+            for row in of(Table::Entries).filter(|row| row.key.starts_with(&name)) {
+                let old = before(row);
+                let known = if old.value.is_some() { self.open(&old)[0] } else { 0 };
+                let plain = Bytes::from(self.open(row));
+                for number in usize::from(known)..usize::from(plain[0]) {
+                    let start = 1 + number * Line::BYTES;
+                    let line = Line::decode(plain.slice(start..start + Line::BYTES)).unwrap();
+                    lines.push((account, line));
+                }
+            }
+        }
+        lines
     }
 
     /// What a row that is written says.

@@ -158,7 +158,7 @@ impl writer::Probe for WriterProbe {
         self.watch.decided(request, reply);
     }
 
-    fn answered(&self, request: &Request, reply: &Reply) {
+    fn answered(&self, request: &Request, reply: &dyn Fn() -> Reply) {
         self.watch.answered(request, reply);
     }
 }

@@ -59,17 +59,17 @@ impl Medium {
         if !self.lies {
             return self.rows.commit(changes);
         }
-        let undo = {
-            let rows = self.rows.reader().unwrap();
-            let before = |change: &Change| {
-                let Change { table, key, value: _ } = change;
-                Change { table: *table, key: key.clone(), value: rows.get(*table, key).unwrap() }
-            };
-            changes.iter().map(before).rev().collect()
-        };
+        let undo = changes.iter().map(|change| self.before(change)).rev().collect();
         self.rows.commit(changes)?;
         self.unsynced().push(undo);
         Ok(())
+    }
+
+    /// A row as it is before it is changed.
+    fn before(&self, change: &Change) -> Change {
+        let Change { table, key, value: _ } = change;
+        let value = self.rows.reader().unwrap().get(*table, key).unwrap();
+        Change { table: *table, key: key.clone(), value }
     }
 
     fn unsynced(&self) -> MutexGuard<'_, Vec<Vec<Change>>> {
@@ -79,8 +79,9 @@ impl Medium {
 
 impl Mounted {
     fn write(&self, changes: &[Change]) -> Result<(), CommitError> {
+        let lines = self.rows.lines(changes, |change| self.medium.before(change));
         self.medium.write(changes)?;
-        self.watch.entered(self.rows.lines(changes));
+        self.watch.entered(lines);
         Ok(())
     }
 }

@@ -116,11 +116,11 @@ impl writer::Probe for RulingWatch {
         self.undecided.lock().unwrap().requests.push(said);
     }
 
-    fn answered(&self, request: &Request, reply: &Reply) {
+    fn answered(&self, request: &Request, reply: &dyn Fn() -> Reply) {
         let mut batch = self.undecided.lock().unwrap();
         let place = batch.answered;
         let said = &mut batch.requests[place];
-        said.rulings.extend(Ruling::priced(request, reply));
+        said.rulings.extend(Ruling::priced(request, &reply()));
         said.unanswered = None;
         batch.answered += 1;
     }

@@ -149,7 +149,7 @@ impl Probe for Sabotaged {
         self.probe.decided(request, reply);
     }
 
-    fn answered(&self, request: &Request, reply: &Reply) {
+    fn answered(&self, request: &Request, reply: &dyn Fn() -> Reply) {
         self.probe.answered(request, reply);
     }
 }
@@ -268,10 +268,11 @@ const USED_BYTES_BEFORE_END: usize = 36;
 /// What is reserved, in the row of an account: account [32], generation u32, currency [3], credit of
 /// its own 1 + u64, paid u64, owed u64, reserved u64.
 const RESERVED: std::ops::Range<usize> = 64..72;
-/// Why a pending charge ends: account [32], day u32, whether there is a charge, its accept u64, reason.
-const PENDING_REASON: usize = 45;
-/// The last byte of a line's amount (SPEC.md §14.2).
-const AMOUNT_END: usize = 50;
+/// Why a pending charge ends: account [32], day u32, whether there is a charge, its submit_id [16], accept
+/// u64, category, zone [2], currency [3] and amount u64, reason.
+const PENDING_REASON: usize = 75;
+/// The last byte of the amount (SPEC.md §14.2) of the first of a row's lines, after their number.
+const AMOUNT_END: usize = 51;
 /// Reasons of settlements (SPEC.md §14.2).
 const OPENED: u8 = 4;
 const OFFERED: u8 = 5;

@@ -4,34 +4,43 @@
 //! A new leaf's neighbours are new themselves or roots that the frontier has, so a receipt costs no
 //! look-up.
 
-use std::collections::BTreeMap;
-
 use super::{Frontier, Proof, Subtree, TreeHash};
 
-/// A frontier, and what was appended to it.
+/// A frontier, and what is appended to it.
 #[derive(Clone, Debug)]
 pub struct Growth {
+    before: Frontier,
     frontier: Frontier,
-    known: BTreeMap<Subtree, TreeHash>,
+    /// Of each level the subtrees that are complete now and were not before, from left to right.
+    new: Vec<Vec<TreeHash>>,
+}
+
+/// A tree that has grown, for proofs.
+#[derive(Clone, Debug)]
+pub struct Grown {
+    growth: Growth,
     /// What each of the frontier's subtrees hashes to with all on its right, the largest first: the
-    /// same for every proof, so hashed once. Empty until it is asked for.
+    /// same for every proof.
     right: Vec<TreeHash>,
 }
 
 impl Growth {
     /// Begins where `frontier` ends.
     pub fn new(frontier: Frontier) -> Self {
-        let known = frontier.subtrees().map(|(subtree, hash)| (subtree, *hash)).collect();
-        Self { frontier, known, right: Vec::new() }
+        Self { before: frontier.clone(), frontier, new: Vec::new() }
     }
 
-    /// Appends a leaf; `each` is given every complete subtree that ends with it, the leaf first.
-    pub fn push(&mut self, leaf: TreeHash, mut each: impl FnMut(Subtree, &TreeHash)) {
-        self.right.clear();
-        let known = &mut self.known;
-        self.frontier.push(leaf, |subtree, hash| {
-            known.insert(subtree, *hash);
-            each(subtree, hash);
+    /// Appends a leaf.
+    pub fn push(&mut self, leaf: TreeHash) {
+        let Self { frontier, new, .. } = self;
+        frontier.push(leaf, |subtree, hash| {
+            let level = usize::from(subtree.level);
+            if new.len() <= level {
+                new.resize_with(level + 1, Vec::new);
+            }
+            if let Some(hashes) = new.get_mut(level) {
+                hashes.push(*hash);
+            }
         });
     }
 
@@ -40,44 +49,56 @@ impl Growth {
         &self.frontier
     }
 
-    /// The tree as it is now, for whoever appends later.
-    pub fn into_frontier(self) -> Frontier {
-        self.frontier
-    }
-
-    /// The root of the tree as it is now.
-    pub fn root(&mut self) -> TreeHash {
-        self.right().first().copied().unwrap_or_else(|| self.frontier.root())
-    }
-
-    /// That a leaf appended here is in the tree as it is now; none for any other leaf.
-    pub fn inclusion(&mut self, index: u64) -> Option<Proof> {
-        self.right();
-        let mut peaks = self.frontier.subtrees();
-        let mut left = Vec::new();
-        let (place, peak) = peaks.by_ref().enumerate().find_map(|(place, (peak, hash))| {
-            let is_in = index >> peak.level == peak.index;
-            left.extend((!is_in).then_some(*hash));
-            is_in.then_some((place, peak))
-        })?;
-        let siblings = (0..peak.level).map(|level| Subtree { level, index: index >> level ^ 1 });
-        let known = siblings.map(|sibling| self.known.get(&sibling).copied());
-        let mut path = known.collect::<Option<Vec<_>>>()?;
-        path.extend(self.right.get(place + 1));
-        path.extend(left.iter().rev());
-        self.known.contains_key(&Subtree::leaf(index)).then_some(Proof(path))
-    }
-
-    fn right(&mut self) -> &[TreeHash] {
-        if self.right.is_empty() {
-            let mut joined: Option<TreeHash> = None;
-            for (_, hash) in self.frontier.subtrees().collect::<Vec<_>>().into_iter().rev() {
-                let all = joined.map_or(*hash, |right| TreeHash::node(hash, &right));
-                joined = Some(all);
-                self.right.push(all);
-            }
-            self.right.reverse();
+    /// The tree as it is now, for whoever proves what is in it.
+    pub fn finish(self) -> Grown {
+        let mut right: Vec<TreeHash> = Vec::with_capacity(self.frontier.peaks().len());
+        for hash in self.frontier.peaks().iter().rev() {
+            right.push(right.last().map_or(*hash, |all| TreeHash::node(hash, all)));
         }
-        &self.right
+        right.reverse();
+        Grown { growth: self, right }
+    }
+
+    /// What is known of a complete subtree: it is new, or one that the tree before ended in.
+    fn hash(&self, Subtree { level, index }: Subtree) -> Option<TreeHash> {
+        let size = self.before.size();
+        let before = size >> level;
+        let Some(new) = index.checked_sub(before) else {
+            // The last complete one of a level is among the peaks where the size has that bit.
+            let is_peak = index + 1 == before && before & 1 == 1;
+            let above = usize::try_from((before >> 1).count_ones()).ok()?;
+            return self.before.peaks().get(above).copied().filter(|_| is_peak);
+        };
+        self.new.get(usize::from(level))?.get(usize::try_from(new).ok()?).copied()
+    }
+}
+
+impl Grown {
+    /// The tree.
+    pub fn frontier(&self) -> &Frontier {
+        &self.growth.frontier
+    }
+
+    /// Its root.
+    pub fn root(&self) -> TreeHash {
+        self.right.first().copied().unwrap_or_else(|| self.frontier().root())
+    }
+
+    /// That a leaf appended last is in the tree; none for any other leaf.
+    pub fn inclusion(&self, index: u64) -> Option<Proof> {
+        let Growth { before, frontier, .. } = &self.growth;
+        if index < before.size() {
+            return None;
+        }
+        let in_it = |(peak, _): &(Subtree, &TreeHash)| peak.leaves().contains(&index);
+        let place = frontier.subtrees().position(|peak| in_it(&peak))?;
+        let (peak, _) = frontier.subtrees().nth(place)?;
+        let mut path = Vec::with_capacity(usize::from(peak.level) + place + 1);
+        for level in 0..peak.level {
+            path.push(self.growth.hash(Subtree { level, index: index >> level ^ 1 })?);
+        }
+        path.extend(self.right.get(place + 1));
+        path.extend(frontier.peaks().iter().take(place).rev());
+        Some(Proof(path))
     }
 }

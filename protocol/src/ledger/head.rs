@@ -71,6 +71,12 @@ impl HeadBody {
         let signature = key.sign(&signed_message(&self));
         VerifiedHead(Head { body: self, signature })
     }
+
+    /// The head that `sign` makes of the message to be signed: for whoever signs many, with the Ed25519 of
+    /// another library.
+    pub fn sign_by(self, sign: impl FnOnce(&[u8]) -> SignatureBytes) -> Head {
+        Head { body: self, signature: sign(&signed_message(&self)) }
+    }
 }
 
 impl Head {

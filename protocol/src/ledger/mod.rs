@@ -16,7 +16,7 @@ mod tree;
 mod verify;
 
 pub use entry::{Amount, Entry, EntryKind, EntryReason, EntrySequence, Generation, Message, Rate};
-pub use growth::Growth;
+pub use growth::{Grown, Growth};
 pub use head::{BadHead, Head, HeadBody, Receipt, VerifiedHead};
 pub use key::{BadLedgerKey, LedgerKeyBody, LedgerKeyCertificate, VerifiedLedgerKey};
 pub use statement::{Period, Statement, TooMuch, Total, TotalKey, Totals, totals};

@@ -58,6 +58,12 @@ impl Subtree {
         Self { level: 0, index }
     }
 
+    /// The places of its leaves in the tree.
+    pub const fn leaves(self) -> core::ops::Range<u64> {
+        let start = self.index << self.level;
+        start..start + (1 << self.level)
+    }
+
     /// The two subtrees it consists of; none for a leaf.
     pub fn halves(self) -> Option<(Self, Self)> {
         let level = self.level.checked_sub(1)?;
@@ -82,6 +88,11 @@ impl Frontier {
     /// How many leaves the tree has.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The hashes of the complete subtrees, the largest first.
+    pub(super) fn peaks(&self) -> &[TreeHash] {
+        &self.peaks
     }
 
     /// The complete subtrees with their hashes, the largest first.

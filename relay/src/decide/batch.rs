@@ -3,12 +3,11 @@
 
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, HeadBody, Proof};
+use plico_protocol::ledger::Entry;
 use plico_protocol::refusal::Refusal;
-use plico_protocol::time::Timestamp;
 
-use crate::decide::{Decision, Effect, FactError, Facts, busy};
-use crate::ledger::Books;
+use crate::decide::{Decision, Effect, FactError, Facts, Written, busy};
+use crate::ledger::{Books, Path, Shown};
 use crate::store::Change;
 
 /// A batch in the making.
@@ -16,14 +15,24 @@ pub(crate) struct Batch<'a> {
     facts: Facts<'a>,
     books: Books,
     effects: Vec<Effect>,
-    now: Timestamp,
+}
+
+/// What a batch comes to.
+pub(crate) struct Finished {
+    /// Everything to be written.
+    pub(crate) changes: Vec<Change>,
+    /// What of it is to be kept once it is on disk.
+    pub(crate) written: Written,
+    /// What follows then.
+    pub(crate) effects: Vec<Effect>,
+    /// The trees that receipts were asked of.
+    pub(crate) shown: Vec<Shown>,
 }
 
 impl<'a> Batch<'a> {
     /// Nothing is decided yet.
-    pub(crate) fn new(facts: Facts<'a>, now: Timestamp) -> Self {
-        let books = Books::new(facts.generation);
-        Self { facts, books, effects: Vec::new(), now }
+    pub(crate) fn new(facts: Facts<'a>) -> Self {
+        Self { facts, books: Books::default(), effects: Vec::new() }
     }
 
     /// What the next decision is made on.
@@ -40,46 +49,42 @@ impl<'a> Batch<'a> {
         debug_assert!(decision.keeps_apart(), "the end of an envelope changes an account's rows");
         let Decision { changes, effects, appended, receipt: _ } = decision;
         for (account, _) in &appended {
-            let opened = self.books.open(account, || self.facts.account(account));
+            let facts = &mut self.facts;
+            let opened = self.books.open(account, || facts.open_account(account));
             opened.map_err(FactError::into_refusal)?;
         }
-        for (account, entry) in &appended {
-            let facts = &mut self.facts;
-            self.books.push(account, entry, |subtree, hash| facts.tile(account, subtree, hash));
+        for (account, entry) in appended {
+            if let Some(name) = self.books.push(&account, entry) {
+                self.facts.append(&name, entry);
+            }
         }
         self.facts.apply(changes);
         self.effects.extend(effects);
         Ok(())
     }
 
-    /// The receipt of an entry, but for its head. Only once every decision is taken in: the head is the
+    /// What the receipt of an entry is to hold. Only once every decision is taken in: the head is the
     /// commit's.
     ///
     /// # Errors
     ///
     /// The refusal of a request whose receipt cannot be made.
-    pub(crate) fn receipt(
-        &mut self,
-        account: &AccountKey,
-        entry: &Entry,
-    ) -> Result<Proof, Refusal> {
+    pub(crate) fn receipt(&mut self, account: &AccountKey, entry: &Entry) -> Result<Path, Refusal> {
         let facts = &self.facts;
         // What was reserved has a key to sign with and a tree to be in; only the neighbours of an entry
         // of an earlier commit have to be read.
         facts.ring.ledger().ok_or_else(busy)?;
-        let opened = self.books.open(account, || facts.account(account));
+        let row = || Ok((facts.account(account)?, facts.rows.entries(account)));
+        let opened = self.books.open(account, row);
         opened.map_err(FactError::into_refusal)?;
         let path = self.books.path(account, entry, |subtree| facts.subtree(account, subtree));
         path.map_err(FactError::into_refusal)?.ok_or_else(busy)
     }
 
-    /// The heads that the receipts asked for so far are to carry.
-    pub(crate) fn heads(&mut self) -> Vec<HeadBody> {
-        self.books.heads(self.now.hour())
-    }
-
-    /// Everything to be written, and what follows once it is.
-    pub(crate) fn finish(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Vec<Effect>) {
-        (self.facts.into_changes(fresh), self.effects)
+    /// Everything that comes of it.
+    pub(crate) fn finish(self, fresh: &mut dyn CryptoRng) -> Finished {
+        let Self { facts, books, effects } = self;
+        let (changes, written) = facts.into_changes(fresh);
+        Finished { changes, written, effects, shown: books.shown().collect() }
     }
 }

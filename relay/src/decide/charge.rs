@@ -14,7 +14,7 @@ use plico_protocol::time::Hour;
 use crate::decide::dues::Sender;
 use crate::decide::submit::Submitted;
 use crate::decide::{Denied, Draft};
-use crate::ledger::{AccountRow, EntryRow, LedgerFull, Line, ReferenceRow};
+use crate::ledger::{AccountRow, LedgerFull, Line, ReferenceRow, TileRow};
 use crate::request::Pricing;
 
 impl Draft<'_> {
@@ -127,8 +127,12 @@ impl Draft<'_> {
     }
 
     fn write(&mut self, account: &mut AccountRow, line: Line) -> Result<Entry, LedgerFull> {
-        let entry = account.append(line)?;
-        self.put(self.facts.rows.entry(&account.account, entry.sequence), &EntryRow(entry));
+        let (key, rows) = (account.account, self.facts.rows);
+        let mut tiles = Vec::new();
+        let entry = account.append(line, |subtree, hash| {
+            tiles.push((rows.tile(&key, subtree), TileRow(*hash)));
+        })?;
+        tiles.into_iter().for_each(|(key, tile)| self.put(key, &tile));
         self.decision.appended.push((account.account, entry));
         Ok(entry)
     }

@@ -9,7 +9,6 @@ use plico_protocol::time::Day;
 
 use crate::clock::rfc3339_day;
 use crate::decide::settle::Next;
-use crate::decide::sweep::swept;
 use crate::decide::{Denied, Draft, FactError};
 use crate::ledger::{AccountRow, Line};
 use crate::policy::dues::{Calendar, Owed, PERIODS_PER_DAY_MAX};
@@ -24,7 +23,7 @@ pub(super) struct Sender {
 impl<'a> Draft<'a> {
     /// None where no subscription is asked for.
     pub(super) fn calendar(&self) -> Result<Option<Calendar<'a>>, FactError> {
-        let from = swept(self.facts, self.now)?.dues_from;
+        let from = self.facts.swept(self.now)?.dues_from;
         Ok(Calendar::new(self.facts.rate_cards, from, self.now))
     }
 

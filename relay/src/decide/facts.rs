@@ -4,6 +4,7 @@
 //! Rows of the batch stay open until it is written: a queue that fifty requests of one batch count
 //! up is sealed once, not fifty times.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -13,17 +14,18 @@ use plico_protocol::certificate::{Certificate, Serial};
 use plico_protocol::frame::Sequence;
 use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash};
-use plico_protocol::time::Day;
-use plico_protocol::wire::Wire;
+use plico_protocol::time::{Day, Timestamp};
 
-use crate::decide::{FactError, Limits};
+use crate::decide::{FactError, Kept, Limits, Marks, SWEPT_KEY, Written};
 use crate::directory::Directory;
 use crate::keys::Ring;
-use crate::ledger::{AccountRow, EntryRow, FreeCounts, ReferenceRow, TileRow, missing};
+use crate::ledger::{
+    AccountRow, ENTRIES_PER_ROW, EntriesRow, FreeCounts, ROW_LEVELS, ReferenceRow, TileRow, missing,
+};
 use crate::policy::rate_card::RateCards;
 use crate::rows::{
     BadRow, CertificateRow, OriginRow, PrekeysRow, ProfileRow, QueueRow, RowName, Rows, Sealed,
-    StandingRow, SubmissionRow, sequence_of,
+    StandingRow, SubmissionRow, SweptRow, sequence_of,
 };
 use crate::store::{Change, Reader, Table};
 
@@ -32,6 +34,8 @@ pub(crate) struct Facts<'a> {
     reader: &'a dyn Reader,
     /// What the batch wrote (`Some`) and removed (`None`) so far.
     pending: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Value>>>,
+    /// How far sweeps and settlement came, which every message to a person is asked of.
+    swept: OnceCell<SweptRow>,
     pub(super) rows: &'a Rows,
     pub(super) ring: &'a Ring,
     pub(super) authority: &'a AuthorityKey,
@@ -41,6 +45,8 @@ pub(crate) struct Facts<'a> {
     pub(super) rate_cards: &'a RateCards,
     pub(super) certified: bool,
     pub(super) free: &'a FreeCounts,
+    pub(super) marks: &'a Marks,
+    kept: &'a Kept,
 }
 
 /// A row as a decision leaves it.
@@ -62,6 +68,8 @@ pub(super) enum Value {
     /// An account, encoded once for all that a batch changes of it: its row is the longest, and every
     /// charge reads and writes it.
     Account(Box<AccountRow>),
+    /// Entries, as they are appended to.
+    Entries(EntriesRow),
 }
 
 /// Keys, names and bounds that do not change during a batch.
@@ -79,6 +87,10 @@ pub(crate) struct Fixed<'a> {
     pub(crate) certified: bool,
     /// What is counted and not stored.
     pub(crate) free: &'a FreeCounts,
+    /// Where the sweeps stand.
+    pub(crate) marks: &'a Marks,
+    /// What is known of accounts without reading it.
+    pub(crate) kept: &'a Kept,
 }
 
 impl<'a> Facts<'a> {
@@ -94,10 +106,13 @@ impl<'a> Facts<'a> {
             rate_cards,
             certified,
             free,
+            marks,
+            kept,
         } = fixed;
         Self {
             reader,
             pending: BTreeMap::new(),
+            swept: OnceCell::new(),
             rows,
             ring,
             authority,
@@ -107,37 +122,79 @@ impl<'a> Facts<'a> {
             rate_cards,
             certified,
             free,
+            marks,
+            kept,
         }
     }
 
-    /// Shows a row that is written whatever was decided.
-    pub(crate) fn tile(&mut self, account: &AccountKey, subtree: Subtree, hash: &TreeHash) {
-        let key = self.rows.tile(account, subtree);
-        let value = Some(Value::Open(TileRow(*hash).encode().into()));
-        self.pending.entry(Table::Tiles).or_default().insert(key, value);
+    /// An account that entries are to be appended to, and the name of their rows.
+    pub(crate) fn open_account(
+        &mut self,
+        account: &AccountKey,
+    ) -> Result<(AccountRow, RowName), FactError> {
+        let (row, name) = (self.account(account)?, self.rows.entries(account));
+        let size = row.tree.size();
+        if !size.is_multiple_of(ENTRIES_PER_ROW) {
+            let key = name.with_entry(EntrySequence(size));
+            let newest: Option<EntriesRow> = self.sealed(&key)?;
+            let newest = Value::Entries(newest.ok_or(missing::<EntriesRow>())?);
+            self.pending.entry(Table::Entries).or_default().insert(key, Some(newest));
+        }
+        Ok((row, name))
+    }
+
+    /// Shows an entry of an account that is open.
+    pub(crate) fn append(&mut self, name: &RowName, entry: Entry) {
+        let key = name.with_entry(entry.sequence);
+        let row = self.pending.entry(Table::Entries).or_default().entry(key).or_default();
+        match row.get_or_insert_with(|| Value::Entries(EntriesRow::default())) {
+            Value::Entries(EntriesRow(entries)) => entries.push(entry),
+            Value::Stored(_) | Value::Open(_) | Value::Account(_) => (),
+        }
     }
 
     /// Shows a decision's changes to the requests that follow.
     pub(crate) fn apply(&mut self, changes: Vec<RowChange>) {
         for RowChange { table, key, value } in changes {
+            if table == SweptRow::TABLE {
+                self.swept.take();
+            }
             self.pending.entry(table).or_default().insert(key, value);
         }
     }
 
-    /// Everything the batch writes, each row once, and sealed that should be.
-    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> Vec<Change> {
+    /// Everything the batch writes, each row once, and sealed that should be; and what of it is to be
+    /// kept once it is on disk.
+    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Written) {
         let mut changes = Vec::with_capacity(self.pending.values().map(BTreeMap::len).sum());
+        let mut written = Written::default();
         for (table, rows) in self.pending {
             for (key, value) in rows {
-                let value = value.map(|value| match value {
-                    Value::Stored(bytes) => bytes,
-                    Value::Open(plain) => self.rows.seal(table, &key, &plain, fresh),
-                    Value::Account(row) => self.rows.seal(table, &key, &row.encoded(), fresh),
+                let value = value.map(|value| {
+                    let mut seal = |plain: &[u8]| self.rows.seal(table, &key, plain, fresh);
+                    let sealed = match &value {
+                        Value::Stored(bytes) => bytes.clone(),
+                        Value::Open(plain) => seal(plain),
+                        Value::Account(row) => seal(&row.encoded()),
+                        Value::Entries(row) => seal(&row.encoded()),
+                    };
+                    written.note(&key, value);
+                    sealed
                 });
                 changes.push(Change { table, key, value });
             }
         }
-        changes
+        (changes, written)
+    }
+
+    /// How far sweeps and settlement came; of a store that was never swept, from `now` on.
+    pub(super) fn swept(&self, now: Timestamp) -> Result<SweptRow, FactError> {
+        if let Some(swept) = self.swept.get() {
+            return Ok(*swept);
+        }
+        let swept = self.sealed(SWEPT_KEY)?;
+        let swept = swept.unwrap_or_else(|| SweptRow::begun(now.hour()));
+        Ok(*self.swept.get_or_init(|| swept))
     }
 
     pub(super) fn queue(&self, address: &Address) -> Result<Option<QueueRow>, FactError> {
@@ -221,19 +278,23 @@ impl<'a> Facts<'a> {
         account: &AccountKey,
         sequence: EntrySequence,
     ) -> Result<Option<Entry>, FactError> {
-        let row: Option<EntryRow> = self.sealed(&self.rows.entry(account, sequence))?;
-        Ok(row.map(|row| row.0))
+        let row: Option<EntriesRow> =
+            self.sealed(&self.rows.entries(account).with_entry(sequence))?;
+        Ok(row.and_then(|row| row.entry(sequence)))
     }
 
-    /// A leaf or a stored subtree of an account's tree.
+    /// A subtree of an account's tree that is within a row, or stored.
     pub(crate) fn subtree(
         &self,
         account: &AccountKey,
         subtree: Subtree,
     ) -> Result<TreeHash, FactError> {
-        if subtree.level == 0 {
-            let entry = self.entry(account, EntrySequence(subtree.index))?;
-            return Ok(entry.ok_or(missing::<EntryRow>())?.hash());
+        if subtree.level <= ROW_LEVELS {
+            let sequence = EntrySequence(subtree.leaves().start);
+            let key = self.rows.entries(account).with_entry(sequence);
+            let row: Option<EntriesRow> = self.sealed(&key)?;
+            let hash = row.and_then(|row| row.subtree(subtree));
+            return Ok(hash.ok_or(missing::<EntriesRow>())?);
         }
         let row: Option<TileRow> = self.sealed(&self.rows.tile(account, subtree))?;
         Ok(row.ok_or(missing::<TileRow>())?.0)
@@ -284,7 +345,10 @@ impl<'a> Facts<'a> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, FactError> {
         match self.pending.get(&table).and_then(|rows| rows.get(key)) {
             Some(pending) => Ok(pending.clone()),
-            None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
+            None => match self.kept.get(table, key) {
+                Some(kept) => Ok(Some(kept)),
+                None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
+            },
         }
     }
 
@@ -293,6 +357,7 @@ impl<'a> Facts<'a> {
             Value::Stored(sealed) => self.rows.open(key, &sealed),
             Value::Open(plain) => decode(plain),
             Value::Account(row) => decode(row.encoded().into()),
+            Value::Entries(row) => decode(row.encoded().into()),
         }
     }
 

@@ -21,6 +21,7 @@ mod certificates;
 mod charge;
 mod dues;
 mod facts;
+mod kept;
 mod mailbox;
 mod prekeys;
 mod profiles;
@@ -31,10 +32,11 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Finished};
 pub(crate) use facts::{Facts, Fixed, RowChange};
+pub(crate) use kept::{Kept, Written};
 pub(crate) use settle::{leave, settle};
-pub(crate) use sweep::{SWEPT_KEY, sweep};
+pub(crate) use sweep::{Mark, Marks, SWEPT_KEY, sweep};
 
 use bytes::Bytes;
 use getrandom::rand_core::CryptoRng;
@@ -101,8 +103,9 @@ impl Decision {
     /// device came, is not to be read off an account's rows.
     fn keeps_apart(&self) -> bool {
         let ends = |change: &RowChange| change.table == Table::Envelopes && change.value.is_none();
+        let is_of_account = |change: &RowChange| OF_ACCOUNTS.contains(&change.table);
         !self.changes.iter().any(ends)
-            || !self.changes.iter().any(|change| OF_ACCOUNTS.contains(&change.table))
+            || (self.appended.is_empty() && !self.changes.iter().any(is_of_account))
     }
 }
 
@@ -132,6 +135,8 @@ pub(crate) enum Effect {
     SentFree(AccountKey),
     /// How many it sent on a day is stored.
     FreeStored(Day, AccountKey),
+    /// A sweep stands there within a bucket of this index.
+    SweptTo(Table, Option<Mark>),
 }
 
 /// Why a request is not carried out.

@@ -13,6 +13,7 @@ use plico_protocol::ticket::{Category, CheckedTicket, Epoch};
 use plico_protocol::time::Minute;
 
 use crate::decide::{Denied, Draft, Effect, busy};
+use crate::ledger::Reserved;
 use crate::request::{Digest, Pricing};
 use crate::rows::{Fate, OriginRow, QueueKind, QueueRow, RowName, SubmissionRow};
 use crate::store::Table;
@@ -175,7 +176,6 @@ impl Draft<'_> {
             *submitted;
         let Grant { reason, free_until, origin, charge } = grant;
         self.decision.receipt = charge.map(|entry| (*account, entry));
-        let charge = charge.map(|entry| entry.sequence);
         let accepted = self.now.hour();
         let expires = accepted.plus(RETENTION_HOURS);
         queue.last = Sequence(queue.last.0.saturating_add(1));
@@ -190,9 +190,10 @@ impl Draft<'_> {
             expires,
             fate: Fate::Queued,
             ended: Default::default(),
-            charge,
+            charge: charge.map(|entry| entry.sequence),
         };
         let class = envelope.class();
+        let charge = charge.and_then(|entry| Reserved::by(&entry));
         let origin = OriginRow { submission, expires, class, origin, charge, offered: false };
         let key = name.at(queue.last);
         self.put_clear(Table::Expiries, self.expiry_key(&name, queue.last, &origin), Vec::new());

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, btree_map};
 
+use bytes::Bytes;
 use getrandom::rand_core::CryptoRng;
 use plico_protocol::refusal::Refusal;
 use plico_protocol::time::{Hour, Timestamp};
 
-use crate::decide::{Decision, Draft, FactError, Facts};
+use crate::decide::{Decision, Draft, Effect, FactError, Facts};
 use crate::rows::{Fate, QueueRow, RowName, SweptRow, sequence_of};
 use crate::store::Table;
 
@@ -29,6 +30,34 @@ pub(crate) fn sweep(
     }
 }
 
+/// How far the sweeps came within a bucket: what they removed before it is there still for a store that
+/// looks, so a step that began at the beginning would pass over all of it, and a large hour would take
+/// time by the square of what ends in it. In memory alone: a relay that begins again passes over it once.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(BTreeMap<Table, Mark>);
+
+/// The last row that a step took from a bucket it did not empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    hour: Hour,
+    key: Bytes,
+}
+
+impl Marks {
+    /// Takes what a step reached; none once it has emptied its buckets.
+    pub(crate) fn set(&mut self, index: Table, mark: Option<Mark>) {
+        match mark {
+            Some(mark) => self.0.insert(index, mark),
+            None => self.0.remove(&index),
+        };
+    }
+
+    /// Where a bucket is to be read from.
+    fn within(&self, index: Table, hour: Hour) -> &[u8] {
+        self.0.get(&index).filter(|mark| mark.hour == hour).map_or(&[], |mark| &mark.key)
+    }
+}
+
 /// What one step may still do.
 struct Budget {
     rows: usize,
@@ -38,7 +67,7 @@ struct Budget {
 impl Draft<'_> {
     fn sweep(&mut self) -> Result<bool, FactError> {
         let now = self.now.hour();
-        let swept = swept(self.facts, self.now)?;
+        let swept = self.facts.swept(self.now)?;
         let mut budget = Budget { rows: ROWS_PER_STEP_MAX, hours: HOURS_PER_STEP_MAX };
         let next = SweptRow {
             expire: self.expire(swept.expire, &mut budget)?,
@@ -87,10 +116,11 @@ impl Draft<'_> {
         mut end: impl FnMut(&mut Self, &[u8]) -> Result<(), FactError>,
     ) -> Result<Hour, FactError> {
         let now = self.now.hour();
-        let mut hour = from.min(now);
+        let (mut hour, mut mark) = (from.min(now), None);
         while hour <= now && 0 < budget.hours && 0 < budget.rows {
             let bucket = self.facts.rows.bucket(index, hour);
-            let due = self.facts.scan_keys(index, bucket.as_bytes(), &[], budget.rows)?;
+            let after = self.facts.marks.within(index, hour);
+            let due = self.facts.scan_keys(index, bucket.as_bytes(), after, budget.rows)?;
             for key in &due {
                 if let Some((_, entry)) = key.split_first_chunk::<16>() {
                     end(self, entry)?;
@@ -99,11 +129,13 @@ impl Draft<'_> {
             }
             budget.rows -= due.len();
             if budget.rows == 0 {
-                return Ok(hour);
+                mark = due.last().map(|key| Mark { hour, key: key.clone() });
+                break;
             }
             budget.hours -= 1;
             hour = hour.plus(1);
         }
+        self.decision.effects.push(Effect::SweptTo(index, mark));
         Ok(hour)
     }
 
@@ -132,11 +164,6 @@ impl Draft<'_> {
         }
         Ok(())
     }
-}
-
-/// How far sweeps and settlement came.
-pub(super) fn swept(facts: &Facts<'_>, now: Timestamp) -> Result<SweptRow, FactError> {
-    Ok(facts.sealed(SWEPT_KEY)?.unwrap_or_else(|| SweptRow::begun(now.hour())))
 }
 
 /// Nothing for a damaged row; a store that fails still fails.

@@ -61,7 +61,7 @@ impl Desk<'_> {
                 Effect::Wake(event) => self.events.push(event),
                 Effect::Certified(certificate) => self.facts.directory.insert(*certificate),
                 Effect::CertificateRevoked(serial) => self.facts.directory.revoke(serial),
-                Effect::SentFree(_) | Effect::FreeStored(..) => (),
+                Effect::SentFree(_) | Effect::FreeStored(..) | Effect::SweptTo(..) => (),
             }
         }
         self.facts.apply(decision.changes);
@@ -176,6 +176,8 @@ fn check_with(keys: Keys, limits: Limits, scenario: impl FnOnce(&mut Desk<'_>)) 
         rate_cards: &Default::default(),
         certified: true,
         free: &Default::default(),
+        marks: &Default::default(),
+        kept: &Default::default(),
     };
     let mut facts = Facts::new(&Empty, fixed);
     facts.apply(vec![RowChange {

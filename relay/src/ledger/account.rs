@@ -2,12 +2,14 @@
 
 use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::{
-    Amount, Entry, EntryKind, EntryReason, EntrySequence, Frontier, Generation, Message,
+    Amount, Entry, EntryKind, EntryReason, EntrySequence, Frontier, Generation, Message, Subtree,
+    TreeHash,
 };
 use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::time::{Day, Hour};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use crate::ledger::TILE_LEVELS;
 use crate::policy::dues::Periods;
 use crate::rows::Sealed;
 use crate::store::Table;
@@ -82,12 +84,17 @@ impl AccountRow {
         Millionths(credit.saturating_add(self.paid.0).saturating_sub(bound))
     }
 
-    /// Appends an entry, and takes it into the balance.
+    /// Appends an entry, and takes it into the balance; `tile` is given every subtree that is to be
+    /// stored.
     ///
     /// # Errors
     ///
     /// [`LedgerFull`], and then nothing changed.
-    pub(crate) fn append(&mut self, line: Line) -> Result<Entry, LedgerFull> {
+    pub(crate) fn append(
+        &mut self,
+        line: Line,
+        mut tile: impl FnMut(Subtree, &TreeHash),
+    ) -> Result<Entry, LedgerFull> {
         let Line { hour, kind, reason, message, generation, amount } = line;
         if ENTRIES_MAX <= self.tree.size() {
             return Err(LedgerFull);
@@ -113,7 +120,11 @@ impl AccountRow {
         let place = |of: Message| Message { accept: if own { sequence } else { of.accept }, ..of };
         let message = message.map(place);
         let entry = Entry { sequence, hour, kind, reason, message, generation, amount };
-        self.tree.push(entry.hash(), |_, _| ());
+        self.tree.push(entry.hash(), |subtree, hash| {
+            if 0 < subtree.level && subtree.level.is_multiple_of(TILE_LEVELS) {
+                tile(subtree, hash);
+            }
+        });
         Ok(entry)
     }
 }

@@ -1,33 +1,49 @@
-//! The trees of one batch: what was appended, and the proofs and heads that follow from all of it.
+//! What one batch appends to the ledgers of accounts, and the proofs and heads that follow from all of it.
 
 use std::collections::{BTreeMap, btree_map};
 
 use plico_protocol::id::AccountKey;
-use plico_protocol::ledger::{Entry, Generation, Growth, HeadBody, Proof, Subtree, TreeHash};
+use plico_protocol::ledger::{
+    Entry, Frontier, Generation, Grown, Growth, HeadBody, Proof, Subtree, TreeHash,
+};
 use plico_protocol::time::Hour;
 
-use crate::ledger::{AccountRow, TILE_LEVELS};
+use crate::ledger::{AccountRow, ROW_LEVELS, TILE_LEVELS};
+use crate::rows::RowName;
 
-/// The accounts whose trees a batch touched.
-pub(crate) struct Books {
-    generation: Generation,
-    open: BTreeMap<AccountKey, Book>,
-}
+/// The accounts to which a batch appends.
+#[derive(Default)]
+pub(crate) struct Books(BTreeMap<AccountKey, Book>);
 
 struct Book {
-    growth: Growth,
+    /// Of the rows of its entries.
+    name: RowName,
+    before: Frontier,
+    entries: Vec<Entry>,
     /// Whether a receipt names its head.
     is_shown: bool,
 }
 
-impl Books {
-    /// Nothing is touched yet. Heads are of this generation.
-    pub(crate) fn new(generation: Generation) -> Self {
-        Self { generation, open: BTreeMap::new() }
-    }
+/// An account's tree as a batch leaves it, of which receipts are to be made. Nothing is hashed yet: that
+/// is for whoever needs it.
+pub(crate) struct Shown {
+    pub(crate) account: AccountKey,
+    before: Frontier,
+    entries: Vec<Entry>,
+}
 
-    /// Opens the book of an account, if it is not open yet: `row` is the account as it was before its
-    /// first entry of the batch.
+/// What joins an entry to the root.
+#[derive(Clone, Debug)]
+pub(crate) enum Path {
+    /// The tree as the batch leaves it proves the entry, which is new in it.
+    New,
+    /// An entry of an earlier batch.
+    Known(Proof),
+}
+
+impl Books {
+    /// Opens the book of an account, if it is not open yet: `row` gives the account as it was before its
+    /// first entry of the batch, and the name of the rows of its entries.
     ///
     /// # Errors
     ///
@@ -35,27 +51,21 @@ impl Books {
     pub(crate) fn open<E>(
         &mut self,
         account: &AccountKey,
-        row: impl FnOnce() -> Result<AccountRow, E>,
+        row: impl FnOnce() -> Result<(AccountRow, RowName), E>,
     ) -> Result<(), E> {
-        if let btree_map::Entry::Vacant(vacant) = self.open.entry(*account) {
-            vacant.insert(Book { growth: Growth::new(row()?.tree), is_shown: false });
+        if let btree_map::Entry::Vacant(vacant) = self.0.entry(*account) {
+            let (row, name) = row()?;
+            let (before, entries) = (row.tree, Vec::new());
+            vacant.insert(Book { name, before, entries, is_shown: false });
         }
         Ok(())
     }
 
-    /// Takes an entry into an open book; `tile` is given every subtree that is to be stored.
-    pub(crate) fn push(
-        &mut self,
-        account: &AccountKey,
-        entry: &Entry,
-        mut tile: impl FnMut(Subtree, &TreeHash),
-    ) {
-        let Some(book) = self.open.get_mut(account) else { return };
-        book.growth.push(entry.hash(), |subtree, hash| {
-            if 0 < subtree.level && subtree.level.is_multiple_of(TILE_LEVELS) {
-                tile(subtree, hash);
-            }
-        });
+    /// Takes an entry into an open book, and gives the name of the account's entries.
+    pub(crate) fn push(&mut self, account: &AccountKey, entry: Entry) -> Option<RowName> {
+        let book = self.0.get_mut(account)?;
+        book.entries.push(entry);
+        Some(book.name)
     }
 
     /// What joins an entry to the root, once the batch is whole: an entry of this batch, or of an
@@ -69,29 +79,38 @@ impl Books {
         account: &AccountKey,
         entry: &Entry,
         mut stored: impl FnMut(Subtree) -> Result<TreeHash, E>,
-    ) -> Result<Option<Proof>, E> {
-        let Some(book) = self.open.get_mut(account) else { return Ok(None) };
+    ) -> Result<Option<Path>, E> {
+        let Some(book) = self.0.get_mut(account) else { return Ok(None) };
         book.is_shown = true;
-        let (index, size) = (entry.sequence.0, book.growth.frontier().size());
-        match book.growth.inclusion(index) {
-            Some(path) => Ok(Some(path)),
-            None => Proof::inclusion(index, size, |subtree| hash_of(subtree, &mut stored)),
+        let (index, before) = (entry.sequence.0, book.before.size());
+        if before <= index {
+            return Ok(book.entries.contains(entry).then_some(Path::New));
         }
+        let size = book.entries.last().map_or(before, |last| last.sequence.0 + 1);
+        let path = Proof::inclusion(index, size, |subtree| hash_of(subtree, &mut stored))?;
+        Ok(path.map(Path::Known))
     }
 
-    /// The heads of the books of which a path was asked for, to be signed once for each.
-    pub(crate) fn heads(&mut self, hour: Hour) -> Vec<HeadBody> {
-        let generation = self.generation;
-        let shown = self.open.iter_mut().filter(|(_, book)| book.is_shown);
-        let head = |(account, book): (&AccountKey, &mut Book)| {
-            let (size, root) = (book.growth.frontier().size(), book.growth.root());
-            HeadBody { account: *account, generation, size, root, hour }
-        };
-        shown.map(head).collect()
+    /// The books of which a path was asked for.
+    pub(crate) fn shown(self) -> impl Iterator<Item = Shown> {
+        let shown = self.0.into_iter().filter(|(_, book)| book.is_shown);
+        shown.map(|(account, Book { before, entries, .. })| Shown { account, before, entries })
     }
 }
 
-/// What a complete subtree hashes to, from those that are stored: leaves, and every eighth level.
+impl Shown {
+    /// The tree, and what its head is to state.
+    pub(crate) fn prove(&self, generation: Generation, hour: Hour) -> (Grown, HeadBody) {
+        let mut growth = Growth::new(self.before.clone());
+        self.entries.iter().for_each(|entry| growth.push(entry.hash()));
+        let grown = growth.finish();
+        let (size, root) = (grown.frontier().size(), grown.root());
+        (grown, HeadBody { account: self.account, generation, size, root, hour })
+    }
+}
+
+/// What a complete subtree hashes to, from those that are stored: each that is in one row of entries, and
+/// every eighth level.
 ///
 /// # Errors
 ///
@@ -100,7 +119,7 @@ pub(crate) fn hash_of<E>(
     subtree: Subtree,
     stored: &mut impl FnMut(Subtree) -> Result<TreeHash, E>,
 ) -> Result<TreeHash, E> {
-    let between = !subtree.level.is_multiple_of(TILE_LEVELS);
+    let between = ROW_LEVELS < subtree.level && !subtree.level.is_multiple_of(TILE_LEVELS);
     match subtree.halves().filter(|_| between) {
         Some((left, right)) => {
             Ok(TreeHash::node(&hash_of(left, stored)?, &hash_of(right, stored)?))

@@ -11,7 +11,10 @@ mod rows;
 mod view;
 
 pub(crate) use account::{AccountRow, LedgerFull, Line};
-pub(crate) use books::{Books, hash_of};
+pub(crate) use books::{Books, Path, Shown, hash_of};
 pub(crate) use free::{FreeCounts, FreeRow};
-pub(crate) use rows::{EntryRow, Outcome, PendingRow, ReferenceRow, TILE_LEVELS, TileRow};
+pub(crate) use rows::{
+    ENTRIES_PER_ROW, EntriesRow, Outcome, PendingRow, ROW_LEVELS, ReferenceRow, Reserved,
+    TILE_LEVELS, TileRow,
+};
 pub(crate) use view::{Signer, missing};

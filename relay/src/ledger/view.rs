@@ -11,7 +11,9 @@ use plico_protocol::signature::LedgerSecret;
 use plico_protocol::time::{Day, Hour, Timestamp};
 
 use crate::decide::SWEPT_KEY;
-use crate::ledger::{AccountRow, EntryRow, FreeRow, ReferenceRow, TileRow, hash_of};
+use crate::ledger::{
+    AccountRow, ENTRIES_PER_ROW, EntriesRow, FreeRow, ROW_LEVELS, ReferenceRow, TileRow, hash_of,
+};
 use crate::policy::dues::Calendar;
 use crate::policy::rate_card::RateCards;
 use crate::rows::{BadRow, Sealed, SweptRow, View, ViewError};
@@ -108,10 +110,17 @@ impl View {
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
         let reader = self.store.reader()?;
-        let (prefix, from) = self.rows.entries_from(account, from);
-        let page = reader.scan(Table::Entries, prefix.as_bytes(), &from, limit)?;
-        let entry = |key: &[u8], value: &[u8]| Ok(self.rows.open::<EntryRow>(key, value)?.0);
-        page.iter().map(|row| entry(&row.key, &row.value)).collect()
+        let name = self.rows.entries(account);
+        // One row more, because the first may begin before `from`.
+        let rows = limit.div_ceil(ENTRIES_PER_ROW as usize).saturating_add(1);
+        let page = reader.scan(Table::Entries, name.as_bytes(), &name.with_entry(from), rows)?;
+        let mut entries = Vec::new();
+        for row in &page {
+            let EntriesRow(found) = self.rows.open(&row.key, &row.value)?;
+            entries.extend(found.into_iter().filter(|entry| from <= entry.sequence));
+        }
+        entries.truncate(limit);
+        Ok(entries)
     }
 
     /// The payment of an account that was entered under a reference.
@@ -129,8 +138,9 @@ impl View {
         let Some(row) = self.row_in::<ReferenceRow>(&*reader, name.as_bytes())? else {
             return Ok(None);
         };
-        let entry = self.row_in::<EntryRow>(&*reader, &self.rows.entry(account, row.entry))?;
-        Ok(entry.map(|entry| entry.0))
+        let key = self.rows.entries(account).with_entry(row.entry);
+        let entries = self.row_in::<EntriesRow>(&*reader, &key)?;
+        Ok(entries.and_then(|entries| entries.entry(row.entry)))
     }
 
     /// How many free messages an account sent, of the first days there are from one on.
@@ -203,10 +213,12 @@ impl View {
         account: &AccountKey,
         subtree: Subtree,
     ) -> Result<TreeHash, ViewError> {
-        if subtree.level == 0 {
-            let key = self.rows.entry(account, EntrySequence(subtree.index));
-            let row = self.row_in::<EntryRow>(reader, &key)?;
-            return Ok(row.ok_or(missing::<EntryRow>())?.0.hash());
+        if subtree.level <= ROW_LEVELS {
+            let sequence = EntrySequence(subtree.leaves().start);
+            let key = self.rows.entries(account).with_entry(sequence);
+            let row = self.row_in::<EntriesRow>(reader, &key)?;
+            let hash = row.and_then(|row| row.subtree(subtree));
+            return Ok(hash.ok_or(missing::<EntriesRow>())?);
         }
         let row = self.row_in::<TileRow>(reader, &self.rows.tile(account, subtree))?;
         Ok(row.ok_or(missing::<TileRow>())?.0)

@@ -12,6 +12,7 @@
 //! the bucket and scans it, and a reader of the disk learns only which rows share an hour.
 
 mod certified;
+mod optional;
 mod record;
 mod seal;
 mod standing;
@@ -21,6 +22,7 @@ mod tests;
 mod view;
 
 pub(crate) use certified::CertificateRow;
+pub(crate) use optional::{read_optional, write_optional};
 pub(crate) use record::{
     Fate, OneTimeRow, OriginRow, PrekeysRow, ProfileRow, QueueKind, QueueRow, SubmissionRow,
 };
@@ -38,6 +40,7 @@ use plico_protocol::prekey::PrekeyId;
 use plico_protocol::time::{Day, Hour};
 
 use crate::keys::{Ring, SealKey};
+use crate::ledger::ENTRIES_PER_ROW;
 use crate::store::Table;
 
 /// Names rows and seals values. Cheap to clone.
@@ -82,19 +85,9 @@ impl Rows {
         self.name(Table::Accounts, account.as_bytes())
     }
 
-    /// The key of an entry of an account's ledger.
-    pub(crate) fn entry(&self, account: &AccountKey, sequence: EntrySequence) -> Vec<u8> {
-        self.entries_from(account, sequence).1
-    }
-
-    /// The beginning of the keys of an account's entries, and the key of one of them.
-    pub(crate) fn entries_from(
-        &self,
-        account: &AccountKey,
-        sequence: EntrySequence,
-    ) -> (RowName, Vec<u8>) {
-        let name = self.name(Table::Entries, account.as_bytes());
-        (name, name.holding(&sequence.0.to_be_bytes()))
+    /// The beginning of the keys of an account's entries.
+    pub(crate) fn entries(&self, account: &AccountKey) -> RowName {
+        self.name(Table::Entries, account.as_bytes())
     }
 
     /// The beginning of the keys of an account's counts of free messages, and the key of a day's.
@@ -145,6 +138,11 @@ impl RowName {
     /// The key of an entry in the bucket of this name.
     pub(crate) fn holding(&self, entry: &[u8]) -> Vec<u8> {
         [self.0.as_slice(), entry].concat()
+    }
+
+    /// The key of the row in which an entry of this account stands.
+    pub(crate) fn with_entry(&self, sequence: EntrySequence) -> Vec<u8> {
+        self.holding(&(sequence.0 / ENTRIES_PER_ROW).to_be_bytes())
     }
 
     /// The key of a one-time prekey of this account.

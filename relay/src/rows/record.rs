@@ -12,9 +12,10 @@ use plico_protocol::ticket::{Category, Epoch};
 use plico_protocol::time::{Hour, Minute};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
+use crate::ledger::Reserved;
 use crate::policy::consent::WindowDays;
 use crate::request::Digest;
-use crate::rows::{RowName, Sealed};
+use crate::rows::{RowName, Sealed, read_optional, write_optional};
 use crate::store::Table;
 
 /// Whose queue it is.
@@ -60,8 +61,8 @@ pub(crate) struct OriginRow {
     pub(crate) class: SizeClass,
     /// Of what businesses send.
     pub(crate) origin: Option<StampedOrigin>,
-    /// The entry in which its price is reserved, if it has one.
-    pub(crate) charge: Option<EntrySequence>,
+    /// What is reserved for it, if it costs something.
+    pub(crate) charge: Option<Reserved>,
     /// Whether its recipient was handed it and did not acknowledge.
     pub(crate) offered: bool,
 }
@@ -192,12 +193,12 @@ impl Sealed for QueueRow {
 
 impl Sealed for OriginRow {
     const TABLE: Table = Table::Origins;
-    const BYTES: usize = 16 + 4 + 1 + 1 + ORIGIN_BYTES + CHARGE_BYTES + 1;
+    const BYTES: usize = 16 + 4 + 1 + (1 + ORIGIN_BYTES) + (1 + Reserved::BYTES) + 1;
 }
 
 impl Sealed for SubmissionRow {
     const TABLE: Table = Table::Submissions;
-    const BYTES: usize = 32 + 1 + 1 + 4 * 3 + 1 + 4 + CHARGE_BYTES;
+    const BYTES: usize = 32 + 1 + 1 + 4 * 3 + 1 + 4 + (1 + 8);
 }
 
 impl Sealed for PrekeysRow {
@@ -270,13 +271,8 @@ impl Wire for OriginRow {
         out.bytes(self.submission.as_bytes());
         self.expires.write(out);
         self.class.write(out);
-        out.u8(u8::from(self.origin.is_some()));
-        match &self.origin {
-            Some(origin) => origin.write(out),
-            // As long as with one: the length of a row must not say who wrote.
-            None => out.bytes(&[0; ORIGIN_BYTES]),
-        }
-        write_charge(self.charge, out);
+        write_optional(self.origin.as_ref(), ORIGIN_BYTES, out);
+        write_optional(self.charge.as_ref(), Reserved::BYTES, out);
         out.u8(u8::from(self.offered));
     }
 
@@ -284,14 +280,8 @@ impl Wire for OriginRow {
         let submission = RowName::new(reader.array()?);
         let expires = Wire::read(reader)?;
         let class = Wire::read(reader)?;
-        let origin = match reader.flag("has_origin")? {
-            true => Some(Wire::read(reader)?),
-            false => {
-                reader.take(ORIGIN_BYTES)?;
-                None
-            }
-        };
-        let charge = read_charge(reader)?;
+        let origin = read_optional("has_origin", ORIGIN_BYTES, reader)?;
+        let charge = read_optional("is_charged", Reserved::BYTES, reader)?;
         Ok(Self { submission, expires, class, origin, charge, offered: reader.flag("offered")? })
     }
 }
@@ -327,7 +317,7 @@ impl Wire for SubmissionRow {
         self.expires.write(out);
         self.fate.write(out);
         self.ended.write(out);
-        write_charge(self.charge, out);
+        write_optional(self.charge.as_ref(), 8, out);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -340,7 +330,7 @@ impl Wire for SubmissionRow {
             expires: Wire::read(reader)?,
             fate: Wire::read(reader)?,
             ended: Wire::read(reader)?,
-            charge: read_charge(reader)?,
+            charge: read_optional("is_charged", 8, reader)?,
         })
     }
 }
@@ -393,19 +383,8 @@ impl Wire for ProfileRow {
     }
 }
 
-fn write_charge(charge: Option<EntrySequence>, out: &mut Writer) {
-    out.u8(u8::from(charge.is_some()));
-    charge.unwrap_or_default().write(out);
-}
-
-fn read_charge(reader: &mut Reader) -> Result<Option<EntrySequence>, DecodeError> {
-    let is_charged = reader.flag("is_charged")?;
-    Ok(Some(EntrySequence::read(reader)?).filter(|_| is_charged))
-}
-
 /// The longest profile with its length.
 const PADDED_PROFILE_BYTES: usize = 4 + PROFILE_BYTES_MAX;
-const CHARGE_BYTES: usize = 1 + 8;
 /// A stamped origin: account, tag, ticket, hour, category, reason, stamp.
 const ORIGIN_BYTES: usize = AccountKey::BYTES
     + AddressTag::BYTES

@@ -3,17 +3,18 @@
 mod columns;
 
 use plico_protocol::envelope::SizeClass;
-use plico_protocol::id::{AddressTag, Stamp, TicketId};
-use plico_protocol::ledger::{EntryReason, EntrySequence, Generation};
+use plico_protocol::id::{AddressTag, Stamp, SubmitId, TicketId};
+use plico_protocol::ledger::{Amount, EntryReason, EntrySequence, Generation, Message, Rate};
+use plico_protocol::pricing::Currency;
 use plico_protocol::profile::Profile;
 use plico_protocol::stamp::{Origin, Reason, StampedOrigin};
-use plico_protocol::ticket::{Category, Epoch};
+use plico_protocol::ticket::{Category, Epoch, Zone};
 use plico_protocol::time::{Day, Hour, Minute};
 
 use super::*;
-use crate::ledger::{FreeRow, Outcome, PendingRow};
+use crate::ledger::{FreeRow, Outcome, PendingRow, Reserved};
 use crate::request::Digest;
-use crate::writer::fixture::{Seeded, bank, bank_account, keys, person};
+use crate::writer::fixture::{Seeded, UTILITY, bank, bank_account, keys, person};
 
 fn rows() -> Rows {
     Rows::new(&keys().ring())
@@ -37,9 +38,16 @@ fn origin(of_business: bool) -> OriginRow {
         expires: Hour(5),
         class: SizeClass::Large,
         origin: of_business.then(|| StampedOrigin { origin, stamp: Stamp::new([4; 32]) }),
-        charge: of_business.then_some(EntrySequence(6)),
+        charge: of_business.then(reserved),
         offered: of_business,
     }
+}
+
+fn reserved() -> Reserved {
+    let (submission, accept) = (SubmitId::compose(Hour(3), [5; 12]), EntrySequence(6));
+    let rate = Rate { category: Category::Utility, zone: Zone::UNKNOWN };
+    let amount = Amount { millionths: UTILITY, currency: Currency::new(*b"EUR").unwrap() };
+    Reserved { message: Message { submission, accept, rate }, amount }
 }
 
 fn submission(fate: Fate) -> SubmissionRow {
@@ -98,7 +106,7 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     check_sealed(&[restored, swept]);
     check_sealed(&[FreeRow { count: 0 }, FreeRow { count: u64::MAX }]);
     let (account, day) = (bank().account, Day(9));
-    let charge = Some(Outcome { accept: EntrySequence(8), reason: EntryReason::Offered });
+    let charge = Some(Outcome { of: reserved(), reason: EntryReason::Offered });
     let ended = PendingRow { account, day, charge, unasked: false };
     check_sealed(&[ended, PendingRow { charge: None, unasked: true, ..ended }]);
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use getrandom::rand_core::CryptoRng;
-use plico_protocol::ledger::{Generation, HeadBody};
-use plico_protocol::refusal::{Code, Refusal};
+use plico_protocol::ledger::Generation;
 use plico_protocol::time::{Minute, Timestamp};
 
 use crate::clock::Clock;
-use crate::decide::{self, Batch, Decision, Effect, Facts, Fixed, Limits};
+use crate::decide::{self, Batch, Effect, Facts, Finished, Fixed, Kept, Limits, Marks, Written};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::ledger::FreeCounts;
@@ -17,7 +16,8 @@ use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Rows, SweptRow, View};
 use crate::rules::Current;
 use crate::store::{Change, CommitError, ReadError, Store, Table};
-use crate::writer::receipts::{Unsigned, sign_beside};
+use crate::writer::receipts::{Charged, Signer, Trees};
+use crate::writer::task::{Answer, Task, refuse_all, requests};
 use crate::writer::{Event, Point, Probe, Wake};
 
 /// What the commit path is made of.
@@ -45,6 +45,9 @@ pub struct Core {
     rate_cards: Current<RateCards>,
     directory: Directory,
     free: FreeCounts,
+    marks: Marks,
+    kept: Kept,
+    signer: Option<Arc<Signer>>,
     generation: Generation,
     /// The disk was full: before anything else the store must recover.
     full: bool,
@@ -87,64 +90,6 @@ pub enum CoreError {
     OtherKeys(#[source] BadRow),
 }
 
-/// One thing to do in a commit.
-#[derive(Debug)]
-pub(super) enum Task {
-    Request(Box<Request>),
-    Sweep,
-    /// Shares a commit with nothing: else commits would join accounts and mailboxes.
-    Settle,
-    /// The same: stores what is counted in memory.
-    Leave,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Reply(Reply),
-    Swept(Result<Swept, Refusal>),
-}
-
-impl Task {
-    pub(super) fn request(request: Request) -> Self {
-        Self::Request(Box::new(request))
-    }
-
-    fn decide(
-        &self,
-        facts: &Facts<'_>,
-        now: Timestamp,
-        fresh: &mut dyn CryptoRng,
-    ) -> (Answer, Decision) {
-        let swept = |more: Result<bool, Refusal>| Answer::Swept(more.map(|more| Swept { more }));
-        match self {
-            Self::Request(request) => {
-                let (reply, decision) = decide::decide(facts, request, now, fresh);
-                (Answer::Reply(reply), decision)
-            }
-            Self::Sweep => {
-                let (more, decision) = decide::sweep(facts, now, fresh);
-                (swept(more), decision)
-            }
-            Self::Settle => {
-                let (more, decision) = decide::settle(facts, now, fresh);
-                (swept(more), decision)
-            }
-            Self::Leave => {
-                let (more, decision) = decide::leave(facts, now, fresh);
-                (swept(more), decision)
-            }
-        }
-    }
-
-    fn refused(&self, refusal: Refusal) -> Answer {
-        match self {
-            Self::Request(_) => Answer::Reply(Err(refusal)),
-            Self::Sweep | Self::Settle | Self::Leave => Answer::Swept(Err(refusal)),
-        }
-    }
-}
-
 impl Core {
     /// Checks that keys and data belong together and loads the directory.
     ///
@@ -159,6 +104,9 @@ impl Core {
             rate_cards: Current::default(),
             directory: Directory::default(),
             free: FreeCounts::default(),
+            marks: Marks::default(),
+            kept: Kept::default(),
+            signer: None,
             generation: Generation::default(),
             full: false,
             rotation_failed: None,
@@ -193,11 +141,7 @@ impl Core {
     pub fn commit_batch(&mut self, requests: Vec<Request>) -> Result<Vec<Reply>, Fatal> {
         let (answers, events) = self.commit(requests.into_iter().map(Task::request).collect())?;
         self.wake(events);
-        let reply = |answer| match answer {
-            Answer::Reply(reply) => Some(reply),
-            Answer::Swept(_) => None,
-        };
-        Ok(answers.into_iter().filter_map(reply).collect())
+        Ok(answers.into_iter().map(Answer::into_reply).collect())
     }
 
     /// One bounded step of the sweeps.
@@ -245,31 +189,28 @@ impl Core {
         }
         let now = self.setup.clock.now();
         self.rotate(now);
-        let mut decided = self.decide(&tasks, now)?;
-        for (request, reply) in replies(&tasks, &decided.answers) {
-            self.setup.probe.decided(request, reply);
+        let decided = self.decide(&tasks, now)?;
+        for (request, answer) in requests(&tasks, &decided.answers) {
+            if let Answer::Reply(reply) | Answer::Charged(Charged { reply, .. }) = answer {
+                self.setup.probe.decided(request, reply);
+            }
         }
         self.reached(Point::BeforeCommit);
-        let Setup { store, keys, .. } = &self.setup;
-        let (changes, ring) = (&decided.changes, keys.ring());
-        let commit = || if changes.is_empty() { Ok(()) } else { store.commit(changes) };
-        let (committed, heads) = sign_beside(&decided.heads, &ring, commit);
-        match committed {
+        let changes = &decided.changes;
+        match if changes.is_empty() { Ok(()) } else { self.setup.store.commit(changes) } {
             Ok(()) => (),
             Err(CommitError::Full) => {
                 tracing::warn!(target: "plico_relay::writer", "the disk is full");
                 self.full = true;
+                // The batch may be there although it was refused.
+                self.kept = Kept::default();
                 return Ok((refuse_all(&tasks), Vec::new()));
             }
             Err(error) => return Err(Fatal::Commit(error)),
         }
-        for (index, receipt) in decided.receipts {
-            if let Some(Answer::Reply(reply)) = decided.answers.get_mut(index) {
-                receipt.give(&heads, reply);
-            }
-        }
-        for (request, reply) in replies(&tasks, &decided.answers) {
-            self.setup.probe.answered(request, reply);
+        self.kept.extend(decided.written);
+        for (request, answer) in requests(&tasks, &decided.answers) {
+            self.setup.probe.answered(request, &|| answer.clone().into_reply());
         }
         tracing::trace!(target: "plico_relay::writer", count = tasks.len(), "committed");
         self.reached(Point::AfterCommit);
@@ -322,6 +263,7 @@ impl Core {
     fn decide(&mut self, tasks: &[Task], now: Timestamp) -> Result<Decided, Fatal> {
         let Setup { store, keys, rng, limits, .. } = &mut self.setup;
         let ring = keys.ring();
+        self.signer = Signer::of(&ring, self.signer.take());
         let reader = store.reader()?;
         let rate_cards = self.rate_cards.get();
         let fixed = Fixed {
@@ -334,8 +276,10 @@ impl Core {
             rate_cards: &rate_cards,
             certified: keys.ledger_key(now).is_some(),
             free: &self.free,
+            marks: &self.marks,
+            kept: &self.kept,
         };
-        let mut batch = Batch::new(Facts::new(&*reader, fixed), now);
+        let mut batch = Batch::new(Facts::new(&*reader, fixed));
         let mut answers = Vec::with_capacity(tasks.len());
         let mut receipts = Vec::new();
         for task in tasks {
@@ -347,10 +291,10 @@ impl Core {
             }
             answers.push(answer);
         }
-        let mut unsigned = Vec::with_capacity(receipts.len());
+        let mut paths = Vec::with_capacity(receipts.len());
         for (index, (account, entry)) in receipts {
             match batch.receipt(&account, &entry) {
-                Ok(path) => unsigned.push((index, Unsigned { account, entry, path })),
+                Ok(path) => paths.push((index, account, entry, path)),
                 Err(refusal) => {
                     if let Some(answer) = answers.get_mut(index) {
                         *answer = Answer::Reply(Err(refusal));
@@ -358,9 +302,14 @@ impl Core {
                 }
             }
         }
-        let heads = batch.heads();
-        let (changes, effects) = batch.finish(&mut **rng);
-        Ok(Decided { answers, effects, changes, receipts: unsigned, heads })
+        let Finished { changes, written, effects, shown } = batch.finish(&mut **rng);
+        let trees = Trees::new(shown, self.generation, now.hour(), self.signer.as_ref());
+        for (index, account, entry, path) in paths {
+            if let Some(answer) = answers.get_mut(index) {
+                answer.charge(trees.of(&account), entry, path);
+            }
+        }
+        Ok(Decided { answers, effects, changes, written })
     }
 
     /// Keeps the directory current and gives what is left for subscribers.
@@ -381,6 +330,10 @@ impl Core {
             }
             Effect::FreeStored(day, account) => {
                 self.free.stored(day, account);
+                None
+            }
+            Effect::SweptTo(index, mark) => {
+                self.marks.set(index, mark);
                 None
             }
         };
@@ -421,24 +374,7 @@ struct Decided {
     answers: Vec<Answer>,
     effects: Vec<Effect>,
     changes: Vec<Change>,
-    /// By the place of its answer.
-    receipts: Vec<(usize, Unsigned)>,
-    heads: Vec<HeadBody>,
-}
-
-fn replies<'a>(
-    tasks: &'a [Task],
-    answers: &'a [Answer],
-) -> impl Iterator<Item = (&'a Request, &'a Reply)> {
-    tasks.iter().zip(answers).filter_map(|(task, answer)| match (task, answer) {
-        (Task::Request(request), Answer::Reply(reply)) => Some((&**request, reply)),
-        _ => None,
-    })
-}
-
-fn refuse_all(tasks: &[Task]) -> Vec<Answer> {
-    let refusal = || Refusal::new(Code::StorageFull).retry_after(FULL_RETRY_MS);
-    tasks.iter().map(|task| task.refused(refusal())).collect()
+    written: Written,
 }
 
 impl std::fmt::Debug for Setup {
@@ -452,6 +388,3 @@ impl std::fmt::Debug for Core {
         f.debug_struct("Core").field("full", &self.full).finish_non_exhaustive()
     }
 }
-
-/// Milliseconds after which a full disk is worth another try.
-const FULL_RETRY_MS: u32 = 30_000;

@@ -18,6 +18,7 @@ mod commit;
 pub(crate) mod fixture;
 mod probe;
 mod receipts;
+mod task;
 #[cfg(test)]
 mod tests;
 mod thread;

@@ -54,11 +54,11 @@ pub trait Probe: Send + Sync {
 
     /// A request of the batch has this answer, which holds and leaves once the batch is at
     /// [`Point::AfterCommit`]: for a test that compares what a relay does with what it promised. It
-    /// lacks the receipt, which is signed meanwhile.
+    /// lacks the receipt, which is made by whoever waits for the answer.
     fn decided(&self, _request: &Request, _reply: &Reply) {}
 
-    /// The batch is durable, and this is the whole answer; nobody has it yet.
-    fn answered(&self, _request: &Request, _reply: &Reply) {}
+    /// The batch is durable, and `reply` gives the whole answer; nobody has it yet.
+    fn answered(&self, _request: &Request, _reply: &dyn Fn() -> Reply) {}
 }
 
 /// Does nothing: what production uses.

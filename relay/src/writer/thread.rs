@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use plico_protocol::refusal::{Code, Refusal};
 use tokio::sync::{mpsc, oneshot};
 
-use super::commit::{Answer, Core, Fatal, Swept, Task};
+use super::commit::{Core, Fatal, Swept};
+use super::task::{Answer, Task};
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use crate::writer::Point;
@@ -128,7 +129,7 @@ impl Writer {
             match self.hand_over(task()).await.answer.await {
                 Ok(Answer::Swept(Ok(Swept { more: true }))) => (),
                 Ok(Answer::Swept(swept)) => return swept.map(|_| ()),
-                Ok(Answer::Reply(_)) | Err(_) => return Err(stopped()),
+                Ok(Answer::Reply(_) | Answer::Charged(_)) | Err(_) => return Err(stopped()),
             }
         }
     }
@@ -182,8 +183,8 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
         Pin::new(&mut self.answer).poll(context).map(|answer| match answer {
-            Ok(Answer::Reply(reply)) => reply,
-            Ok(Answer::Swept(_)) | Err(_) => Err(stopped()),
+            Ok(answer) => answer.into_reply(),
+            Err(_) => Err(stopped()),
         })
     }
 }

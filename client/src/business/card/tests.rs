@@ -380,11 +380,10 @@ fn charged(millionths: u64, currency: &[u8; 3], category: Category, zone: &[u8; 
 fn accepted(place: &Place, entry: Entry) -> RelayFrame {
     let account = place.core.identity.account.public();
     let mut growth = Growth::new(Frontier::default());
-    growth.push(entry.hash(), |_, _| ());
-    let path = growth.inclusion(0).unwrap();
-    let mut tree = Frontier::default();
-    tree.push(entry.hash(), |_, _| ());
-    let (size, root, hour) = (tree.size(), tree.root(), NOW.hour());
+    growth.push(entry.hash());
+    let grown = growth.finish();
+    let path = grown.inclusion(0).unwrap();
+    let (size, root, hour) = (grown.frontier().size(), grown.root(), NOW.hour());
     let body = HeadBody { account, generation: Generation(0), size, root, hour };
     let head = *body.sign(&LedgerSecret::from_seed(&[1; 32])).head();
     let id = entry.message.unwrap().submission;

@@ -125,11 +125,11 @@ fn place(relay: &Relay) -> Place {
 fn keep_receipts(place: &mut Place, relay: &Relay) {
     let mut growth = Growth::new(Frontier::default());
     for entry in &relay.entries {
-        growth.push(entry.hash(), |_, _| ());
+        growth.push(entry.hash());
         if entry.kind != EntryKind::Accept {
             continue;
         }
-        let path = growth.inclusion(entry.sequence.0).unwrap();
+        let path = growth.clone().finish().inclusion(entry.sequence.0).unwrap();
         let head = relay.head(place, 0).head;
         let kept = Kept { receipt: Receipt { entry: *entry, path, head }, ended: None };
         let n = entry.message.unwrap().submission.as_bytes()[15];

@@ -48,10 +48,10 @@ impl World {
         let sequence = self.size();
         let entry = accept(sequence, hour, id);
         let mut growth = Growth::new(tree(&self.entries));
-        growth.push(entry.hash(), |_, _| ());
+        growth.push(entry.hash());
         self.entries.push(entry);
-        let path = growth.inclusion(sequence).unwrap();
-        let receipt = Receipt { entry, path, head: *head(growth.frontier(), 0).head() };
+        let head = *head(growth.frontier(), 0).head();
+        let receipt = Receipt { entry, path: growth.finish().inclusion(sequence).unwrap(), head };
         let kept = Kept { receipt, ended: None };
         self.books.receipts.insert(EntrySequence(sequence), kept);
     }

@@ -111,17 +111,20 @@ fn an_empty_tree_and_the_same_tree_need_no_proof_and_take_none() {
 
 #[test]
 fn a_commits_leaves_are_proven_without_those_before() {
-    for (before, new) in [(0, 1), (1, 1), (7, 2), (8, 5), (63, 70), (200, 60)] {
+    for (before, new) in [(0, 0), (0, 1), (1, 1), (7, 2), (8, 5), (63, 70), (200, 60)] {
         let whole = Whole::of(before + new);
         let mut growth = Growth::new(Whole::of(before).frontier);
         for index in before..before + new {
-            growth.push(whole.leaf(index), |_, _| ());
+            growth.push(whole.leaf(index));
         }
-        assert_eq!(growth.root(), whole.root(before + new));
+        let grown = growth.finish();
+        assert_eq!(grown.root(), whole.root(before + new));
         for index in before..before + new {
-            assert_eq!(growth.inclusion(index), Some(whole.inclusion(index, before + new)));
+            assert_eq!(grown.inclusion(index), Some(whole.inclusion(index, before + new)));
         }
-        assert_eq!(growth.inclusion(before + new), None);
+        for index in (0..before).chain([before + new]) {
+            assert_eq!(grown.inclusion(index), None);
+        }
     }
 }
 
@@ -171,13 +174,10 @@ proptest! {
 fn receipt() -> Receipt {
     let mut growth = Growth::new(Frontier::default());
     for sequence in 0..5 {
-        growth.push(accept(sequence, 100, 1).hash(), |_, _| ());
+        growth.push(accept(sequence, 100, 1).hash());
     }
-    Receipt {
-        entry: accept(2, 100, 1),
-        path: growth.inclusion(2).unwrap(),
-        head: *head(growth.frontier(), 0).head(),
-    }
+    let head = *head(growth.frontier(), 0).head();
+    Receipt { entry: accept(2, 100, 1), path: growth.finish().inclusion(2).unwrap(), head }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! docs/data.md lists every table and column, in the order in which they are written.
 
 use super::*;
-use crate::ledger::{AccountRow, EntryRow, FreeRow, PendingRow, ReferenceRow, TileRow};
+use crate::ledger::{AccountRow, EntriesRow, FreeRow, PendingRow, ReferenceRow, TileRow};
 use crate::store::Table;
 
 /// What a table's rows have: names, and how long all of them are together where they are sealed.
@@ -68,7 +68,7 @@ fn columns(table: Table) -> Columns {
             periods,
             tree
         }),
-        Table::Entries => sealed!(EntryRow(entry)),
+        Table::Entries => sealed!(EntriesRow(entries)),
         Table::Tiles => sealed!(TileRow(hash)),
         Table::Pending => sealed!(PendingRow { account, day, charge, unasked }),
         Table::Free => sealed!(FreeRow { count }),

@@ -4,6 +4,7 @@ mod dues;
 mod history;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use plico_protocol::frame::{Acceptance, RelayFrame, Sequence};
@@ -435,4 +436,70 @@ fn no_settlement_shares_a_commit_with_a_mailbox_and_no_end_with_an_account() {
     for tables in of(Table::Accounts) {
         assert!(touches_mailbox.iter().all(|table| !tables.contains(table)), "{tables:?}");
     }
+}
+
+/// Stores what it says it has no room for: a full disk may end a commit after its rows are there.
+struct Doubtful {
+    store: Memory,
+    is_full: AtomicBool,
+}
+
+impl Store for Doubtful {
+    fn commit(&self, changes: &[Change]) -> Result<(), CommitError> {
+        self.store.commit(changes)?;
+        if self.is_full.load(Ordering::SeqCst) { Err(CommitError::Full) } else { Ok(()) }
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader + '_>, ReadError> {
+        self.store.reader()
+    }
+
+    fn recover(&self) -> Result<(), CommitError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_refused_commit_that_is_there_after_all_is_charged_once_and_built_upon() {
+    let store = Memory::open(&Disk::default()).unwrap();
+    let doubtful = Arc::new(Doubtful { store, is_full: AtomicBool::new(false) });
+    let mut shop = Shop::over(doubtful.clone());
+    let key = shop.world.keys.ledger_key(shop.world.now()).unwrap();
+    shop.send();
+    doubtful.is_full.store(true, Ordering::SeqCst);
+    let request = shop.priced(UTILITY);
+    assert_eq!(code(shop.world.call(request.clone())), Code::StorageFull);
+    doubtful.is_full.store(false, Ordering::SeqCst);
+    let repeated = receipt(shop.world.call(request));
+    let next = shop.send();
+    for (number, receipt) in [(1, repeated), (2, next)] {
+        assert_eq!(receipt.entry.sequence, EntrySequence(number));
+        receipt.verify(&bank().account, &key).unwrap();
+    }
+    assert_eq!(shop.entries().len(), 3);
+}
+
+#[test]
+fn entries_are_read_from_any_one_on_and_as_many_as_asked_for() {
+    let mut shop = Shop::new();
+    let account = bank().account;
+    shop.world.call(Request::SetCredit { account, credit: Some(euros(1_000)) }).unwrap();
+    for _ in 0..40 {
+        shop.send();
+    }
+    let read = |from, limit| {
+        let read = shop.world.view().ledger_entries(&account, EntrySequence(from), limit).unwrap();
+        read.iter().map(|entry| entry.sequence.0).collect::<Vec<_>>()
+    };
+    for from in [0, 1, 15, 16, 17, 31, 39, 40, 99] {
+        for limit in [0, 1, 15, 16, 17, 99] {
+            let expected = (from..40).take(limit).collect::<Vec<_>>();
+            assert_eq!(read(from, limit), expected, "{limit} from {from} on");
+        }
+    }
+}
+
+fn euros(count: u64) -> Amount {
+    let currency = Currency::new(*b"EUR").unwrap();
+    Amount { millionths: Millionths(count * Millionths::UNIT.0), currency }
 }

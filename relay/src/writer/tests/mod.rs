@@ -6,4 +6,5 @@ mod leak;
 mod ledger;
 mod model;
 mod retention;
+mod sweep;
 mod thread;

@@ -126,9 +126,10 @@ impl Shop {
     /// Of a line, in the tree of all there are now.
     fn receipt(&self, line: usize) -> Box<Receipt> {
         let mut growth = Growth::new(Frontier::default());
-        self.lines.iter().for_each(|line| growth.push(line.hash(), |_, _| ()));
-        let path = growth.inclusion(u64::try_from(line).unwrap()).unwrap();
-        let head = head_of(growth.frontier());
+        self.lines.iter().for_each(|line| growth.push(line.hash()));
+        let grown = growth.finish();
+        let path = grown.inclusion(u64::try_from(line).unwrap()).unwrap();
+        let head = head_of(grown.frontier());
         Box::new(Receipt { entry: self.lines[line], path, head })
     }
 

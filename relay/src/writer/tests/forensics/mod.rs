@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use plico_protocol::ledger::EntryKind;
 
 use crate::decide::OF_ACCOUNTS;
-use crate::ledger::{EntryRow, PendingRow};
+use crate::ledger::{EntriesRow, PendingRow};
 use crate::rows::{OriginRow, RowName, Rows, Sealed};
 use crate::store::{Fjall, Table};
 use crate::writer::fixture::keys;
@@ -202,31 +202,42 @@ impl Told {
         let rows = Rows::new(&keys().ring());
         let truth: HashMap<RowName, _> =
             mailboxes().map(|(address, account)| (rows.queue(&address), account)).collect();
-        let owner = |account| (rows.entries_from(&account, Default::default()).0, account);
+        let owner = |account| (rows.entries(&account), account);
         let owners: HashMap<RowName, _> = accounts().map(owner).collect();
         let mut told = Self::default();
+        let mut ledger = BTreeMap::new();
         for commit in dump.values() {
             let mailboxes: BTreeSet<_> = commit.iter().filter_map(queue).collect();
             let mailboxes: Vec<_> = mailboxes.iter().filter_map(|name| truth.get(name)).collect();
             let is_joined = !mailboxes.is_empty();
-            for (found, EntryRow(entry)) in all::<EntryRow>(&rows, commit) {
+            for (found, EntriesRow(entries)) in all::<EntriesRow>(&rows, commit) {
                 let account = owners[&RowName::new(*found.key.first_chunk().unwrap())];
-                let (count, joined) = match entry.kind {
-                    EntryKind::Accept => (&mut told.accepts, &mut told.accepts_joined),
-                    EntryKind::Settle | EntryKind::Release => {
-                        (&mut told.settlements, &mut told.settlements_joined)
-                    }
-                    _ => continue,
-                };
-                *count += 1;
-                *joined += usize::from(is_joined);
                 told.wrong += usize::from(mailboxes.iter().any(|of| **of != account));
+                // The commit appended the newest; the others were there, or came with it.
+                let newest = entries.last().map(|entry| entry.sequence);
+                for entry in entries {
+                    let joined = is_joined && Some(entry.sequence) == newest;
+                    let known =
+                        ledger.entry((account, entry.sequence)).or_insert((entry.kind, false));
+                    known.1 |= joined;
+                }
             }
             if is_joined {
                 told.pending_joined += all::<PendingRow>(&rows, commit).count();
             }
             let origins = all::<OriginRow>(&rows, commit);
             told.origins += origins.filter(|(_, row)| row.origin.is_some()).count();
+        }
+        for (kind, joined) in ledger.into_values() {
+            let (count, joins) = match kind {
+                EntryKind::Accept => (&mut told.accepts, &mut told.accepts_joined),
+                EntryKind::Settle | EntryKind::Release => {
+                    (&mut told.settlements, &mut told.settlements_joined)
+                }
+                _ => continue,
+            };
+            *count += 1;
+            *joins += usize::from(joined);
         }
         told
     }
