@@ -1,6 +1,10 @@
 //! What a deterministic simulation puts in the machine's place. Production binaries bring none, and
 //! no setting does.
 
+mod inside;
+
+pub use inside::{Inside, InsideError, Line, Parts, Stream};
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

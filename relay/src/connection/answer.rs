@@ -9,6 +9,7 @@ use plico_protocol::frame::{Frame, RelayFrame};
 use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::wire::Writer;
 
+use super::half::Outgoing;
 use crate::metrics::Metrics;
 use crate::request::Reply;
 use crate::writer::Pending;
@@ -27,7 +28,7 @@ pub(crate) enum Answer {
 /// The sending half of a stream with what is not written yet.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    stream: quinn::SendStream,
+    stream: Outgoing,
     waiting: Writer,
     metrics: Arc<Metrics>,
 }
@@ -80,7 +81,7 @@ impl From<Reply> for Answer {
 }
 
 impl Outbox {
-    pub(crate) fn new(stream: quinn::SendStream, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(stream: Outgoing, metrics: Arc<Metrics>) -> Self {
         Self { stream, waiting: Writer::default(), metrics }
     }
 
@@ -132,14 +133,13 @@ impl Outbox {
             return Ok(());
         }
         let bytes = Bytes::from(core::mem::take(&mut self.waiting).into_vec());
-        self.stream.write_chunk(bytes).await.map_err(|_| Unheard)
+        self.stream.write(bytes).await
     }
 
     /// Writes what waits and ends the stream.
     pub(crate) async fn finish(mut self) {
         if self.flush().await.is_ok() {
-            // Fails only where the stream was stopped, and then nobody listens.
-            let _ = self.stream.finish();
+            self.stream.finish();
         }
     }
 }

@@ -6,10 +6,12 @@ use plico_protocol::frame::{ClientFrame, Frame, FrameError, Header};
 use plico_protocol::limits::FRAME_HEADER_BYTES;
 use plico_protocol::refusal::{Code, Refusal};
 
+use super::half;
+
 /// Reads one stream's frames.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
-    stream: quinn::RecvStream,
+    stream: half::Incoming,
     buffered: BytesMut,
 }
 
@@ -27,7 +29,7 @@ pub(crate) enum Incoming {
 }
 
 impl FrameReader {
-    pub(crate) fn new(stream: quinn::RecvStream) -> Self {
+    pub(crate) fn new(stream: half::Incoming) -> Self {
         Self { stream, buffered: BytesMut::new() }
     }
 
@@ -63,8 +65,7 @@ impl FrameReader {
 
     /// Tells the client to send no more on this stream.
     pub(crate) fn stop(&mut self, code: quinn::VarInt) {
-        // Fails only for a stream that has ended already.
-        let _ = self.stream.stop(code);
+        self.stream.stop(code);
     }
 
     /// Reads until `needed` bytes are buffered. Past a few KiB memory grows with what was received,
@@ -73,8 +74,8 @@ impl FrameReader {
         let missing = needed.saturating_sub(self.buffered.len());
         self.buffered.reserve(missing.min(EXPECTED_BYTES));
         while self.buffered.len() < needed {
-            match self.stream.read_chunk(READ_BYTES_MAX, true).await {
-                Ok(Some(chunk)) => self.buffered.extend_from_slice(&chunk.bytes),
+            match self.stream.read(READ_BYTES_MAX).await {
+                Ok(Some(bytes)) => self.buffered.extend_from_slice(&bytes),
                 Ok(None) => return Filled::Finished,
                 Err(_) => return Filled::Gone,
             }

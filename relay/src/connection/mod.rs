@@ -6,10 +6,12 @@
 pub(crate) mod answer;
 pub mod code;
 mod frames;
+mod half;
 mod kind;
 mod stream;
 
 pub(crate) use answer::{Answer, Outbox, Unheard};
+pub(crate) use half::{Incoming, Outgoing};
 pub(crate) use stream::Item;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,7 +78,12 @@ enum Asked {
 pub(crate) struct Claim(Arc<Connection>);
 
 impl Connection {
-    fn new(service: Arc<Service>, exporter: ExporterValue, zone: Zone, prefix: Prefix) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        exporter: ExporterValue,
+        zone: Zone,
+        prefix: Prefix,
+    ) -> Self {
         Self {
             service,
             exporter,
@@ -92,8 +99,18 @@ impl Connection {
     async fn accept_streams(self: Arc<Self>, quic: quinn::Connection) {
         // Ends with the connection, and so do the streams' own tasks.
         while let Ok((send, receive)) = quic.accept_bi().await {
-            tokio::spawn(Box::pin(stream::serve(self.clone(), send, receive)));
+            let (send, receive) = (Outgoing::Quic(send), Incoming::Quic(receive));
+            tokio::spawn(Box::pin(self.clone().stream(send, receive)));
         }
+    }
+
+    /// Serves one stream until either side ends it.
+    pub(crate) fn stream(
+        self: Arc<Self>,
+        send: Outgoing,
+        receive: Incoming,
+    ) -> impl Future<Output = ()> {
+        stream::serve(self, send, receive)
     }
 
     /// Returns once the time for the first frame is over and none has come; never otherwise.

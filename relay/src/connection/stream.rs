@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{Answer, Outbox, Unheard};
 use super::frames::{FrameReader, Incoming};
+use super::half;
 use super::{Asked, Connection, code};
 use crate::delivery;
 
@@ -41,8 +42,8 @@ pub(crate) enum Item {
 /// Serves one stream until either side ends it.
 pub(super) async fn serve(
     connection: Arc<Connection>,
-    send: quinn::SendStream,
-    receive: quinn::RecvStream,
+    send: half::Outgoing,
+    receive: half::Incoming,
 ) {
     // Boxed: a channel sets room for 32 items aside as soon as there is one.
     let (items, queue) = mpsc::channel::<Box<Item>>(REQUESTS_IN_PROGRESS_PER_STREAM_MAX);
