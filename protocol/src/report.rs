@@ -261,6 +261,20 @@ mod tests {
     }
 
     #[test]
+    fn two_disclosures_are_one_where_both_parts_are() {
+        let padded = report().disclosure.unwrap().padded.to_vec();
+        for (padded, key, same) in [
+            (padded.clone(), key(4), true),
+            (padded.clone(), key(9), false),
+            (padded[1..].to_vec(), key(4), false),
+        ] {
+            let mut other = report();
+            disclose(&mut other, padded, key);
+            assert_eq!(other == report(), same);
+        }
+    }
+
+    #[test]
     fn nothing_of_a_disclosure_is_printed() {
         assert!(format!("{:?}", report()).contains("Disclosure(…)"));
     }

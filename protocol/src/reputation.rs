@@ -229,6 +229,7 @@ mod tests {
 
     #[test]
     fn a_day_brings_one_step_and_a_clock_set_back_none() {
+        assert_eq!(Reputation::new(TODAY).since, TODAY);
         check(0, 20, 20, (false, 2));
         let once = Reputation::new(Day(0)).judged(&Inputs { reports: 0, deliveries: 500 }, TODAY);
         assert_eq!(once.tier, Tier(1));
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn a_rate_needs_a_delivery() {
         assert_eq!(Inputs { reports: 3, deliveries: 0 }.per_million(), None);
-        assert_eq!(Inputs { reports: 1, deliveries: 1_000 }.per_million(), Some(1_000));
+        assert_eq!(Inputs { reports: 3, deliveries: 1_000 }.per_million(), Some(3_000));
         let most = Inputs { reports: u32::MAX, deliveries: 1 };
         assert_eq!(most.per_million(), Some(u32::MAX));
     }

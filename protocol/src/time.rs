@@ -121,8 +121,9 @@ mod tests {
 
     #[test]
     fn the_last_hour_of_a_day_belongs_to_it() {
+        assert_eq!(Timestamp(2 * 86_400_000 - 1).day(), Day(1));
         assert_eq!(Hour(47).day(), Day(1));
-        assert_eq!(Day(1).end(), Hour(48));
+        assert_eq!((Day(1).begin(), Day(1).end()), (Hour(24), Hour(48)));
     }
 
     #[test]

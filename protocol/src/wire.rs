@@ -344,6 +344,14 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_counts_what_was_written() {
+        let mut out = Writer::default();
+        assert!(out.is_empty());
+        out.u16(7);
+        assert_eq!((out.len(), out.is_empty()), (2, false));
+    }
+
+    #[test]
     fn a_length_past_its_bound_is_refused_before_it_is_taken() {
         let error = reader(&[0xff, 0xff, 0xff, 0xff]).sized("text", 8).unwrap_err();
         assert_eq!(error, DecodeError::TooLong { field: "text", length: 0xffff_ffff, max: 8 });

@@ -245,13 +245,21 @@ fn an_unknown_type_is_named() {
     assert_eq!(parse::<RelayFrame>(&[0x01, 0, 0, 0]), Err(FrameError::Unknown(0x01)));
 }
 
+/// The bounds of SPEC.md §5.1, each at its edge.
 #[test]
 fn a_length_is_refused_from_the_header_alone() {
-    let header = [0x05, 0, 0, 129];
-    let error = Header::parse::<ClientFrame>(header).unwrap_err();
-    assert_eq!(error, FrameError::TooLarge { kind: 0x05, length: 129, max: 128 });
-    let error = Header::parse::<ClientFrame>([0x3f, 0xff, 0xff, 0xff]).unwrap_err();
-    assert!(matches!(error, FrameError::TooLarge { .. }));
+    let header = |kind: u8, length: usize| {
+        let [_, high, middle, low] = u32::try_from(length).unwrap().to_be_bytes();
+        Header::parse::<ClientFrame>([kind, high, middle, low])
+    };
+    let small = [1, 2, 3, 5, 6, 7, 8, 9, 0xa, 0xc, 0xe, 0xf, 0x10, 0x19, 0x1a];
+    let large = [(4, 65_758), (0x18, 65_612), (0xb, 11_768), (0xd, 8_196), (0x11, 2_062)];
+    let bounds = small.map(|kind| (kind, 128)).into_iter().chain(large).chain([(0x3f, 69_632)]);
+    for (kind, max) in bounds {
+        assert_eq!(header(kind, max), Ok(Header { kind, length: max }));
+        let length = max + 1;
+        assert_eq!(header(kind, length), Err(FrameError::TooLarge { kind, length, max }));
+    }
 }
 
 #[test]

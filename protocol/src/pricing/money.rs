@@ -154,6 +154,7 @@ mod tests {
 
     #[test]
     fn sums_that_do_not_fit_are_none() {
+        assert_eq!(Millionths(3).checked_sub(Millionths(2)), Some(Millionths(1)));
         assert_eq!(Millionths(u64::MAX).checked_add(Millionths(1)), None);
         assert_eq!(Millionths(1).checked_sub(Millionths(2)), None);
         assert_eq!(Millionths::UNIT.checked_mul(u64::MAX), None);

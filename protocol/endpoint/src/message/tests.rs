@@ -38,6 +38,15 @@ fn check(content: &[u8], padded_bytes: usize) -> Result<Opened, OpenError> {
 }
 
 #[test]
+fn content_that_leaves_no_room_for_the_mark_is_refused() {
+    assert_eq!(pad(&[7; 9], 10).unwrap().len(), 10);
+    for (content, padded_bytes, max) in [(&[7; 10][..], 10, 9), (&[], 0, 0)] {
+        let refused = SealError::ContentTooLong { bytes: content.len(), max };
+        assert_eq!(pad(content, padded_bytes).err(), Some(refused));
+    }
+}
+
+#[test]
 fn the_salamander_opens_under_both_keys_without_a_commitment() {
     let [k1, k2, sealed, text1, text2] = SALAMANDER;
     let open = |key: &str| {

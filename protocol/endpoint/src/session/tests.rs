@@ -53,6 +53,15 @@ fn restart(pair: &mut Pair) {
 }
 
 #[test]
+fn a_person_knows_whether_the_business_answered() {
+    let mut pair = Pair::new(1);
+    assert!(!pair.person.has_received());
+    let answer = pair.answer(b"answer");
+    pair.person.open(&answer).unwrap();
+    assert!(pair.person.has_received());
+}
+
+#[test]
 fn two_parties_converse_in_every_size_class() {
     let mut pair = Pair::new(1);
     for class in SizeClass::ALL {

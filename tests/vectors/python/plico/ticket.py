@@ -111,10 +111,17 @@ def check(
     if k_ticket is None:
         raise Refused("ticket_forged")
     need(mac(k_ticket, ticket[:96]) == ticket[96:], "ticket_forged")
+    need(is_possible(ticket), "ticket_forged")
     need(ticket[24:40] == address_tag(k_tag, address), "ticket_other_mailbox")
     need(ticket[40:72] == commitment(account, opening), "ticket_other_business")
     need(now < number(ticket, 16, 4), "ticket_expired")
     need(number(ticket, 2, 2) >> (category - 1) & 1 == 1, "category_not_allowed")
+
+
+def is_possible(ticket: bytes) -> bool:
+    """Whether the fields are what the table of §9 allows."""
+    letters = all(ord("A") <= letter <= ord("Z") for letter in ticket[4:6])
+    return ticket[0] == 1 and 0 < number(ticket, 2, 2) < 16 and letters and ticket[88:96] == bytes(8)
 
 
 def in_window(ticket: bytes, now: int) -> bool:

@@ -240,7 +240,7 @@ def messages(add, name: str, base: Entry) -> None:
     add("valid", f"{name}, ref 8 at 9", "Normal", replace(base, ref=8))
     for ref in (9, 10):
         add("invalid", f"{name}, ref {ref} at 9", "Field", replace(base, ref=ref))
-    for hour in (HOUR + 1, HOUR + 23):
+    for hour in (HOUR + 1, HOUR + 8, HOUR + 12, HOUR + 23):
         add("invalid", f"{name}, hour {hour % 24} of the day", "Field", replace(base, hour=hour))
 
 

@@ -250,6 +250,7 @@ def build() -> VectorFile:
     add("a chain's 1,000 messages", "Bound", full(answered))
     add("999 skipped across a ratchet step", "Bound", full_across(answered))
     add("an older copy of a state", "Loss", older_copy(answered))
+    add("a chain that ended goes on", "Loss", past_its_end(answered))
     return file
 
 
@@ -442,4 +443,21 @@ def older_copy(pair: Pair) -> Script:
     s.load(BUSINESS, copy)
     s.receive(BUSINESS, "p1", outcome=UNREADABLE)
     s.receive(BUSINESS, "p0")
+    return s
+
+
+def past_its_end(pair: Pair) -> Script:
+    """A business's older copy goes on with a chain of which its later chain told how long it was."""
+    s = Script("past its end", pair)
+    s.send(BUSINESS, "b0")
+    s.receive(PERSON, "b0")
+    copy = s.table.states[BUSINESS]
+    s.send(PERSON, "p0")
+    s.receive(BUSINESS, "p0")
+    s.send(BUSINESS, "c0")
+    s.receive(PERSON, "c0")
+    s.load(BUSINESS, copy)
+    s.send(BUSINESS, "b1", "b2")
+    s.receive(PERSON, "b1", "b2", outcome=UNREADABLE)
+    s.receive(PERSON, "b0", outcome=DUPLICATE)
     return s

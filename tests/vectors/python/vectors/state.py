@@ -72,6 +72,8 @@ def largest(group: Group, session: Session) -> None:
     assert len(full) == 4176
     many = with_chains(session, chain("current", 21, range(21)), earlier)
     group.invalid("a hundred and one keys", "Field", state=many.hex())
+    two = with_chains(session, chain("current", 60, range(60)), [chain("earlier", 41, range(41))])
+    group.invalid("a hundred and one keys of two chains", "Field", state=two.hex())
     six = with_chains(
         session,
         chain("current", 20, range(20)),
@@ -104,9 +106,9 @@ def fields(group: Group, begun: Pair, answered: Pair) -> None:
         changed(f"sending {kind}", business, SENDING, bytes([kind]))
     changed("has current 2", business, SENDING + 1 + 136 + 32, b"\2")
     changed("a business without a current chain", person, 1, b"\2")
-    changed(
-        "deferred without a current chain", deferred[: SENDING + 1 + 68 + 32] + b"\0" + bytes(4), 0, b"\1"
-    )
+    alone = deferred[: SENDING + 1 + 68 + 32] + b"\0" + bytes(4)
+    for role in (1, 2):
+        changed(f"deferred without a current chain, role {role}", alone, 1, bytes([role]))
     changed(
         "earlier chains without a current one", person[:-4] + u32(1) + rand("state lone") + bytes(8), 0, b"\1"
     )

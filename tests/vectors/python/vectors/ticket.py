@@ -122,6 +122,7 @@ NOTES = {
     "Rounding": Note("CONFORMANCE", "`opened_at` is rounded down to five minutes; the window is counted from ten minutes after it."),
     "Terms": Note("CONFORMANCE", "Terms at and past their bounds."),
     "Forged": Note("AUTH_BYPASS", "One bit of a ticket was changed; every byte has its test."),
+    "Fields": Note("CONFORMANCE", "The relay's own MAC over what the table does not allow."),
     "OtherKey": Note("AUTH_BYPASS", "The MAC is of another key than the key id names."),
     "Stolen": Note("AUTH_BYPASS", "A ticket shown by another business, or for another mailbox."),
     "Time": Note("CONFORMANCE", "A minute before, at and after the end."),
@@ -229,6 +230,17 @@ def checked(group: Group) -> None:
         "ticket_forged",
     )
     add("invalid", "a MAC of zeros", "OtherKey", good[:96] + bytes(32), "ticket_forged")
+    impossible = {
+        "version": (0, 2),
+        "categories": (0, 17),
+        "zone": (b"zZ", b"Z1"),
+        "zero": (bytes(7) + b"\1", b"\1" + bytes(7)),
+    }
+    for name, values in impossible.items():
+        for value in values:
+            shown = value.hex() if isinstance(value, bytes) else value
+            data = replace(base, **{name: value}).encode(NEW)
+            add("invalid", f"{name} {shown}", "Fields", data, "ticket_forged")
     other = ed25519_public(rand("ticket other"))
     add("invalid", "another mailbox", "Stolen", refusal="ticket_other_mailbox", address=other)
     add("invalid", "another business", "Stolen", refusal="ticket_other_business", account=other)
