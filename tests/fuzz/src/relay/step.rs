@@ -334,7 +334,10 @@ async fn pay(life: &mut Life<'_>, which: usize, x: u8, y: u8) {
     let currency = Currency::new(if y & 4 == 0 { *b"EUR" } else { *b"USD" }).unwrap();
     let amount = Amount { millionths: Millionths(u64::from(x) * 100_000), currency };
     let request = match y & 3 {
-        0 | 1 => Request::Pay { account, amount },
+        0 | 1 => {
+            let reference = (y & 16 != 0).then(|| format!("transfer {}", y & 32));
+            Request::Pay { account, amount, reference, correction: y & 8 != 0 }
+        }
         2 => Request::SetCredit { account, credit: Some(amount) },
         _ => Request::SetCredit { account, credit: None },
     };
