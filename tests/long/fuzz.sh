@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes every target, or those that are named, for so many minutes each (30), two at a time, and prints a
-# report. fuzz.md beside this file has the last one.
+# report. `fuzz.md` beside this file has the last one.
 #     tests/long/fuzz.sh [MINUTES] [TARGET…]
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,6 +1,6 @@
 //! Frames of people, businesses and strangers on a relay in memory ([`plico_relay::simulation::Inside`]),
 //! and time, crashes, a full disk, payments and certificates between them. Every answer is compared with
-//! a model of what was promised ([`model`]); at the end everybody comes back and takes what is left.
+//! a model of what was promised (`model.rs`); at the end everybody comes back and takes what is left.
 
 mod audit;
 mod client;

@@ -394,12 +394,16 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         vec![[0x29, 0, 0, 0], [9, 0, 0, 0], [0x20, 1, 0, 0], [2, 1, 0, 0], [0xc7, 0, 0, 0]],
         vec![[23, 0, 2, 35], [24, 0, 0, 0], [23, 0, 2, 30], [7, 0, 0, 1], [31, 0, 0, 0]],
     ];
-    let with = |steps: &[[u8; 4]]| {
-        let steps = begin.iter().chain(steps).flatten().copied();
-        [0x17, 0xff].into_iter().chain(steps).collect::<Vec<u8>>()
-    };
-    let mut seeds: Vec<Vec<u8>> = later.iter().map(|steps| with(steps)).collect();
-    seeds.push([&[0x17, 0xff], [0, 1, 2, 20].as_slice()].concat());
+    // With credit for everything, for one message, and for nothing.
+    let mut seeds: Vec<Vec<u8>> = Vec::new();
+    for credit in [255, 1, 0] {
+        let with = |steps: &Vec<[u8; 4]>| {
+            let steps = begin.iter().chain(steps).flatten().copied();
+            [0x17, credit].into_iter().chain(steps).collect::<Vec<u8>>()
+        };
+        seeds.extend(later.iter().map(with));
+    }
+    seeds.push([&[0x17, 255], [0, 1, 2, 20].as_slice()].concat());
     for frame in vectors::document("frame")["testGroups"].as_array().unwrap() {
         for test in
             frame["tests"].as_array().unwrap().iter().filter(|test| test["result"] == "valid")

@@ -1,5 +1,5 @@
 //! Whatever somebody signed, MACed or committed to: valid vectors, changed. And books that a relay with
-//! its own key rewrites ([`books`]).
+//! its own key rewrites (`books.rs`).
 
 mod books;
 mod ledger;
