@@ -95,6 +95,10 @@ pub(super) async fn ledger(life: &mut Life<'_>, which: usize) -> Option<Vec<Entr
     let account = PARTIES.shop(which).account.public();
     let slot = slot_of_shop(which);
     prove_shop(life, which).await;
+    if life.client(slot).account != Some(account) {
+        // This connection proved another one before.
+        return None;
+    }
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let from = EntrySequence(entries.len() as u64);
