@@ -84,6 +84,34 @@ async fn what_comes_under_a_revoked_ticket_is_dropped_before_the_relay_hears_of_
 }
 
 #[tokio::test]
+async fn what_waits_when_its_person_blocks_opens_no_window() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    let mut person = desk.person("anna").await;
+    let chat = person.conversation(&link).await.unwrap();
+    let customer = introduce(&chat, &mut bank).await.customer;
+    let relay = relay.suspend().await;
+    chat.send("leave me alone").await.unwrap();
+    chat.block().await.unwrap();
+
+    let relay = relay.resume().await;
+    assert_eq!(words(&next_asked(&mut bank).await.content.body), "leave me alone");
+    let id = bank.send(customer, "an answer all the same", Category::Service).await.unwrap();
+    let state = became(&mut bank, id).await;
+    assert!(matches!(state, MessageState::Refused(_)), "{state:?}");
+    assert_eq!(chat.window().await.unwrap(), None);
+
+    chat.send("hello again").await.unwrap();
+    next_asked(&mut bank).await;
+    bank.send(customer, "good day", Category::Service).await.unwrap();
+    assert_eq!(words(&next_received(&mut person).await.content.body), "good day");
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+#[tokio::test]
 async fn a_report_proves_what_was_sent_unasked_and_lowers_the_standing() {
     let relay = TestRelay::start().await;
     let desk = Desk::of(&relay);

@@ -2,8 +2,8 @@
 //! what the relay then charges.
 
 use plico_client::{
-    Business, BusinessTrouble, Categories, Category, Code, ConsentTerms, CustomerId, FreeReason,
-    Message, MessageState, Millionths, NoPrice, Person, Price, PriceError,
+    Business, BusinessEvent, BusinessTrouble, Categories, Category, Code, ConsentTerms, CustomerId,
+    FreeReason, Message, MessageState, Millionths, NoPrice, Person, Price, PriceError,
 };
 use plico_protocol::frame::{ClientFrame, RelayFrame};
 use plico_protocol::id::AuthorityKey;
@@ -13,7 +13,7 @@ use plico_relay::policy::rate_card::SAMPLE;
 use crate::harness::raw::Raw;
 use crate::harness::relay::TestRelay;
 use crate::harness::sdk::{
-    Desk, allowed_notifications, became, introduce, next_asked, next_received,
+    Desk, allowed_notifications, became, introduce, next_asked, next_received, told,
 };
 use crate::harness::world::{BEGINNING, Bank, Customer};
 
@@ -280,4 +280,33 @@ async fn a_price_is_told_offline_and_a_charge_that_differs_has_the_card_fetched(
     let bank = desk.business("bank").await;
     assert_eq!(amount(bank.price(customer, Category::Service).await.unwrap()), 80_000);
     bank.close().await.unwrap();
+}
+
+/// The message gets the newer ticket, and the change of terms follows it with an older one.
+#[tokio::test]
+async fn a_message_that_waits_for_a_change_of_terms_opens_its_window() {
+    let scene = Scene::new(Some("FR"), str::to_owned).await;
+    let (mut bank, person, customer) = scene.introduced().await;
+    let chat = person.conversations().await.unwrap().remove(0);
+    scene.relay.clock.advance_hours(25);
+    let Scene { relay, desk, files } = scene;
+    let relay = relay.suspend().await;
+    chat.send("hello again").await.unwrap();
+    chat.mute().await.unwrap();
+    let relay = relay.resume().await;
+    next_asked(&mut bank).await;
+    let renewed = |event| matches!(event, BusinessEvent::Consent { .. }).then_some(());
+    told(&mut bank, renewed).await;
+
+    let window = bank.customer(customer).await.unwrap().unwrap().window.unwrap();
+    assert_eq!(window.answers_until(), chat.window().await.unwrap());
+    let price = bank.price(customer, Category::Service).await.unwrap();
+    assert!(matches!(price, Price::Free { .. }), "{price:?}");
+    let id = bank.send(customer, "an answer", Category::Service).await.unwrap();
+    assert_eq!(became(&mut bank, id).await, MessageState::Accepted);
+    assert_eq!(last_charge(&bank, 0).await, None);
+    person.close().await.unwrap();
+    bank.close().await.unwrap();
+    relay.stop().await;
+    drop((desk, files));
 }

@@ -123,7 +123,10 @@ impl CustomerRecord {
             false => (&mut self.standing, &mut self.window),
         };
         let fields = |slot: &Option<(Ticket, TicketOpening)>| slot.as_ref()?.0.fields().ok();
-        let later = |held: &TicketFields| new.opened_at < held.opened_at;
+        // Within an epoch a window only moves on; `opened_at` alone is too coarse to tell which came last.
+        let earlier_window =
+            |held: &TicketFields| new.epoch == held.epoch && new.free_until < held.free_until;
+        let later = |held: &TicketFields| new.opened_at < held.opened_at || earlier_window(held);
         let of_other_epoch = fields(other).filter(|held| held.epoch != new.epoch);
         if fields(same).is_some_and(|held| later(&held))
             || of_other_epoch.is_some_and(|held| later(&held))

@@ -201,6 +201,10 @@ impl PersonCore {
                 return Ok(Err(error.into()));
             }
         }
+        if wishes.contains(&Wish::Revoke) {
+            self.withdraw_consent(peer)?;
+        }
+        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Err(SendError::Ended)) };
         for wish in &wishes {
             match wish {
                 Wish::Change(terms) => talk.record.terms = *terms,

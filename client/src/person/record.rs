@@ -1,5 +1,6 @@
 //! A conversation as it is stored.
 
+use plico_endpoint::content::Reply;
 use plico_endpoint::id::ContentId;
 use plico_endpoint::primitives::dh::IdentitySecret;
 use plico_protocol::certificate::{Certificate, VerifiedCertificate};
@@ -145,6 +146,12 @@ impl Record {
     pub(super) fn window(&self) -> Option<Minute> {
         let (ticket, _) = self.reply.as_ref()?;
         ticket.fields().ok()?.answers_until()
+    }
+
+    /// Whether a ticket is one of those that the business is to use.
+    pub(super) fn holds(&self, reply: Option<&Reply>) -> bool {
+        let held = [self.reply.map(|(ticket, _)| ticket), self.notifications];
+        reply.is_some_and(|reply| held.contains(&Some(reply.ticket)))
     }
 
     /// Whether a change of consent goes to the relay before the next message. The last one, which

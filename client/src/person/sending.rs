@@ -227,6 +227,13 @@ impl PersonCore {
         let Ok(mut content) = Content::decode(&outgoing.content) else {
             return self.failed(number);
         };
+        if content.body == Body::Renewal
+            && !talk.record.holds(content.reply.as_ref())
+            && let Some((ticket, opening)) = talk.record.reply
+        {
+            // Another ticket came meanwhile.
+            content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
+        }
         let ticket = talk.ticket.filter(|_| needs_ticket(&outgoing, &content, first));
         if let Some((ticket, opening)) = ticket {
             content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
@@ -310,6 +317,23 @@ impl PersonCore {
         let Some(mut session) = self.session(peer)? else { return Ok(Err(Unsealed::Never)) };
         let sealed = session.seal_to_inbox(&recipient, content, &mut random::system());
         Ok(sealed.map(|envelope| (session, envelope)).map_err(Unsealed::from))
+    }
+
+    /// What was written before a block opens no window: it goes out without a ticket. A first message
+    /// cannot: it goes out with one.
+    pub(super) fn withdraw_consent(&mut self, peer: u64) -> Result<(), StateError> {
+        if self.talks.get(&peer).is_none_or(|talk| talk.record.started == Started::No) {
+            return Ok(());
+        }
+        let open = self.outbox.of(peer);
+        self.state.write(|rows| {
+            for number in open {
+                if let Some(outgoing) = Outbox::get(rows, number)? {
+                    Outbox::put(rows, number, &Outgoing { kind: BY_ITSELF, ..outgoing })?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Ends a message that cannot be sealed: one that stayed would hold up every later one.
