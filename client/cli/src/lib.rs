@@ -160,6 +160,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_message_may_cost_cannot_be_negative() {
+        let read = |args: &[&str]| {
+            let words = ["plico", "business"].iter().chain(args);
+            CommandLine::try_parse_from(words).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for args in [
+            ["send", "1", "hello", "--max-price", "-1"].as_slice(),
+            ["serve", "--price-max", "-0.05"].as_slice(),
+        ] {
+            let said = read(args).unwrap_err();
+            assert!(said.contains("cannot be negative"), "{args:?}: {said}");
+        }
+        assert_eq!(read(&["send", "1", "hello", "--max-price", "0.05", "--json"]), Ok(()));
+    }
+
+    #[test]
     fn every_shell_gets_completions_that_name_the_commands() {
         use clap::ValueEnum;
         for shell in Shell::value_variants() {

@@ -14,7 +14,7 @@ pub struct Currency([u8; 3]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAmount {
     /// Anything but digits with perhaps one point between them.
-    #[error("an amount is digits with perhaps a point, such as 0.05")]
+    #[error("an amount is digits with perhaps a point, such as 0.05, and cannot be negative")]
     NotDecimal,
     /// Finer than a millionth.
     #[error("an amount has at most six digits after the point")]

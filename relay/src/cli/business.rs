@@ -55,9 +55,10 @@ pub(super) enum BusinessCommand {
         /// Its handle.
         business: String,
         /// How much, in the rate card's currency, such as 100.00.
-        #[arg(value_parser = Millionths::from_decimal)]
+        #[arg(value_parser = Millionths::from_decimal, allow_negative_numbers = true)]
         amount: Millionths,
-        /// The transfer's reference: the payment is entered once, however often this is run.
+        /// The transfer's reference: the payment is entered once, however often this is run. Spaces and
+        /// the case of letters make no other reference: `RF18 5390` is `rf185390`.
         #[arg(long, value_name = "TEXT", value_parser = ledger::reference)]
         reference: Option<String>,
         #[command(flatten)]
@@ -68,9 +69,10 @@ pub(super) enum BusinessCommand {
         /// Its handle.
         business: String,
         /// How much of what is entered was not paid, in the rate card's currency, such as 90.00.
-        #[arg(value_parser = Millionths::from_decimal)]
+        #[arg(value_parser = Millionths::from_decimal, allow_negative_numbers = true)]
         amount: Millionths,
-        /// A reference of the correction: it is entered once, however often this is run.
+        /// A reference of the correction: it is entered once, however often this is run. Spaces and the
+        /// case of letters make no other reference.
         #[arg(long, value_name = "TEXT", value_parser = ledger::reference)]
         reference: Option<String>,
         #[command(flatten)]
@@ -81,7 +83,7 @@ pub(super) enum BusinessCommand {
         /// Its handle.
         business: String,
         /// How far, in the rate card's currency, such as 250.00; or `default`, for the setting.
-        #[arg(value_parser = ledger::Credit::parse)]
+        #[arg(value_parser = ledger::Credit::parse, allow_negative_numbers = true)]
         amount: ledger::Credit,
         #[command(flatten)]
         place: Place,

@@ -88,11 +88,16 @@ fn days(first: Date, next: Option<Date>) -> Result<Days, String> {
     days.ok_or_else(|| "the ledger begins in 1970 at the earliest".to_owned())
 }
 
-/// A reference as it is written.
+/// A reference without what banks write differently from one paper to the next: spaces, which group
+/// its letters for the eye (ISO 11649), and case.
 pub(super) fn reference(text: &str) -> Result<String, String> {
-    let reference = text.trim();
+    if text.chars().any(char::is_control) {
+        return Err("a reference is one line of text, without control characters".to_owned());
+    }
+    let mut reference: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+    reference.make_ascii_uppercase();
     match (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) {
-        true => Ok(reference.to_owned()),
+        true => Ok(reference),
         false => Err(format!("a reference has 1 to {REFERENCE_BYTES_MAX} bytes")),
     }
 }
@@ -268,6 +273,28 @@ const HEADING: [&str; 8] =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_is_the_same_however_it_is_grouped_and_in_either_case() {
+        for same in [
+            "RF18 5390 0754 7034",
+            "RF18539007547034",
+            " rf18 539007547034 ",
+            "RF18\u{a0}5390\u{a0}0754\u{a0}7034",
+        ] {
+            assert_eq!(reference(same).as_deref(), Ok("RF18539007547034"), "{same}");
+        }
+        assert_ne!(reference("RF18 5390 0754 7035"), reference("RF18 5390 0754 7034"));
+        for control in ["RF18\n5390", "RF18\r5390", "RF18 5390\n", "RF18\t5390", "RF18\u{7}"] {
+            let said = reference(control).unwrap_err();
+            assert!(said.contains("control characters"), "{control:?}: {said}");
+        }
+        let spaced = "A ".repeat(REFERENCE_BYTES_MAX);
+        assert_eq!(reference(&spaced).map(|text| text.len()), Ok(REFERENCE_BYTES_MAX));
+        for wrong in ["", "  ", &"A".repeat(REFERENCE_BYTES_MAX + 1)] {
+            assert!(reference(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_month_and_a_day_are_their_utc_days() {

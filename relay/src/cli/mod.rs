@@ -297,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_cannot_be_negative_and_what_follows_it_is_still_read() {
+        let read = |args: &[&str]| {
+            let words = ["plico-relay", "business"].iter().chain(args);
+            CommandLine::try_parse_from(words).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for command in ["pay", "correct", "credit"] {
+            for amount in ["-1", "-0.05"] {
+                let said = read(&[command, "bank", amount]).unwrap_err();
+                assert!(said.contains("cannot be negative"), "{command} {amount}: {said}");
+            }
+        }
+        assert_eq!(read(&["pay", "bank", "1", "--reference", "RF18"]), Ok(()));
+        assert_eq!(read(&["pay", "--reference", "RF18", "bank", "1"]), Ok(()));
+        assert_eq!(read(&["credit", "bank", "default"]), Ok(()));
+    }
+
+    #[test]
     fn directories_on_the_command_line_win_over_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("settings.toml");

@@ -25,7 +25,7 @@ pub(crate) struct Send {
     category: Kind,
     /// The most it may cost, in the relay's currency, such as 0.09; 0 for only if it is free. Without it
     /// what `serve --price-max` allows, and nothing where none runs.
-    #[arg(long, value_name = "AMOUNT", value_parser = Millionths::from_decimal)]
+    #[arg(long, value_name = "AMOUNT", value_parser = Millionths::from_decimal, allow_negative_numbers = true)]
     max_price: Option<Millionths>,
     /// Buttons below the text, each ID=LABEL or only a label.
     #[arg(long, value_name = "CHOICE", num_args = 1..)]

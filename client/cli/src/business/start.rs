@@ -37,7 +37,7 @@ pub(crate) struct Start {
     states: bool,
     /// The most that one message may cost, in the relay's currency, such as 0.09. Without it only what
     /// is free goes out.
-    #[arg(long, value_name = "AMOUNT", value_parser = Millionths::from_decimal)]
+    #[arg(long, value_name = "AMOUNT", value_parser = Millionths::from_decimal, allow_negative_numbers = true)]
     price_max: Option<Millionths>,
     /// Prints one JSON object a line.
     #[arg(long)]

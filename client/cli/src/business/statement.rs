@@ -15,7 +15,7 @@ use super::{ask, write};
 use crate::Options;
 use crate::failure::{Failure, Status, sentence};
 use crate::place::Place;
-use crate::say;
+use crate::{remark, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Month {
@@ -70,12 +70,17 @@ struct Line {
 impl Month {
     pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
         let Period { from, to } = self.month;
+        let running = is_running(self.month, now())?;
         let out = self.out.map(|out| absolute(&out)).transpose()?;
         let request = Request::Statement { from: from.0, to: to.0, out };
         let Answer::Statement(shown) = ask(&self.place, request, options).await? else {
             return Err(other_release());
         };
-        shown.tell(self.json)
+        shown.tell(self.json)?;
+        if running {
+            remark("The month is not over: this is what was charged and paid so far.");
+        }
+        Ok(())
     }
 }
 
@@ -201,6 +206,25 @@ fn date(hour: Hour) -> String {
     begin.unwrap_or_default().strftime("%Y-%m-%d").to_string()
 }
 
+fn now() -> Hour {
+    let hours = jiff::Timestamp::now().as_second() / 3_600;
+    Hour(u32::try_from(hours).unwrap_or_default())
+}
+
+/// Whether a month is not over yet; one that has not begun has no statement.
+fn is_running(month: Period, now: Hour) -> Result<bool, Failure> {
+    let Period { from, to } = month;
+    if from <= now {
+        return Ok(now < to);
+    }
+    Err(Failure::new(
+        Status::Usage,
+        "That month has not begun.",
+        format!("It begins on {} (UTC), and nothing can be charged or paid before.", date(from)),
+        "Name this month or an earlier one.",
+    ))
+}
+
 /// The hours of a month in UTC.
 fn period(month: &str) -> Result<Period, String> {
     let wrong = |_| "a month is written like 2026-11".to_owned();
@@ -233,6 +257,17 @@ mod tests {
         let disputed = Shown { disagreement: Some("Line 7.".to_owned()), ..shown };
         let told = disputed.tell(false).unwrap_err().to_string();
         assert!(told.contains("2026-11-01 to 2026-11-30"), "{told}");
+    }
+
+    #[test]
+    fn a_month_that_has_not_begun_has_no_statement_and_a_running_one_is_not_over() {
+        let november = period("2026-11").unwrap();
+        let is_running = |now| is_running(november, now).map_err(|failure| failure.to_string());
+        let early = is_running(Hour(november.from.0 - 1)).unwrap_err();
+        assert!(early.contains("begins on 2026-11-01"), "{early}");
+        assert_eq!(is_running(november.from), Ok(true));
+        assert_eq!(is_running(Hour(november.to.0 - 1)), Ok(true));
+        assert_eq!(is_running(november.to), Ok(false));
     }
 
     #[test]

@@ -38,39 +38,47 @@ pub(super) fn cards<'a>(page: &mut Page<'a>, text: &'a str, now: Minute) -> Vec<
     }
     let mut cards = Vec::new();
     for (table, span) in tables {
-        let card = card(page, table, span.clone(), currency, now);
-        cards.extend(card.map(|card| (card, span)));
+        cards.push(card(page, table, span, currency, now));
     }
     periods(page, cards)
 }
 
-/// Gives each card without an end the next one's beginning, and finds gaps and overlaps.
-fn periods(page: &mut Page<'_>, cards: Vec<(CardFields, Range<usize>)>) -> Vec<RateCard> {
-    let mut cards = cards;
-    cards.sort_by_key(|(card, _)| card.valid_from);
-    let begins: Vec<Minute> = cards.iter().skip(1).map(|(card, _)| card.valid_from).collect();
+/// A card of the file, whatever else of it can be read.
+struct Listed {
+    span: Range<usize>,
+    /// Its first minute and the first after it.
+    period: Option<(Minute, Minute)>,
+    fields: Option<CardFields>,
+}
+
+/// Gives each card without an end the next one's beginning, and finds gaps and overlaps; of the file
+/// as a whole, so not before each card's period can be read.
+fn periods(page: &mut Page<'_>, cards: Vec<Listed>) -> Vec<RateCard> {
+    let together = cards.into_iter().map(|card| card.period.map(|period| (period, card)));
+    let Some(mut cards) = together.collect::<Option<Vec<_>>>() else { return Vec::new() };
+    cards.sort_by_key(|((from, _), _)| *from);
+    let begins: Vec<Minute> = cards.iter().skip(1).map(|((from, _), _)| *from).collect();
     let mut read = Vec::new();
-    for (at, (mut card, span)) in cards.into_iter().enumerate() {
+    for (at, ((from, until), Listed { span, fields, .. })) in cards.into_iter().enumerate() {
         let next = begins.get(at).copied();
-        if card.valid_until == OPEN {
-            card.valid_until = next.unwrap_or(OPEN);
-        }
+        let until = if until == OPEN { next.unwrap_or(OPEN) } else { until };
         match next {
-            Some(next) if next < card.valid_until || next == card.valid_from => {
+            Some(next) if next < until || next == from => {
                 page.error(
                     &span,
                     "the next card begins before this one ends; let one card hold at a time",
                 );
             }
-            Some(next) if card.valid_until < next => {
+            Some(next) if until < next => {
                 page.warn(&span, "no card holds between this one's end and the next one's beginning: every message a business sends then is refused");
             }
-            None if card.valid_until != OPEN => {
+            None if until != OPEN => {
                 page.warn(&span, "no card follows this one: once it ends, every message a business sends is refused; leave `valid_until` out, or add the next card in time");
             }
             _ => (),
         }
-        match card.check() {
+        let Some(fields) = fields else { continue };
+        match (CardFields { valid_until: until, ..fields }).check() {
             Ok(card) => read.push(card),
             // Otherwise what is wrong was said where it stands.
             Err(error) if !page.has_errors() => {
@@ -97,7 +105,7 @@ fn card<'a>(
     span: Range<usize>,
     currency: Option<Currency>,
     now: Minute,
-) -> Option<CardFields> {
+) -> Listed {
     let card = page.section(table, span, CARD_KEYS);
     let date = |page: &mut Page<'a>, name, absent| match card.value(name) {
         Some(value) => page.minute(name, value),
@@ -110,18 +118,32 @@ fn card<'a>(
     {
         page.error(&card.span, "`valid_until` must be later than `valid_from`");
     }
-    let hours = number(page, &card, "window_hours", 24, u32::from(WINDOW_HOURS_MAX));
+    let period = valid_from.zip(valid_until);
+    let fields = fields(page, &card, period, currency, now);
+    Listed { span: card.span, period, fields }
+}
+
+/// What the card says; nothing if a part cannot be read, but every part is looked at.
+fn fields<'a>(
+    page: &mut Page<'a>,
+    card: &Section<'_, 'a>,
+    period: Option<(Minute, Minute)>,
+    currency: Option<Currency>,
+    now: Minute,
+) -> Option<CardFields> {
+    let hours = number(page, card, "window_hours", 24, u32::from(WINDOW_HOURS_MAX));
     let days_max = u32::from(WINDOW_DAYS_PER_MONTH_MAX);
-    let days = number(page, &card, "window_days_per_month", days_max, days_max);
-    let inbox = number(page, &card, "inbox_free_per_day", 100_000, u32::MAX);
-    let free = free_in_window(page, &card);
+    let days = number(page, card, "window_days_per_month", days_max, days_max);
+    let inbox = number(page, card, "inbox_free_per_day", 100_000, u32::MAX);
+    let free = free_in_window(page, card);
     let subscription = card.value("subscription").map(|value| subscription(page, value));
-    let tiers = tiers(page, &card);
-    let tariffs = tariffs(page, &card);
+    let tiers = tiers(page, card);
+    let tariffs = tariffs(page, card);
+    let (valid_from, valid_until) = period?;
     Some(CardFields {
         issued: now,
-        valid_from: valid_from?,
-        valid_until: valid_until?,
+        valid_from,
+        valid_until,
         currency: currency?,
         window_hours: u8::try_from(hours?).ok()?,
         window_days_per_month: u8::try_from(days?).ok()?,

@@ -140,6 +140,40 @@ fn every_mistake_of_a_zone_is_named_in_one_run() {
 }
 
 #[test]
+fn no_mistake_hides_another_of_its_zone_list_or_card() {
+    let prices = |name: &str, prices: &str| {
+        file("").replace("name = \"a\"\n", name).replace("utility = 0.05", prices)
+    };
+    let lines = |text: &str| -> Vec<usize> {
+        let found = RateCards::check(text, NOW).problems;
+        found.iter().filter(|p| p.severity == Severity::Error).map(|p| p.line).collect()
+    };
+    let three = "service = 0.0000005\nutility = 99999999\nauthentication = \"0.01\"";
+    assert_eq!(lines(&prices("name = \"a\"\n", three)), [7, 8, 9]);
+    let nameless = "service = -1\nutility = 1e9\nauthentication = nan";
+    assert_eq!(lines(&prices("", nameless)), [4, 6, 7, 8]);
+    let subscription = file("subscription = { amount = 99999999999999, weeks = 2 }");
+    let found = problems(&subscription);
+    let named = ["`days` is missing", "`amount` cannot be used", "unknown key `weeks`"];
+    assert_eq!(found.len(), named.len(), "{found:#?}");
+    assert!(named.iter().zip(&found).all(|(part, whole)| whole.contains(part)), "{found:#?}");
+    assert_eq!(problems(&file("tiers = [\"a\", 5, \"b\"]")).len(), 2);
+    // A zone that cannot be used lists its country all the same.
+    let warned = RateCards::check(&prices("", nameless), NOW).problems;
+    assert!(warned.iter().any(|problem| problem.text.contains("in no zone: 248 ")), "{warned:#?}");
+    // Nor does a mistake in a card hide that it overlaps the next, or make a gap of it.
+    let card = |lines: &str| file(lines).replace("currency = \"EUR\"\n", "");
+    let overlap =
+        file("valid_until = 2027-01-02\nwindow_hours = 0") + &card("valid_from = 2027-01-01");
+    assert_eq!(lines(&overlap), [2, 4]);
+    let between = file("valid_until = 2027-01-01")
+        + &card("valid_from = 2027-01-01\nvalid_until = 2027-02-01\nwindow_hours = 0")
+        + &card("valid_from = 2027-02-01");
+    let found = problems(&between);
+    assert!(found.len() == 1 && found[0].contains("`window_hours`"), "{found:#?}");
+}
+
+#[test]
 fn periods_neither_overlap_nor_leave_a_gap_unsaid() {
     let cards = |first: &str, second: &str| {
         let zone = "[[card.zone]]\nname = \"a\"\ncountries = [\"FR\"]\nutility = 0.05\n";
