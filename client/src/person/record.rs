@@ -148,10 +148,15 @@ impl Record {
         ticket.fields().ok()?.answers_until()
     }
 
-    /// Whether a ticket is one of those that the business is to use.
-    pub(super) fn holds(&self, reply: Option<&Reply>) -> bool {
+    /// A ticket that the business is to use: this one, or the one that came in its place meanwhile.
+    pub(super) fn present(&self, reply: Reply) -> Reply {
         let held = [self.reply.map(|(ticket, _)| ticket), self.notifications];
-        reply.is_some_and(|reply| held.contains(&Some(reply.ticket)))
+        match self.reply {
+            Some((ticket, opening)) if !held.contains(&Some(reply.ticket)) => {
+                Reply { address: self.address(), ticket, opening }
+            }
+            _ => reply,
+        }
     }
 
     /// Whether a change of consent goes to the relay before the next message. The last one, which

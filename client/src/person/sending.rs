@@ -227,12 +227,8 @@ impl PersonCore {
         let Ok(mut content) = Content::decode(&outgoing.content) else {
             return self.failed(number);
         };
-        if content.body == Body::Renewal
-            && !talk.record.holds(content.reply.as_ref())
-            && let Some((ticket, opening)) = talk.record.reply
-        {
-            // Another ticket came meanwhile.
-            content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
+        if content.body == Body::Renewal {
+            content.reply = content.reply.map(|reply| talk.record.present(reply));
         }
         let ticket = talk.ticket.filter(|_| needs_ticket(&outgoing, &content, first));
         if let Some((ticket, opening)) = ticket {
