@@ -274,7 +274,7 @@ impl RunArguments {
         };
         for abuse in kinds {
             let program = self.program.first().cloned().unwrap_or_else(default_program);
-            let relay = Relay::spawn_with(&program, &self.place(), allowing(allowed))?;
+            let relay = Relay::spawn_with(&program, &self.place(), allowing(allowed, *abuse))?;
             let pair = Bank::certified(&relay, 0)?;
             let flow = Flow { abuse: *abuse, per_second };
             let mut rounds = Vec::new();
@@ -307,7 +307,8 @@ impl RunArguments {
     async fn refused(&self, kinds: &[Abuse], refused: u64) -> Result<(), Failure> {
         for abuse in kinds {
             let program = self.program.first().cloned().unwrap_or_else(default_program);
-            let relay = Relay::spawn_with(&program, &self.place(), allowing(ALLOWED_COUNTING))?;
+            let relay =
+                Relay::spawn_with(&program, &self.place(), allowing(ALLOWED_COUNTING, *abuse))?;
             let flooded = abuse::count(&relay, *abuse, refused).await?;
             relay.stop()?;
             let Flooded { served, refused } = flooded;

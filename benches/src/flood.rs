@@ -13,10 +13,10 @@ use plico_protocol::limits::TICKET_BYTES;
 use plico_protocol::link::RelayLink;
 use plico_protocol::pricing::Millionths;
 use plico_protocol::prove::Proof;
-use plico_protocol::refusal::{Code, Refusal};
 use plico_protocol::signature::MailboxSecret;
 use plico_protocol::ticket::{Categories, Category, Terms, Ticket, ticket_commitment};
 use plico_protocol::time::Minute;
+use plico_relay::policy::throttle::Rule;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
 
@@ -36,11 +36,11 @@ pub(crate) enum Abuse {
     Inbox,
     /// 64 KiB submissions of an account.
     AccountLarge,
-    /// Mailboxes that a network opens; refused as too many frames, as are the next two.
+    /// Mailboxes that a network opens.
     Open,
-    /// Tickets that a network has minted.
+    /// Tickets that a network has minted; no rule counts them but that of frames.
     Mint,
-    /// Bundles that a network fetches.
+    /// Bundles that a network fetches; refused as frames, because their own rule refuses nothing.
     Bundle,
 }
 
@@ -48,6 +48,7 @@ pub(crate) enum Abuse {
 #[derive(Debug)]
 pub(crate) struct Flood {
     _connection: quinn::Connection,
+    rule: Rule,
     stream: (Asking, Answers),
     frame: Vec<u8>,
 }
@@ -57,7 +58,7 @@ pub(crate) struct Flood {
 pub(crate) struct Flooded {
     /// Within the allowance.
     pub(crate) served: u64,
-    /// By the rule.
+    /// By the rule that is measured.
     pub(crate) refused: u64,
 }
 
@@ -106,19 +107,19 @@ impl Flood {
             }
             Abuse::Bundle => ClientFrame::FetchBundle { account: bank.account().public() },
         };
-        Ok(Self { _connection: connection, stream, frame: frame.to_bytes() })
+        Ok(Self { _connection: connection, rule: abuse.rule(), stream, frame: frame.to_bytes() })
     }
 
     /// Asks, and counts the answers.
     pub(crate) async fn run(self, amount: Amount, stop: &AtomicBool) -> Result<Flooded, Failure> {
-        let Self { _connection, stream: (mut asking, mut answers), frame } = self;
+        let Self { _connection, rule, stream: (mut asking, mut answers), frame } = self;
         match amount {
             Amount::Rate(per_second) => {
                 let asking = at_a_rate(asking, &frame, per_second, stop);
                 let answered = async {
                     let mut flooded = Flooded::default();
                     while let Some(answer) = answers.next().await? {
-                        flooded.count(&answer);
+                        flooded.count(&answer, rule)?;
                     }
                     Ok(flooded)
                 };
@@ -133,7 +134,7 @@ impl Flood {
                     asking.send(repeated(&frame, together)).await?;
                     for _ in 0..together {
                         let Some(answer) = answers.next().await? else { break };
-                        flooded.count(&answer);
+                        flooded.count(&answer, rule)?;
                     }
                 }
                 Ok(flooded)
@@ -143,10 +144,18 @@ impl Flood {
 }
 
 impl Flooded {
-    fn count(&mut self, answer: &RelayFrame) {
-        let limited = |refusal: &Refusal| refusal.code == Code::RateLimited;
-        let over = matches!(answer, RelayFrame::Refused(refusal) if limited(refusal));
-        *(if over { &mut self.refused } else { &mut self.served }) += 1;
+    /// What another rule refuses would be measured as if this one had.
+    fn count(&mut self, answer: &RelayFrame, rule: Rule) -> Result<(), Failure> {
+        let refusal = if let RelayFrame::Refused(refusal) = answer { refusal.rule() } else { None };
+        match refusal {
+            None => self.served += 1,
+            Some(name) if name == rule.name() => self.refused += 1,
+            Some(other) => {
+                let wrong = format!("`{other}` refused what `{}` is to refuse", rule.name());
+                return Err(Failure::Wrong(wrong));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -188,6 +197,16 @@ impl Flooding {
 }
 
 impl Abuse {
+    /// What is to refuse it.
+    pub(crate) fn rule(self) -> Rule {
+        match self {
+            Self::Account | Self::AccountLarge => Rule::AccountSubmissions,
+            Self::Inbox => Rule::Submissions,
+            Self::Open => Rule::MailboxesOpened,
+            Self::Mint | Self::Bundle => Rule::Frames,
+        }
+    }
+
     fn class(self) -> SizeClass {
         if self == Self::AccountLarge { SizeClass::Huge } else { SizeClass::Small }
     }

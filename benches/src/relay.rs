@@ -15,10 +15,12 @@ use plico_relay::admin::socket;
 use plico_relay::config::{Config, LogLevel};
 use plico_relay::keys::read_authority_secret;
 use plico_relay::policy::rate_card::SAMPLE;
+use plico_relay::policy::throttle::Rule;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::failure::Failure;
+use crate::flood::Abuse;
 use crate::process::Process;
 
 /// A running relay and where its operator's files are.
@@ -179,15 +181,21 @@ pub(crate) fn hour() -> Hour {
     Timestamp(u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or_default()).hour()
 }
 
-/// `per_minute` of everything that a network or an account may do.
-pub(crate) fn allowing(per_minute: u32) -> Config {
+/// `per_minute` of everything that a network or an account may do, but of frames only where they are
+/// what is measured: they are counted before all else.
+pub(crate) fn allowing(per_minute: u32, abuse: Abuse) -> Config {
+    let unlimited = unlimited();
+    let frames = match abuse.rule() {
+        Rule::Frames => per_minute,
+        _ => unlimited.frames_per_minute_per_prefix,
+    };
     Config {
-        frames_per_minute_per_prefix: per_minute,
+        frames_per_minute_per_prefix: frames,
         mailboxes_opened_per_minute_per_prefix: per_minute,
         bundles_per_minute_per_prefix: per_minute,
         submissions_per_minute_per_prefix: per_minute,
         submissions_per_minute_per_account: per_minute,
-        ..unlimited()
+        ..unlimited
     }
 }
 
