@@ -85,6 +85,8 @@ async fn a_business_is_told_once_what_became_of_each_charge() {
     let unread = bank.send(asked.customer, "gate B13", Category::Utility).await.unwrap();
     assert_eq!(became(&mut bank, unread).await, MessageState::Accepted);
     let kept = bank.statement(so_far(&relay)).await.unwrap().statement;
+    let yesterday = Period { from: Hour(0), to: relay.clock.hour().day().begin() };
+    let earlier = bank.statement(yesterday).await.unwrap().statement;
 
     // The day after it was read, by the bank's own looking.
     relay.clock.advance_hours(24);
@@ -100,10 +102,13 @@ async fn a_business_is_told_once_what_became_of_each_charge() {
     let (mut bank, _) = desk.connected(desk.business("bank").await, &relay.link()).await;
     assert_eq!(ended(&mut bank).await, (unread, false, EntryReason::NotOffered, 90_000));
 
-    // A statement that was kept before is joined to the last head by what was read since.
-    let checked = bank.check_statement(kept.clone()).await.unwrap();
-    assert_eq!(checked.verified.map(|_| ()), Ok(()));
+    // Statements that were kept are joined to the last head by what was read since. The one lacks nothing of
+    // its days, the other what that day's settlement entered.
+    let checked = bank.check_statement(earlier).await.unwrap();
+    assert_eq!(checked.verified.map(|verified| verified.provisional), Ok(true));
     assert_eq!(kept.entries.len(), 2);
+    let checked = bank.check_statement(kept).await.unwrap();
+    assert_eq!(checked.verified, Err(Disagreement::Outdated(EntrySequence(2))));
     let all = bank.statement(so_far(&relay)).await.unwrap();
     assert_eq!(all.statement.entries.len(), 5, "with a subscription: a month has passed");
     assert_eq!(all.verified.map(|_| ()), Ok(()));

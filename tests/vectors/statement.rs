@@ -23,6 +23,7 @@ fn stated(case: Case<'_>) -> Option<()> {
     let verified = verify(&statement, &books(case)).ok()?;
     let ended = verified.ended.iter().map(|(accept, by)| vec![accept.0, by.0]);
     assert_eq!(serde_json::json!(ended.collect::<Vec<_>>()), case.test["ended"], "{case}");
+    assert_eq!(verified.provisional, case.test["provisional"], "{case}");
     Some(())
 }
 
@@ -42,7 +43,7 @@ fn books(case: Case<'_>) -> Books {
         Head::decode(bytes).unwrap().verify(&account, &key).unwrap()
     };
     let head = Some(case.bytes("lastHead")).filter(|bytes| !bytes.is_empty()).map(head);
-    let later = list(&case.test["later"]).iter();
-    let later = later.map(|entry| Entry::decode(unhex(entry)).unwrap()).collect();
-    Books { account, keys: vec![key], receipts, head, later }
+    let read = list(&case.test["read"]).iter();
+    let read = read.map(|entry| Entry::decode(unhex(entry)).unwrap()).collect();
+    Books { account, keys: vec![key], receipts, head, read }
 }

@@ -56,7 +56,7 @@ pub struct Statement {
     pub totals: Totals,
     /// Signs all of it.
     pub head: Head,
-    /// Joins the head with the one its reader has, where that lies outside the entries listed.
+    /// Joins the head with the one its reader has, where that lies before the entries listed.
     pub link: Proof,
 }
 
@@ -69,6 +69,14 @@ impl Period {
     /// Whether an entry is dated in it.
     pub fn contains(&self, hour: Hour) -> bool {
         self.from <= hour && hour < self.to
+    }
+}
+
+impl Statement {
+    /// Whether more of its period may come, as its head is dated: what ends on a day enters the ledger
+    /// after that day (SPEC.md §14.6).
+    pub(super) fn is_provisional(&self) -> bool {
+        self.head.claims().hour < self.period.to.plus(HOURS_PER_DAY)
     }
 }
 
@@ -159,5 +167,6 @@ fn read_totals(reader: &mut Reader) -> Result<Totals, DecodeError> {
 }
 
 const VERSION: u8 = 1;
+const HOURS_PER_DAY: u32 = 24;
 /// Three kinds of message entries in four categories and all zones there can be, and the rest.
 const TOTALS_MAX: usize = 3 * 4 * 26 * 26 + 16;

@@ -31,9 +31,9 @@ pub struct Books {
     pub receipts: BTreeMap<EntrySequence, Kept>,
     /// The last head it saw.
     pub head: Option<VerifiedHead>,
-    /// The entries that follow a statement's, as far as it read them before that head: where the head
-    /// is later than the statement's, they join the two.
-    pub later: Vec<Entry>,
+    /// What it read of the ledger up to that head, in its order. Only what lies before a statement's
+    /// entries or after them is looked at.
+    pub read: Vec<Entry>,
 }
 
 /// A statement that agrees with everything its reader knows.
@@ -45,6 +45,8 @@ pub struct Verified {
     pub head: VerifiedHead,
     /// What settled or released which accept.
     pub ended: BTreeMap<EntrySequence, EntrySequence>,
+    /// Whether it was stated so early that more of its period may come.
+    pub provisional: bool,
 }
 
 /// The first line that disagrees. Lines are named by their sequence.
@@ -56,6 +58,12 @@ pub enum Disagreement {
     /// An entry that must be there is not.
     #[error("line {} is left out", .0.0)]
     Omitted(EntrySequence),
+    /// An entry of the period was entered after the statement ends.
+    #[error("line {} is of the same days, and was entered after this was stated", .0.0)]
+    Outdated(EntrySequence),
+    /// The last head counts more than the statement, and nobody knows here what.
+    #[error("line {} was entered after this was stated, and is not known here; it may be of the same days", .0.0)]
+    Unread(EntrySequence),
     /// An entry that the business has no receipt for.
     #[error("line {} was added: there is no receipt for it", .0.0)]
     Added(EntrySequence),
@@ -123,11 +131,12 @@ pub fn verify(statement: &Statement, books: &Books) -> Result<Verified, Disagree
     let ended = check.lines()?;
     check.missing()?;
     check.roots()?;
+    check.outside()?;
     let totals = statement::totals(&statement.entries, statement.period)?;
     if let Some(key) = first_difference(&totals, &statement.totals) {
         return Err(Disagreement::Total(key));
     }
-    Ok(Verified { totals, head, ended })
+    Ok(Verified { totals, head, ended, provisional: statement.is_provisional() })
 }
 
 struct Check<'a> {
@@ -245,32 +254,55 @@ impl Check<'_> {
 
     /// The last head, where it lies before or after the lines listed, whose end is `tree`.
     fn linked(&self, tree: Frontier) -> Result<(), Disagreement> {
-        let Some(known) = self.books.head else { return Ok(()) };
+        let Some(known) = self.books.head.filter(|head| !self.is_past_restore(head.body())) else {
+            return Ok(());
+        };
         let (one, other) = (known.body().size, self.head.body().size);
-        let opening = self.statement.opening.size();
-        if (opening..=other).contains(&one) && !self.is_past_restore(known.body()) {
+        if other < one {
+            return self.followed(tree, known.body());
+        }
+        if self.statement.opening.size() <= one {
             return Ok(());
         }
-        let link = &self.statement.link;
-        let joined = match one <= other {
-            true => known.precedes(&self.head, link),
-            false if known.body().generation != self.head.body().generation => return Ok(()),
-            false if self.followed(tree, known.body()) => return Ok(()),
-            false => self.head.precedes(&known, link),
-        };
+        let joined = known.precedes(&self.head, &self.statement.link);
         joined.map_err(|_| Disagreement::Heads { one, other })
     }
 
-    /// Whether the entries that were read since lead from the statement's tree to a later head's.
-    fn followed(&self, mut tree: Frontier, known: &HeadBody) -> bool {
+    /// Whether the entries that were read since lead from the statement's tree to a later head's. A
+    /// proof is no substitute: it hides what lies between, a payment of the period perhaps.
+    fn followed(&self, mut tree: Frontier, known: &HeadBody) -> Result<(), Disagreement> {
         let end = tree.size();
-        for entry in self.books.later.iter().skip_while(|entry| entry.sequence.0 < end) {
+        for entry in self.books.read.iter().skip_while(|entry| entry.sequence.0 < end) {
             if tree.size() == known.size || entry.sequence.0 != tree.size() {
                 break;
             }
             tree.push(entry.hash(), |_, _| ());
         }
-        tree.size() == known.size && tree.root() == known.root
+        if tree.size() != known.size {
+            return Err(Disagreement::Unread(EntrySequence(tree.size())));
+        }
+        let other = Disagreement::Heads { one: known.size, other: end };
+        if tree.root() == known.root { Ok(()) } else { Err(other) }
+    }
+
+    /// Nothing that was read and is dated in the period lies outside the lines listed: there is no
+    /// receipt that would be missed for a payment or a subscription.
+    fn outside(&self) -> Result<(), Disagreement> {
+        let Some(known) = self.books.head else { return Ok(()) };
+        let known = known.body();
+        let lost = self.restored_after(known.generation).map_or(u64::MAX, |from| from.0);
+        let (opening, end) = (self.statement.opening.size(), self.head.body().size);
+        for entry in &self.books.read {
+            let at = entry.sequence.0;
+            let is_listed = (opening..end).contains(&at);
+            let counts = at < known.size.min(lost) && self.statement.period.contains(entry.hour);
+            if counts && !is_listed {
+                let outside =
+                    if at < opening { Disagreement::Omitted } else { Disagreement::Outdated };
+                return Err(outside(entry.sequence));
+            }
+        }
+        Ok(())
     }
 
     /// The heads of which the tree that is listed must be a part or a continuation.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::civil::Date;
-use plico_client::ledger::{EntryKind, Hour, Period, Statement, Total, TotalKey, Wire};
+use plico_client::ledger::{
+    Disagreement, EntryKind, Hour, Period, Statement, Total, TotalKey, Wire,
+};
 use plico_client::{Business, CheckedStatement};
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +54,18 @@ pub(super) struct Shown {
     from: String,
     to: String,
     /// The first line that does not agree; none if all do.
-    disagreement: Option<String>,
+    disagreement: Option<Dispute>,
+    /// Up to which UTC hour it goes, as 2026-11-21 09:00, if more of its days may come.
+    so_far: Option<String>,
     totals: Vec<Line>,
+}
+
+/// Why a statement is not to be booked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Dispute {
+    /// Whether the line came later, which is nobody's fault.
+    outdated: bool,
+    why: String,
 }
 
 /// One line of totals.
@@ -70,17 +82,13 @@ struct Line {
 impl Month {
     pub(super) async fn run(self, options: &Options) -> Result<(), Failure> {
         let Period { from, to } = self.month;
-        let running = is_running(self.month, now())?;
+        has_begun(self.month, now())?;
         let out = self.out.map(|out| absolute(&out)).transpose()?;
         let request = Request::Statement { from: from.0, to: to.0, out };
         let Answer::Statement(shown) = ask(&self.place, request, options).await? else {
             return Err(other_release());
         };
-        shown.tell(self.json)?;
-        if running {
-            remark("The month is not over: this is what was charged and paid so far.");
-        }
-        Ok(())
+        shown.tell(self.json)
     }
 }
 
@@ -105,31 +113,30 @@ impl Shown {
         out.map(|out| write(out, &statement.encode())).transpose()?;
         let Period { from, to } = statement.period;
         let certified = business.certificate().await?;
+        let provisional = verified.as_ref().is_ok_and(|verified| verified.provisional);
         Ok(Self {
             business: certified.map(|claims| claims.handle.to_string()),
             from: date(from),
             to: date(Hour(to.0.saturating_sub(1))),
-            disagreement: verified.as_ref().err().map(|why| sentence(&why.to_string())),
+            disagreement: verified.as_ref().err().map(Dispute::of),
+            so_far: provisional.then(|| minute(statement.head.claims().hour)),
             totals: statement.totals.iter().map(Line::of).collect(),
         })
     }
 
     /// Amounts that do not agree are not printed: a script would book them.
     fn tell(self, json: bool) -> Result<(), Failure> {
-        if let Some(why) = self.disagreement {
-            return Err(Failure::new(
-                Status::NotTrusted,
-                format!(
-                    "The statement of {} to {} does not agree with what this business kept.",
-                    self.from, self.to
-                ),
-                why,
-                "Send it to the relay's operator with the line; keep this state, it is the evidence.",
-            ));
+        if let Some(dispute) = self.disagreement {
+            return Err(dispute.tell(&self.from, &self.to));
         }
         match json {
             true => say(&serde_json::to_string(&self).map_err(|_| other_release())?),
             false => self.lines().iter().for_each(say),
+        }
+        if let Some(hour) = self.so_far {
+            remark(format!(
+                "This is what was charged and paid up to {hour} UTC: more of these days may be entered."
+            ));
         }
         Ok(())
     }
@@ -150,6 +157,29 @@ impl Shown {
         }
         lines.push("agrees with every receipt and head that was kept here".to_owned());
         lines
+    }
+}
+
+impl Dispute {
+    fn of(why: &Disagreement) -> Self {
+        let outdated = matches!(why, Disagreement::Outdated(_) | Disagreement::Unread(_));
+        Self { outdated, why: sentence(&why.to_string()) }
+    }
+
+    fn tell(self, from: &str, to: &str) -> Failure {
+        let Self { outdated, why } = self;
+        let (what, next) = match outdated {
+            true => (
+                "may lack some of these days",
+                "Ask for it again: `plico business statement --month`.",
+            ),
+            false => (
+                "does not agree with what this business kept",
+                "Send it to the relay's operator with the line; keep this state, it is the evidence.",
+            ),
+        };
+        let what = format!("The statement of {from} to {to} {what}.");
+        Failure::new(Status::NotTrusted, what, why, next)
     }
 }
 
@@ -206,16 +236,20 @@ fn date(hour: Hour) -> String {
     begin.unwrap_or_default().strftime("%Y-%m-%d").to_string()
 }
 
+/// The beginning of an hour, in UTC.
+fn minute(hour: Hour) -> String {
+    format!("{} {:02}:00", date(hour), hour.0 % 24)
+}
+
 fn now() -> Hour {
     let hours = jiff::Timestamp::now().as_second() / 3_600;
     Hour(u32::try_from(hours).unwrap_or_default())
 }
 
-/// Whether a month is not over yet; one that has not begun has no statement.
-fn is_running(month: Period, now: Hour) -> Result<bool, Failure> {
-    let Period { from, to } = month;
+/// A month that has not begun has no statement.
+fn has_begun(Period { from, .. }: Period, now: Hour) -> Result<(), Failure> {
     if from <= now {
-        return Ok(now < to);
+        return Ok(());
     }
     Err(Failure::new(
         Status::Usage,
@@ -240,6 +274,8 @@ fn period(month: &str) -> Result<Period, String> {
 
 #[cfg(test)]
 mod tests {
+    use plico_client::ledger::EntrySequence;
+
     use super::*;
 
     #[test]
@@ -250,24 +286,31 @@ mod tests {
             from: date(from),
             to: date(Hour(to.0 - 1)),
             disagreement: None,
+            so_far: None,
             totals: Vec::new(),
         };
         assert_eq!(shown.lines()[0], "statement of bank, 2026-11-01 to 2026-11-30 (UTC)");
         assert_eq!(shown.lines().len(), 3);
-        let disputed = Shown { disagreement: Some("Line 7.".to_owned()), ..shown };
-        let told = disputed.tell(false).unwrap_err().to_string();
-        assert!(told.contains("2026-11-01 to 2026-11-30"), "{told}");
+        let told = |why: &Disagreement| {
+            let disagreement = Some(Dispute::of(why));
+            Shown { disagreement, ..shown.clone() }.tell(false).unwrap_err().to_string()
+        };
+        let added = told(&Disagreement::Added(EntrySequence(7)));
+        assert!(added.contains("2026-11-01 to 2026-11-30 does not agree"), "{added}");
+        assert!(added.contains("Line 7") && added.contains("evidence"), "{added}");
+        let outdated = told(&Disagreement::Outdated(EntrySequence(7)));
+        assert!(outdated.contains("2026-11-01 to 2026-11-30 may lack"), "{outdated}");
+        assert!(outdated.contains("Line 7") && outdated.contains("again"), "{outdated}");
     }
 
     #[test]
-    fn a_month_that_has_not_begun_has_no_statement_and_a_running_one_is_not_over() {
+    fn a_month_that_has_not_begun_has_no_statement() {
         let november = period("2026-11").unwrap();
-        let is_running = |now| is_running(november, now).map_err(|failure| failure.to_string());
-        let early = is_running(Hour(november.from.0 - 1)).unwrap_err();
+        let has_begun = |now| has_begun(november, now).map_err(|failure| failure.to_string());
+        let early = has_begun(Hour(november.from.0 - 1)).unwrap_err();
         assert!(early.contains("begins on 2026-11-01"), "{early}");
-        assert_eq!(is_running(november.from), Ok(true));
-        assert_eq!(is_running(Hour(november.to.0 - 1)), Ok(true));
-        assert_eq!(is_running(november.to), Ok(false));
+        assert_eq!(has_begun(november.from), Ok(()));
+        assert_eq!(minute(Hour(november.to.0 - 15)), "2026-11-30 09:00");
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl Business {
     }
 
     /// Checks a statement that was kept, or came from the operator, with what is kept here. The lines
-    /// that follow it, as they were read here, join it to the last head.
+    /// that follow it, as they were read here, join it to the last head: one that lacks some of its
+    /// period is [`Disagreement::Outdated`].
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl BusinessCore {
             self.trouble(Trouble::Ledger)?;
         }
         let receipts = rows.into_iter().map(|(at, row)| (EntrySequence(at), row.kept)).collect();
-        Ok(Books { account, keys, receipts, head, later: Vec::new() })
+        Ok(Books { account, keys, receipts, head, read: Vec::new() })
     }
 
     pub(in crate::business) fn check_statement(
@@ -104,13 +105,10 @@ impl BusinessCore {
         statement: Statement,
     ) -> Result<CheckedStatement, StateError> {
         let (_, last) = self.ledger.known(&self.identity.account.public());
-        let size = statement.head.claims().size;
-        // What follows joins it to the last head, unless it is so old that this was forgotten.
-        let followed = self.ledger.lines().opening().size() <= size;
-        let last = last.filter(|last| followed || last.body().size <= size);
+        let listed = statement.opening.size()..statement.head.claims().size;
         let mut books = self.books(last)?;
-        books.later = self.state.read(Lines::read)?;
-        books.later.retain(|entry| size <= entry.sequence.0);
+        books.read = self.state.read(Lines::read)?;
+        books.read.retain(|entry| !listed.contains(&entry.sequence.0));
         let verified = verify(&statement, &books);
         Ok(CheckedStatement { statement, verified })
     }

@@ -25,7 +25,7 @@ impl World {
     fn new() -> Self {
         let keys = vec![ledger_key().1];
         let receipts = Default::default();
-        let books = Books { account: account(), keys, receipts, head: None, later: Vec::new() };
+        let books = Books { account: account(), keys, receipts, head: None, read: Vec::new() };
         let mut world = Self { entries: Vec::new(), books };
         world.accept(30, 1);
         world.end(2, 0);
@@ -109,6 +109,11 @@ fn tree(entries: &[Entry]) -> Frontier {
     let mut tree = Frontier::default();
     entries.iter().for_each(|entry| tree.push(entry.hash(), |_, _| ()));
     tree
+}
+
+fn paid(sequence: u64, hour: u32) -> Entry {
+    let (kind, reason) = (EntryKind::Payment, EntryReason::Itself);
+    Entry { kind, reason, message: None, ..accept(sequence, hour, 4) }
 }
 
 fn check(statement: &Statement, books: &Books) -> Result<(), Disagreement> {
@@ -215,22 +220,79 @@ fn two_heads_that_are_not_consistent_are_named() {
     // Nothing that the business has a receipt for was changed, and yet the books are others.
     let other = world.cheated(|entries| entries[5].reason = EntryReason::Unreadable);
     assert_eq!(other, Err(Disagreement::Heads { one: 7, other: 7 }));
-    // A head before the lines listed, or after them, must be joined by the statement's proof.
+    // A head before the lines listed must be joined by the statement's proof.
+    let mut early = world.clone();
+    early.books.receipts.clear();
+    early
+        .books
+        .receipts
+        .extend(world.books.receipts.range(line(6)..).map(|(at, k)| (*at, k.clone())));
+    early.books.head = Some(head(&tree(&world.entries[..1]), 0));
+    let period = Period { from: Hour(80), to: Hour(96) };
+    let mut statement = Statement { period, ..world.statement_from(6) };
+    statement.totals = totals(&statement.entries, period).unwrap();
+    assert_eq!(check(&statement, &early.books), Err(Disagreement::Heads { one: 1, other: 7 }));
+    statement.link = consistency(&world.entries, 1);
+    assert_eq!(check(&statement, &early.books), Ok(()));
+    // One after them must be led to by what was read since, and a proof does not do.
     let mut later = world.clone();
     later.accept(96, 5);
-    let mut statement = world.statement();
+    later.accept(97, 6);
     later.books.head = Some(later.head(0));
-    let unjoined = check(&statement, &later.books);
-    assert_eq!(unjoined, Err(Disagreement::Heads { one: 8, other: 7 }));
-    statement.link = consistency(&later.entries, 7);
+    let statement = Statement { link: consistency(&later.entries, 7), ..world.statement() };
+    assert_eq!(check(&statement, &later.books), Err(Disagreement::Unread(line(7))));
+    later.books.read = later.entries[..8].to_vec();
+    assert_eq!(check(&statement, &later.books), Err(Disagreement::Unread(line(8))));
+    later.books.read = later.entries.clone();
     assert_eq!(check(&statement, &later.books), Ok(()));
-    // So must one be that was signed over another beginning, whatever follows it.
-    statement.link = Proof::default();
-    later.books.later = later.entries.clone();
-    assert_eq!(check(&statement, &later.books), Ok(()), "by the lines that were read since");
-    later.books.later[7].hour = Hour(97);
+    later.books.read[7].hour = Hour(97);
     let other = check(&statement, &later.books);
-    assert_eq!(other, Err(Disagreement::Heads { one: 8, other: 7 }));
+    assert_eq!(other, Err(Disagreement::Heads { one: 9, other: 7 }));
+}
+
+#[test]
+fn a_line_of_the_period_outside_the_statement_is_named() {
+    let world = World::new();
+    let after = |hour| {
+        let mut later = world.clone();
+        later.entries.push(paid(7, hour));
+        later.books.head = Some(later.head(0));
+        later.books.read = later.entries.clone();
+        check(&world.statement(), &later.books)
+    };
+    // The payment has no receipt that would be missed.
+    assert_eq!(after(95), Err(Disagreement::Outdated(line(7))));
+    assert_eq!(after(48), Err(Disagreement::Outdated(line(7))));
+    assert_eq!(after(96), Ok(()), "of the next period");
+    assert_eq!(after(47), Ok(()), "of the one before");
+    // Nor has the settlement in front of the lines.
+    let mut reader = world.clone();
+    assert_eq!(check(&world.statement_from(2), &reader.books), Ok(()));
+    reader.books.read = world.entries.clone();
+    let front = check(&world.statement_from(2), &reader.books);
+    assert_eq!(front, Err(Disagreement::Omitted(line(1))));
+    // Whatever generation counts more: a relay that was restored is no reason to hide a line.
+    let mut restored = world.clone();
+    restored.entries.push(paid(7, 95));
+    restored.books.head = Some(restored.head(9));
+    assert_eq!(check(&world.statement(), &restored.books), Err(Disagreement::Unread(line(7))));
+    restored.books.read = restored.entries.clone();
+    assert_eq!(check(&world.statement(), &restored.books), Err(Disagreement::Outdated(line(7))));
+}
+
+#[test]
+fn until_a_day_after_its_period_a_statement_is_provisional() {
+    let world = World::new();
+    let to = |to| {
+        let mut statement = world.statement();
+        let dated = statement.head.claims().hour;
+        statement.period.to = Hour(dated.0 + 1).minus(to);
+        statement.totals = totals(&statement.entries, statement.period).unwrap();
+        verify(&statement, &world.books).map(|verified| verified.provisional)
+    };
+    assert_eq!(to(0), Ok(true), "its last hour is not over");
+    assert_eq!(to(24), Ok(true), "what ended on its last day may not be settled");
+    assert_eq!(to(25), Ok(false));
 }
 
 #[test]
@@ -244,13 +306,7 @@ fn a_receipt_that_was_signed_and_is_not_in_the_tree_is_named() {
     assert_eq!(replaced, Err(Disagreement::NotInTree(line(2))));
     let displaced = world.cheated(|entries| entries[6] = settle(6, 3, &accept(5, 50, 9)));
     assert_eq!(displaced, Err(Disagreement::Added(line(6))));
-    let paid = Entry {
-        kind: EntryKind::Payment,
-        reason: EntryReason::Itself,
-        message: None,
-        ..accept(6, 80, 4)
-    };
-    let displaced = world.cheated(|entries| entries[6] = paid);
+    let displaced = world.cheated(|entries| entries[6] = paid(6, 80));
     assert_eq!(displaced, Err(Disagreement::NotInTree(line(6))));
 }
 

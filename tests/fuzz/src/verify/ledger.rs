@@ -134,7 +134,7 @@ fn books(case: &Case) -> Books {
         account,
         receipts: entries("receipts").iter().map(kept).collect(),
         head: last.map(|bytes| Head::decode(bytes).unwrap().verify(&account, &key).unwrap()),
-        later: entries("later").iter().map(|entry| Entry::decode(hex(entry)).unwrap()).collect(),
+        read: entries("read").iter().map(|entry| Entry::decode(hex(entry)).unwrap()).collect(),
         keys: vec![key],
     }
 }

@@ -127,9 +127,9 @@ def verify(
     account: bytes,
     receipts: list[Kept],
     last: Head | None,
-    later: list[Entry],
-) -> dict[int, int]:
-    """The list of §14.5; gives which accept was ended by which entry."""
+    read: list[Entry],
+) -> tuple[dict[int, int], bool]:
+    """The list of §14.5; gives which accept was ended by which entry, and whether it is provisional."""
     reader = Reader(data)
     need(reader.u8() == 1, "version")
     start, end, size = reader.u32(), reader.u32(), reader.u64()
@@ -158,13 +158,18 @@ def verify(
         if speaks(known.generation, known.size - 1) and known.size in roots:
             need(roots[known.size] == known.root, "another tree")
     if last is not None and last.size not in roots and speaks(last.generation, last.size - 1):
-        joined(head, last, tree, link, later)
+        joined(head, last, tree, link, read)
+    for entry in read:
+        # What was read counts as far as the last head, and as long as that says anything.
+        counts = last is not None and entry.sequence < last.size and speaks(last.generation, entry.sequence)
+        inside = size <= entry.sequence < head.size
+        need(inside or not counts or not start <= entry.hour < end, "an entry of the period is outside")
     every = {r.entry.sequence: r for r in receipts}
     speaking = {s: r for s, r in every.items() if speaks(r.head.generation, s)}
     accepts(entries, speaking, every, range(size, head.size), (start, end))
     found = ends(entries, receipts, size)
     need(sums(entries, start, end) == totals, "totals")
-    return found
+    return found, head.hour < end + 24
 
 
 def lines(entries: list[Entry], tree: Tree, head: Head) -> dict[int, bytes]:
@@ -178,17 +183,17 @@ def lines(entries: list[Entry], tree: Tree, head: Head) -> dict[int, bytes]:
     return roots
 
 
-def joined(head: Head, last: Head, tree: Tree, link: list[bytes], later: list[Entry]) -> None:
-    if last.size <= head.size:
+def joined(head: Head, last: Head, tree: Tree, link: list[bytes], read: list[Entry]) -> None:
+    """The last head lies before the opening, or behind the head."""
+    if last.size < head.size:
         verify_consistency(last.size, head.size, last.root, head.root, link)
         return
     grown = tree.copy()
-    for entry in later:
+    for entry in read:
         if entry.sequence == grown.size and grown.size < last.size:
             grown.push(entry.encode())
-    if grown.size == last.size and grown.root() == last.root:
-        return
-    verify_consistency(head.size, last.size, head.root, last.root, link)
+    need(grown.size == last.size, "entries up to the last head that the business did not read")
+    need(grown.root() == last.root, "another tree")
 
 
 def accepts(

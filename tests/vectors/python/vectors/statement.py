@@ -8,7 +8,7 @@ from plico.primitives import ed25519_public, ed25519_sign
 from plico.statement import Tree
 from plico.wire import u32, u64
 
-from .format import Group, Kind, Note, VectorFile, array, flip, hexadecimal, integer, obj, rand
+from .format import Group, Kind, Note, VectorFile, array, boolean, flip, hexadecimal, integer, obj, rand
 
 SEED, OTHER = rand("statement key"), rand("statement other key")
 KEY, ACCOUNT = ed25519_public(SEED), ed25519_public(rand("statement account"))
@@ -21,10 +21,11 @@ def check(group: dict, test: dict) -> None:
     key, account, data = (bytes.fromhex(v) for v in (group["key"], group["account"], test["statement"]))
     kept = [statement.kept(bytes.fromhex(r["receipt"]), r["ended"]) for r in test["receipts"]]
     last = statement.unsigned_head(bytes.fromhex(test["lastHead"])) if test["lastHead"] else None
-    later = [decode_entry(bytes.fromhex(e)) for e in test["later"]]
+    read = [decode_entry(bytes.fromhex(e)) for e in test["read"]]
     hours = group["validFrom"], group["validTo"]
-    found = statement.verify(data, key, hours, account, kept, last, later)
+    found, provisional = statement.verify(data, key, hours, account, kept, last, read)
     assert sorted(found.items()) == [tuple(pair) for pair in test["ended"]]
+    assert provisional == test["provisional"]
 
 
 STATEMENT = Kind(
@@ -52,13 +53,14 @@ STATEMENT = Kind(
             ),
         ),
         "lastHead": hexadecimal("the last head the business saw; empty for none"),
-        "later": array(
-            "entries after the statement's, as the business read them", hexadecimal("entry", 52)
+        "read": array(
+            "entries before and after the statement's, as the business read them", hexadecimal("entry", 52)
         ),
         "ended": array("accepts and what ended them", array("accept and entry", integer("sequence"))),
+        "provisional": boolean("whether more of the period may come"),
     },
     check,
-    ("ended",),
+    ("ended", "provisional"),
 )
 
 NOTES = {
@@ -68,6 +70,7 @@ NOTES = {
     "Altered": Note("AUTH_BYPASS", "A line says something else than its receipt, or the accept it ends."),
     "Twice": Note("AUTH_BYPASS", "One message is charged, or ended, again."),
     "Books": Note("AUTH_BYPASS", "Two heads were signed that are not of one ledger."),
+    "Outside": Note("AUTH_BYPASS", "Entries of the period may lie outside the lines."),
     "Restore": Note("CONFORMANCE", "The relay went on from a backup."),
     "Totals": Note("CONFORMANCE", "A total that is not that of the lines."),
     "Signature": Note("AUTH_BYPASS", "The head is another's, or changed."),
@@ -171,10 +174,11 @@ class Adder:
         data: bytes,
         kept: World,
         last: bytes = b"",
-        later: list[Entry] | None = None,
+        read: list[Entry] | None = None,
         ended: list[list[int]] | None = None,
+        provisional: bool = True,
     ) -> None:
-        values = {} if result == "invalid" else {"ended": ended or []}
+        values = {} if result == "invalid" else {"ended": ended or [], "provisional": provisional}
         self.group.add(
             result,
             comment,
@@ -182,7 +186,7 @@ class Adder:
             statement=data.hex(),
             receipts=[{"receipt": r.hex(), "ended": by} for r, by in kept.receipts],
             lastHead=last.hex(),
-            later=[entry.encode().hex() for entry in later or []],
+            read=[entry.encode().hex() for entry in read or []],
             **values,
         )
 
@@ -196,6 +200,7 @@ def build() -> VectorFile:
     honest(add)
     cheated(add)
     joined(add)
+    outside(add)
     restored(add)
     read(add)
     return file
@@ -302,21 +307,45 @@ def joined(add: Adder) -> None:
     after, data = far.head(), made.state()
     add("invalid", "a last head behind the lines, not joined", "Books", data, made, after)
     linked = made.state(link=far.link(7))
-    add("valid", "a last head behind the lines, joined", "Normal", linked, made, after, ended=ENDED)
+    add("invalid", "a last head behind the lines, joined by a proof alone", "Books", linked, made, after)
     later = far.entries[7:]
-    add(
-        "valid",
-        "a last head behind the lines, joined by the entries between",
-        "Normal",
-        data,
-        made,
-        after,
-        later,
-        ended=ENDED,
-    )
-    add("invalid", "one of the entries between is missing", "Books", data, made, after, later[:-1])
+    for comment, read in (
+        ("the entries between", later),
+        ("the entries between, among all that were read", far.entries),
+    ):
+        comment = f"a last head behind the lines, joined by {comment}"
+        add("valid", comment, "Normal", data, made, after, read, ended=ENDED)
+    for comment, read in (("one", later[:-1]), ("the first", later[1:])):
+        add("invalid", f"{comment} of the entries between is missing", "Books", linked, made, after, read)
     changed = [*later[:-1], replace(later[-1], hour=DAY + 51)]
     add("invalid", "one of the entries between is another", "Books", data, made, after, changed)
+
+
+def outside(add: Adder) -> None:
+    """Entries of the period, of which there is no receipt, before the lines and behind them."""
+    made = world()
+    for result, comment, kind, hour in (
+        ("invalid", "a payment of the period's last hour", PAYMENT, DAY + 47),
+        ("valid", "a payment of the hour after it", PAYMENT, DAY + 48),
+        ("invalid", "a subscription of the period's first hour", SUBSCRIPTION, DAY),
+        ("valid", "a subscription of an earlier day", SUBSCRIPTION, DAY - 24),
+    ):
+        more = made.copy()
+        more.other(kind, hour)
+        last, read = more.head(), more.entries[7:]
+        ended = ENDED if result == "valid" else None
+        add(result, f"{comment} was read after it", "Outside", made.state(), made, last, read, ended)
+    late = made.copy()
+    late.end(SETTLE, DAY + 24, 6, 4)
+    late.other(PAYMENT, DAY + 60)
+    data, last = made.state(), late.head()
+    add("invalid", "a settlement was entered after it, and a payment", "Outside", data, made, last, late.entries)
+    head, behind = made.head(), made.state(2)
+    add("invalid", "begins behind a settlement that was read", "Outside", behind, made, head, made.entries)
+    add("valid", "begins behind one that was not read", "Outside", behind, made, head, made.entries[:1], ENDED[1:])
+    for comment, hour in (("in its last hour", 47), ("a day after it", 71), ("later than that", 72)):
+        data = made.state(head=made.head(hour=DAY + hour))
+        add("valid", f"stated {comment}", "Normal", data, made, ended=ENDED, provisional=hour < 72)
 
 
 def restored(add: Adder) -> None:
@@ -326,6 +355,14 @@ def restored(add: Adder) -> None:
     generation = 29_700_000
     short = back.state(head=back.head(generation))
     add("valid", "before anything was charged again", "Restore", short, made, made.head(), ended=ENDED[:2])
+    comment = "what was read is lost with the lines"
+    add("valid", comment, "Restore", short, made, made.head(), made.entries, ended=ENDED[:2])
+    on = made.copy()
+    on.other(RESTORED, DAY + 49, generation, 0)
+    data, last = made.state(), on.head(generation)
+    comment = "the relay went on from a backup since"
+    add("valid", f"{comment}, as was read", "Restore", data, made, last, on.entries, ended=ENDED)
+    add("invalid", f"{comment}, and nothing was read", "Restore", data, made, last)
     back.other(RESTORED, DAY + 40, generation, 0)
     signed = back.head(generation)
     data = back.state(head=signed)
