@@ -1,5 +1,8 @@
 //! Rows as they lie on the relay's disk, opened and sealed with its keys.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use bytes::Bytes;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -14,12 +17,14 @@ use plico_relay::store::{Change, Table};
 pub(crate) struct AtRest {
     row: MacKey,
     seal: XChaCha20Poly1305,
+    /// Whose entries begin with a name: an account's row is written before its first entry, or with it.
+    accounts: Mutex<BTreeMap<[u8; 16], AccountKey>>,
 }
 
 impl AtRest {
     pub(crate) fn new(ring: &Ring) -> Self {
         let seal = XChaCha20Poly1305::new(ring.seal().expose_secret().into());
-        Self { row: ring.row().clone(), seal }
+        Self { row: ring.row().clone(), seal, accounts: Mutex::default() }
     }
 
     /// The lines of ledgers that are new in what is written, by account; `before` gives a row as it was.
@@ -29,19 +34,21 @@ impl AtRest {
         before: impl Fn(&Change) -> Change,
     ) -> Vec<(AccountKey, Line)> {
         let of = |table: Table| changes.iter().filter(move |change| change.table == table);
-        let mut lines = Vec::new();
+        let mut accounts = self.accounts.lock().unwrap();
         for row in of(Table::Accounts) {
             let account = AccountKey::new(*self.open(row).first_chunk().unwrap());
-            let name = self.name(Table::Entries, account.as_bytes());
-            for row in of(Table::Entries).filter(|row| row.key.starts_with(&name)) {
-                let old = before(row);
-                let known = if old.value.is_some() { self.open(&old)[0] } else { 0 };
-                let plain = Bytes::from(self.open(row));
-                for number in usize::from(known)..usize::from(plain[0]) {
-                    let start = 1 + number * Line::BYTES;
-                    let line = Line::decode(plain.slice(start..start + Line::BYTES)).unwrap();
-                    lines.push((account, line));
-                }
+            accounts.insert(self.name(Table::Entries, account.as_bytes()), account);
+        }
+        let mut lines = Vec::new();
+        for row in of(Table::Entries) {
+            let account = accounts[row.key.first_chunk::<16>().unwrap()];
+            let old = before(row);
+            let known = if old.value.is_some() { self.open(&old)[0] } else { 0 };
+            let plain = Bytes::from(self.open(row));
+            for number in usize::from(known)..usize::from(plain[0]) {
+                let start = 1 + number * Line::BYTES;
+                let line = Line::decode(plain.slice(start..start + Line::BYTES)).unwrap();
+                lines.push((account, line));
             }
         }
         lines

@@ -47,9 +47,13 @@ impl Draft<'_> {
             None => EntryReason::Standing,
         };
         let line = accept(submitted, charge, self.now.hour(), reason);
-        account.use_from(self.now.day());
+        let is_first = account.use_from(self.now.day());
         let entry = self.append(&mut account, line).map_err(full)?;
-        self.put_account(account);
+        if is_first {
+            self.put_account(account);
+        } else {
+            self.grow_account(account);
+        }
         Ok(Some(entry))
     }
 

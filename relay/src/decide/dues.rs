@@ -9,6 +9,7 @@ use plico_protocol::time::Day;
 
 use crate::clock::rfc3339_day;
 use crate::decide::settle::Next;
+use crate::decide::sweep::readable;
 use crate::decide::{Denied, Draft, FactError};
 use crate::ledger::{AccountRow, Line};
 use crate::policy::dues::{Calendar, Owed, PERIODS_PER_DAY_MAX};
@@ -66,7 +67,8 @@ impl<'a> Draft<'a> {
         }
         let (rows, next) = self.some_rows::<AccountRow>(from)?;
         for (_, row) in rows {
-            let Some(before) = row else { continue };
+            let Some(AccountRow { account, .. }) = row else { continue };
+            let Some(before) = readable(self.facts.account(&account))? else { continue };
             let mut row = before.clone();
             self.enter_dues(&mut row)?;
             if row != before {

@@ -65,9 +65,9 @@ pub(super) enum Value {
     Stored(Bytes),
     /// An encoding that is yet to be sealed.
     Open(Bytes),
-    /// An account, encoded once for all that a batch changes of it: its row is the longest, and every
-    /// charge reads and writes it.
-    Account(Box<AccountRow>),
+    /// An account, encoded once for all that a batch changes of it. Not written where it follows from the
+    /// row on disk and the entries since.
+    Account { row: Box<AccountRow>, is_written: bool },
     /// Entries, as they are appended to.
     Entries(EntriesRow),
 }
@@ -133,9 +133,8 @@ impl<'a> Facts<'a> {
         account: &AccountKey,
     ) -> Result<(AccountRow, RowName), FactError> {
         let (row, name) = (self.account(account)?, self.rows.entries(account));
-        let size = row.tree.size();
-        if !size.is_multiple_of(ENTRIES_PER_ROW) {
-            let key = name.with_entry(EntrySequence(size));
+        if !row.next().0.is_multiple_of(ENTRIES_PER_ROW) {
+            let key = name.with_entry(row.next());
             let newest: Option<EntriesRow> = self.sealed(&key)?;
             let newest = Value::Entries(newest.ok_or(missing::<EntriesRow>())?);
             self.pending.entry(Table::Entries).or_default().insert(key, Some(newest));
@@ -149,17 +148,22 @@ impl<'a> Facts<'a> {
         let row = self.pending.entry(Table::Entries).or_default().entry(key).or_default();
         match row.get_or_insert_with(|| Value::Entries(EntriesRow::default())) {
             Value::Entries(EntriesRow(entries)) => entries.push(entry),
-            Value::Stored(_) | Value::Open(_) | Value::Account(_) => (),
+            Value::Stored(_) | Value::Open(_) | Value::Account { .. } => (),
         }
     }
 
     /// Shows a decision's changes to the requests that follow.
     pub(crate) fn apply(&mut self, changes: Vec<RowChange>) {
-        for RowChange { table, key, value } in changes {
+        for RowChange { table, key, mut value } in changes {
             if table == SweptRow::TABLE {
                 self.swept.take();
             }
-            self.pending.entry(table).or_default().insert(key, value);
+            let rows = self.pending.entry(table).or_default();
+            if let Some(Value::Account { is_written, .. }) = &mut value {
+                let before = rows.get(&key).and_then(Option::as_ref);
+                *is_written |= matches!(before, Some(Value::Account { is_written: true, .. }));
+            }
+            rows.insert(key, value);
         }
     }
 
@@ -170,18 +174,20 @@ impl<'a> Facts<'a> {
         let mut written = Written::default();
         for (table, rows) in self.pending {
             for (key, value) in rows {
-                let value = value.map(|value| {
-                    let mut seal = |plain: &[u8]| self.rows.seal(table, &key, plain, fresh);
-                    let sealed = match &value {
-                        Value::Stored(bytes) => bytes.clone(),
-                        Value::Open(plain) => seal(plain),
-                        Value::Account(row) => seal(&row.encoded()),
-                        Value::Entries(row) => seal(&row.encoded()),
-                    };
-                    written.note(&key, value);
-                    sealed
-                });
-                changes.push(Change { table, key, value });
+                let mut seal = |plain: &[u8]| Some(self.rows.seal(table, &key, plain, fresh));
+                let sealed = match &value {
+                    None => None,
+                    Some(Value::Stored(bytes)) => Some(bytes.clone()),
+                    Some(Value::Open(plain)) => seal(plain),
+                    Some(Value::Account { row, is_written: true }) => seal(&row.encoded()),
+                    Some(Value::Entries(row)) => seal(&row.encoded()),
+                    Some(Value::Account { is_written: false, .. }) => {
+                        written.note(&key, value);
+                        continue;
+                    }
+                };
+                written.note(&key, value);
+                changes.push(Change { table, key, value: sealed });
             }
         }
         (changes, written)
@@ -261,11 +267,13 @@ impl<'a> Facts<'a> {
     /// An account of a business; without entries if it has none yet.
     pub(crate) fn account(&self, account: &AccountKey) -> Result<AccountRow, FactError> {
         let key = self.rows.account(account);
-        let row = match self.get(Table::Accounts, key.as_bytes())? {
-            Some(Value::Account(row)) => Some(*row),
-            other => other.map(|value| self.open(key.as_bytes(), value)).transpose()?,
+        let row: AccountRow = match self.get(Table::Accounts, key.as_bytes())? {
+            Some(Value::Account { row, .. }) => return Ok(*row),
+            Some(stored) => self.open(key.as_bytes(), stored)?,
+            None => return Ok(AccountRow::new(*account)),
         };
-        Ok(row.unwrap_or_else(|| AccountRow::new(*account)))
+        let newest = self.sealed(&self.rows.entries(account).with_entry(row.next()))?;
+        Ok(row.with(newest)?)
     }
 
     /// The entry of the payment under a reference.
@@ -356,7 +364,7 @@ impl<'a> Facts<'a> {
         match value {
             Value::Stored(sealed) => self.rows.open(key, &sealed),
             Value::Open(plain) => decode(plain),
-            Value::Account(row) => decode(row.encoded().into()),
+            Value::Account { row, .. } => decode(row.encoded().into()),
             Value::Entries(row) => decode(row.encoded().into()),
         }
     }
@@ -378,16 +386,21 @@ impl<'a> Facts<'a> {
         // Each pending removal can hide one stored row; so many more are read.
         let removed = pending().filter(|(_, value)| value.is_none()).count();
         let stored = self.reader.scan(table, prefix, from, limit.saturating_add(removed))?;
-        let stored = stored.into_iter().map(|entry| (entry.key, Value::Stored(entry.value)));
-        let mut merged: BTreeMap<Bytes, Value> = stored.collect();
-        for (key, value) in pending() {
-            let key = Bytes::copy_from_slice(key);
-            match value {
-                Some(value) => merged.insert(key, value.clone()),
-                None => merged.remove(&key),
-            };
+        let mut stored: Vec<_> =
+            stored.into_iter().map(|entry| (entry.key, Value::Stored(entry.value))).collect();
+        // As it mostly is: the scans of sweeps, settlements and acknowledgements come first in a batch.
+        if pending().next().is_some() {
+            let mut merged: BTreeMap<Bytes, Value> = stored.into_iter().collect();
+            for (key, value) in pending() {
+                let key = Bytes::copy_from_slice(key);
+                match value {
+                    Some(value) => merged.insert(key, value.clone()),
+                    None => merged.remove(&key),
+                };
+            }
+            stored = merged.into_iter().collect();
         }
-        Ok(merged.into_iter().take(limit))
+        Ok(stored.into_iter().take(limit))
     }
 }
 

@@ -23,7 +23,9 @@ impl Kept {
     /// A row, if it is kept.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Value> {
         match table {
-            Table::Accounts => self.accounts.get(key).cloned().map(Value::Account),
+            Table::Accounts => {
+                self.accounts.get(key).cloned().map(|row| Value::Account { row, is_written: false })
+            }
             Table::Entries => self.entries.get(key).cloned().map(Value::Entries),
             _ => None,
         }
@@ -33,7 +35,7 @@ impl Kept {
     pub(crate) fn extend(&mut self, Written(rows): Written) {
         for (key, row) in rows {
             match row {
-                Value::Account(row) => insert(&mut self.accounts, key, row),
+                Value::Account { row, .. } => insert(&mut self.accounts, key, row),
                 Value::Entries(row) if row.has_room() => insert(&mut self.entries, key, row),
                 Value::Entries(_) => _ = self.entries.remove(&key),
                 Value::Stored(_) | Value::Open(_) => (),
@@ -44,8 +46,8 @@ impl Kept {
 
 impl Written {
     /// Notes a row, if it is of a kind that is kept.
-    pub(super) fn note(&mut self, key: &[u8], row: Value) {
-        if matches!(row, Value::Account(_) | Value::Entries(_)) {
+    pub(super) fn note(&mut self, key: &[u8], row: Option<Value>) {
+        if let Some(row @ (Value::Account { .. } | Value::Entries(_))) = row {
             self.0.push((key.to_vec(), row));
         }
     }

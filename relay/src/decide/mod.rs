@@ -50,7 +50,7 @@ use plico_protocol::time::{Day, Timestamp};
 
 use crate::decide::facts::Value;
 use crate::decide::submit::Submitted;
-use crate::ledger::AccountRow;
+use crate::ledger::{AccountRow, ENTRIES_PER_ROW};
 use crate::request::{Reply, Request};
 use crate::rows::{BadRow, Sealed};
 use crate::store::{ReadError, Table};
@@ -241,8 +241,22 @@ impl Draft<'_> {
     }
 
     fn put_account(&mut self, row: AccountRow) {
+        self.change_account(row, true);
+    }
+
+    /// An account to which entries were appended, and nothing else changed: it is written where they
+    /// fill their row. Until then it follows from that row, which is shorter, and is written anyway.
+    fn grow_account(&mut self, row: AccountRow) {
+        let own = self.decision.appended.iter().filter(|(account, _)| *account == row.account);
+        let fills = |entry: &Entry| (entry.sequence.0 + 1).is_multiple_of(ENTRIES_PER_ROW);
+        let is_written = own.into_iter().any(|(_, entry)| fills(entry));
+        self.change_account(row, is_written);
+    }
+
+    fn change_account(&mut self, row: AccountRow, is_written: bool) {
         let key = self.facts.rows.account(&row.account);
-        self.change(Table::Accounts, *key.as_bytes(), Some(Value::Account(Box::new(row))));
+        let row = Value::Account { row: Box::new(row), is_written };
+        self.change(Table::Accounts, *key.as_bytes(), Some(row));
     }
 
     fn put_clear(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {

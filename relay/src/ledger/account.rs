@@ -9,12 +9,14 @@ use plico_protocol::pricing::{Currency, Millionths};
 use plico_protocol::time::{Day, Hour};
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use crate::ledger::TILE_LEVELS;
+use crate::ledger::{ENTRIES_PER_ROW, EntriesRow, TILE_LEVELS, missing};
 use crate::policy::dues::Periods;
-use crate::rows::Sealed;
+use crate::rows::{BadRow, Sealed};
 use crate::store::Table;
 
-/// An account of a business.
+/// An account of a business. Its row is written when something beside its entries changes, and when they
+/// fill their row: between, it is the row on disk and the entries since, [`AccountRow::with`]. A commit that
+/// charges then writes one row for an account, and not two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountRow {
     /// Whose: the row's name does not say.
@@ -77,6 +79,37 @@ impl AccountRow {
         first
     }
 
+    /// The number of its next entry.
+    pub(crate) fn next(&self) -> EntrySequence {
+        EntrySequence(self.tree.size())
+    }
+
+    /// With the entries that were appended since it was written, all of which are in the row that its next
+    /// entry was to go to then.
+    ///
+    /// # Errors
+    ///
+    /// [`BadRow`] where that row does not go on from it.
+    pub(crate) fn with(mut self, newest: Option<EntriesRow>) -> Result<Self, BadRow> {
+        let is_begun = !self.next().0.is_multiple_of(ENTRIES_PER_ROW);
+        let EntriesRow(entries) = match newest {
+            Some(newest) => newest,
+            None if is_begun => return Err(missing::<EntriesRow>()),
+            None => return Ok(self),
+        };
+        let known = self.next();
+        for entry in entries.iter().filter(|entry| known <= entry.sequence) {
+            let Entry { sequence, hour, kind, reason, message, generation, amount } = *entry;
+            let line = Line { hour, kind, reason, message, generation, amount };
+            let appended = self.append(line, |_, _| ());
+            if appended.map(|entry| entry.sequence) != Ok(sequence) {
+                return Err(missing::<EntriesRow>());
+            }
+        }
+        let is_whole = entries.last().is_some_and(|last| last.sequence.0 + 1 == self.next().0);
+        if is_whole { Ok(self) } else { Err(missing::<EntriesRow>()) }
+    }
+
     /// What may still be reserved: credit and payments, less what is owed and reserved.
     pub(crate) fn available(&self, credit: Millionths) -> Millionths {
         let credit = self.credit.unwrap_or(credit).0;
@@ -115,7 +148,7 @@ impl AccountRow {
             EntryKind::Correction => self.paid = less(self.paid),
         }
         self.currency = Some(amount.currency);
-        let sequence = EntrySequence(self.tree.size());
+        let sequence = self.next();
         let own = kind == EntryKind::Accept;
         let place = |of: Message| Message { accept: if own { sequence } else { of.accept }, ..of };
         let message = message.map(place);

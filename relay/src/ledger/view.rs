@@ -183,9 +183,10 @@ impl View {
         loop {
             let page = reader.scan(Table::Accounts, &[], &from, ACCOUNTS_AT_ONCE)?;
             for row in &page {
-                let account: AccountRow = self.rows.open(&row.key, &row.value)?;
-                if account.currency.is_some() {
-                    return Ok(account.currency);
+                let row: AccountRow = self.rows.open(&row.key, &row.value)?;
+                let row = self.account_in(&*reader, &row.account)?;
+                if row.currency.is_some() {
+                    return Ok(row.currency);
                 }
             }
             match page.last() {
@@ -203,8 +204,11 @@ impl View {
         account: &AccountKey,
     ) -> Result<AccountRow, ViewError> {
         let key = self.rows.account(account);
-        let row = self.row_in(reader, key.as_bytes())?;
-        Ok(row.unwrap_or_else(|| AccountRow::new(*account)))
+        let Some(row) = self.row_in::<AccountRow>(reader, key.as_bytes())? else {
+            return Ok(AccountRow::new(*account));
+        };
+        let key = self.rows.entries(account).with_entry(row.next());
+        Ok(row.with(self.row_in(reader, &key)?)?)
     }
 
     fn subtree_in(

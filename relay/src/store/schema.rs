@@ -3,7 +3,7 @@
 use crate::store::{Change, OpenError, Store, Table};
 
 /// The version this program writes and reads.
-pub const SCHEMA_VERSION: u32 = 7;
+pub const SCHEMA_VERSION: u32 = 8;
 
 /// Refuses another version; stamps a new store with this one.
 pub(super) fn check(store: &dyn Store) -> Result<(), OpenError> {
