@@ -257,7 +257,100 @@ const INITIAL_RTT: Duration = Duration::from_millis(333);
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use quinn::crypto::rustls::QuicClientConfig;
+    use rustls::client::{
+        ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
+    };
+    use rustls::pki_types::ServerName;
+
     use super::*;
+
+    /// Counts what a server gives a client to come back with.
+    #[derive(Debug, Default)]
+    struct Given(AtomicUsize);
+
+    impl ClientSessionStore for Given {
+        fn insert_tls13_ticket(&self, _: ServerName<'static>, _: Tls13ClientSessionValue) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+            None
+        }
+
+        fn set_kx_hint(&self, _: ServerName<'static>, _: rustls::NamedGroup) {}
+
+        fn kx_hint(&self, _: &ServerName<'_>) -> Option<rustls::NamedGroup> {
+            None
+        }
+
+        fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+        fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+            None
+        }
+
+        fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+    }
+
+    impl quinn::TokenStore for Given {
+        fn insert(&self, _: &str, _: bytes::Bytes) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn take(&self, _: &str) -> Option<bytes::Bytes> {
+            None
+        }
+    }
+
+    /// A client that keeps whatever it gets.
+    fn keeping(identity: &Identity, given: &Arc<Given>) -> quinn::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(identity.chain[0].clone()).unwrap();
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider(false))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.resumption = Resumption::store(given.clone());
+        tls.enable_early_data = true;
+        let crypto = QuicClientConfig::try_from(tls).unwrap();
+        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+        config.token_store(given.clone());
+        config
+    }
+
+    #[tokio::test]
+    async fn a_connection_leaves_nothing_that_the_next_could_be_known_by() {
+        let (identity, given) = (Identity::generate().unwrap(), Arc::new(Given::default()));
+        let local = (Ipv4Addr::LOCALHOST, 0).into();
+        let config = server_config(&identity, false, 10).unwrap();
+        let relay = quinn::Endpoint::server(config, local).unwrap();
+        let address = relay.local_addr().unwrap();
+        let answering = tokio::spawn(async move {
+            let connection = relay.accept().await.unwrap().await.unwrap();
+            let (mut answer, mut asked) = connection.accept_bi().await.unwrap();
+            answer.write_all(&asked.read_to_end(9).await.unwrap()).await.unwrap();
+            answer.finish().unwrap();
+            connection.closed().await
+        });
+        let client = quinn::Endpoint::client(local).unwrap();
+        let config = keeping(&identity, &given);
+        let connecting = client.connect_with(config, address, CERTIFICATE_NAME).unwrap();
+        let connection = connecting.await.unwrap();
+        // Its answer comes after whatever the handshake's end gives.
+        let (mut ask, mut answered) = connection.open_bi().await.unwrap();
+        ask.write_all(b"asked").await.unwrap();
+        ask.finish().unwrap();
+        assert_eq!(answered.read_to_end(9).await.unwrap(), b"asked");
+        connection.close(VarInt::from_u32(0), b"");
+        answering.await.unwrap();
+        assert_eq!(given.0.load(Ordering::Relaxed), 0, "session tickets and tokens");
+    }
 
     #[test]
     fn a_stored_key_keeps_its_pin() {

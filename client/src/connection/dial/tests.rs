@@ -1,5 +1,8 @@
 //! Whom a client connects to, against servers that are right or wrong in one way each.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
 use plico_protocol::link::Pin;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::client::danger::ServerCertVerifier;
@@ -12,7 +15,7 @@ use super::*;
 
 /// A server, and the link to it.
 struct Server {
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
     link: RelayLink,
 }
 
@@ -27,6 +30,16 @@ impl Server {
         alpn: &[u8],
         other: Option<rcgen::KeyPair>,
     ) -> Self {
+        let (tls, pin) = Self::identified(group, alpn, other);
+        let crypto = Arc::new(QuicServerConfig::try_from(tls).unwrap());
+        Self::listening(quinn::ServerConfig::with_crypto(crypto), pin)
+    }
+
+    fn identified(
+        group: &'static dyn SupportedKxGroup,
+        alpn: &[u8],
+        other: Option<rcgen::KeyPair>,
+    ) -> (rustls::ServerConfig, Pin) {
         let made = rcgen::generate_simple_self_signed(vec!["relay".into()]).unwrap();
         let pin = Pin::of_spki(&rcgen::PublicKeyData::subject_public_key_info(&made.signing_key));
         let signer = other.unwrap_or(made.signing_key);
@@ -41,20 +54,28 @@ impl Server {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         tls.alpn_protocols = vec![alpn.to_vec()];
-        let crypto = Arc::new(QuicServerConfig::try_from(tls).unwrap());
-        let config = quinn::ServerConfig::with_crypto(crypto);
+        (tls, pin)
+    }
+
+    /// Answers with what it is asked.
+    fn listening(config: quinn::ServerConfig, pin: Pin) -> Self {
         let endpoint = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let port = endpoint.local_addr().unwrap().port();
         let accepting = endpoint.clone();
         tokio::spawn(async move {
             while let Some(incoming) = accepting.accept().await {
                 if let Ok(connection) = incoming.await {
-                    tokio::spawn(async move { connection.closed().await });
+                    tokio::spawn(async move {
+                        while let Ok((mut answer, mut asked)) = connection.accept_bi().await {
+                            answer.write_all(&asked.read_to_end(9).await.unwrap()).await.unwrap();
+                            answer.finish().unwrap();
+                        }
+                    });
                 }
             }
         });
         let link = RelayLink { host: "127.0.0.1".into(), port, relay: pin, authority: pin };
-        Self { _endpoint: endpoint, link }
+        Self { endpoint, link }
     }
 
     async fn dial(&self, options: Options) -> Result<quinn::Connection, ConnectError> {
@@ -100,6 +121,77 @@ async fn a_classical_relay_is_refused_unless_that_was_allowed() {
 async fn another_protocol_is_told_from_another_key() {
     let server = Server::start(kx_group::X25519MLKEM768, b"h3");
     assert_eq!(check(&server).await, Some(ConnectError::NotPlico));
+}
+
+/// Counts what a server gave its clients, and what they came back with.
+#[derive(Debug, Default)]
+struct Returned {
+    given: AtomicUsize,
+    returned: AtomicUsize,
+}
+
+impl rustls::server::StoresServerSessions for Returned {
+    fn put(&self, _: Vec<u8>, _: Vec<u8>) -> bool {
+        self.given.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+        self.returned.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.get(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+impl quinn::TokenLog for Returned {
+    fn check_and_insert(
+        &self,
+        _: u128,
+        _: SystemTime,
+        _: Duration,
+    ) -> Result<(), quinn::TokenReuseError> {
+        self.returned.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// A relay that would like to know who comes back.
+#[tokio::test]
+async fn a_connection_brings_nothing_of_the_last_one() {
+    let seen = Arc::new(Returned::default());
+    let (mut tls, pin) = Server::identified(kx_group::X25519MLKEM768, limits::ALPN, None);
+    tls.session_storage = seen.clone();
+    tls.max_early_data_size = u32::MAX;
+    let crypto = Arc::new(QuicServerConfig::try_from(tls).unwrap());
+    let mut curious = quinn::ServerConfig::with_crypto(crypto);
+    let mut tokens = quinn::ValidationTokenConfig::default();
+    tokens.sent(2).log(seen.clone());
+    curious.validation_token_config(tokens);
+    let server = Server::listening(curious, pin);
+    let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = server.endpoint.local_addr().unwrap();
+    // One for all connections, while each that is dialled has its own: nothing may be in it either.
+    let config = config(Arc::new(PinnedKey::new(pin)), false).unwrap();
+    for _ in 0..2 {
+        let connecting = client.connect_with(config.clone(), address, "relay").unwrap();
+        let Err(connecting) = connecting.into_0rtt() else { panic!("0-RTT") };
+        let connection = connecting.await.unwrap();
+        // Its answer comes after what the handshake's end gives.
+        let (mut ask, mut answered) = connection.open_bi().await.unwrap();
+        ask.write_all(b"asked").await.unwrap();
+        ask.finish().unwrap();
+        assert_eq!(answered.read_to_end(9).await.unwrap(), b"asked");
+        connection.close(DONE, b"");
+    }
+    assert_ne!(seen.given.load(Ordering::Relaxed), 0, "it gave session tickets");
+    assert_eq!(seen.returned.load(Ordering::Relaxed), 0, "and nothing came back");
 }
 
 #[tokio::test]

@@ -43,6 +43,52 @@ fn poison(store: &Fjall) {
     }
 }
 
+/// What this process asks of the kernel is seen by strace alone; without it, or where it may not look, this
+/// says so and checks nothing.
+#[test]
+fn a_commit_is_synced_before_it_returns() {
+    if std::env::var_os(TRACED).is_some() {
+        return commit_and_say_so();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls");
+    let mut strace = std::process::Command::new("strace");
+    strace.args(["-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o"]).arg(&calls);
+    strace.arg(std::env::current_exe().unwrap()).args([
+        "--exact",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    strace.arg(
+        concat!(module_path!(), "::a_commit_is_synced_before_it_returns")
+            .split_once("::")
+            .unwrap()
+            .1,
+    );
+    match strace.env(TRACED, "1").output() {
+        Ok(output) if output.status.success() => (),
+        failed => return eprintln!("SKIPPED: no strace that may trace here: {failed:?}"),
+    }
+    let calls = fs::read_to_string(calls).unwrap();
+    let commits: Vec<&str> = calls.split(COMMITTED).collect();
+    assert_eq!(commits.len(), 2 + COMMITS, "the store, its commits, and what follows:\n{calls}");
+    for commit in &commits[1..=COMMITS] {
+        let syncs = |line: &&str| line.contains("sync(") && line.contains(".jnl>");
+        let written = commit.lines().any(|line| line.contains("write(") && line.contains(".jnl>"));
+        assert!(written && commit.lines().any(|line| syncs(&line)), "not synced:\n{commit}");
+    }
+}
+
+fn commit_and_say_so() {
+    let medium = tempfile::tempdir().unwrap();
+    let store = Fjall::open(medium.path()).unwrap();
+    eprintln!("{COMMITTED}");
+    for n in 0..COMMITS {
+        store.commit(&[put(&[u8::try_from(n).unwrap()])]).unwrap();
+        eprintln!("{COMMITTED}");
+    }
+}
+
 #[test]
 fn what_was_replayed_needs_its_journal_no_more() {
     let medium = tempfile::tempdir().unwrap();
@@ -160,3 +206,9 @@ fn a_range_never_ends_before_it_begins() {
     let (start, end) = range_of(b"", b"x").unwrap();
     assert_eq!((start, end), (Bound::Included(b"x".to_vec()), Bound::Unbounded));
 }
+
+/// Set in the process that is traced.
+const TRACED: &str = "PLICO_TRACED";
+/// Written by it where no call can be in progress.
+const COMMITTED: &str = "committed and returned";
+const COMMITS: usize = 3;
