@@ -203,7 +203,7 @@ fn subscription<'a>(page: &mut Page<'a>, value: &Value<'a>) -> Option<Subscripti
         return None;
     };
     let section = page.section(table, value.span(), &["amount", "days", "grace_days"]);
-    let amount = section.required(page, "amount").and_then(|value| page.amount("amount", value));
+    let amount = section.required(page, "amount").and_then(|value| fee(page, value));
     let days = section.required(page, "days");
     let days =
         days.and_then(|days| page.number("days", days, 1..=u32::from(SUBSCRIPTION_DAYS_MAX)));
@@ -216,6 +216,18 @@ fn subscription<'a>(page: &mut Page<'a>, value: &Value<'a>) -> Option<Subscripti
         days: u16::try_from(days?).ok()?,
         grace_days: u16::try_from(grace_days?).ok()?,
     })
+}
+
+fn fee<'a>(page: &mut Page<'a>, value: &Value<'a>) -> Option<Millionths> {
+    let amount = up_to(page, "amount", value, SUBSCRIPTION_MAX)?;
+    if SUBSCRIPTION_DEAR < amount {
+        let text = format!(
+            "{amount} for one period is dear; amounts are in units of the currency, so twenty euros \
+             are 20.00"
+        );
+        page.warn(&value.span(), text);
+    }
+    Some(amount)
 }
 
 fn tiers<'a>(page: &mut Page<'a>, card: &Section<'_, 'a>) -> Option<Vec<u32>> {
@@ -376,12 +388,7 @@ fn rate<'a>(
 ) -> Option<Option<Millionths>> {
     let name = category.name();
     let Some(value) = zone.value(name) else { return Some(None) };
-    let price = page.amount(name, value)?;
-    if PRICE_MILLIONTHS_MAX < price.0 {
-        let max = Millionths(PRICE_MILLIONTHS_MAX);
-        page.error(&value.span(), format!("`{name}` is {price}, but at most {max} is possible"));
-        return None;
-    }
+    let price = up_to(page, name, value, Millionths(PRICE_MILLIONTHS_MAX))?;
     if DEAR < price {
         let text = format!(
             "{price} for one message is dear; prices are in units of the currency, so five cents \
@@ -392,10 +399,29 @@ fn rate<'a>(
     Some(Some(price))
 }
 
+/// An amount, nothing if it is none or more than could be meant.
+fn up_to<'a>(
+    page: &mut Page<'a>,
+    name: &str,
+    value: &Value<'a>,
+    max: Millionths,
+) -> Option<Millionths> {
+    let amount = page.amount(name, value)?;
+    if max < amount {
+        page.error(&value.span(), format!("`{name}` is {amount}, but at most {max} is possible"));
+        return None;
+    }
+    Some(amount)
+}
+
 /// Without an end.
 pub(super) const OPEN: Minute = Minute(u32::MAX);
 /// Above it somebody probably wrote cents.
 const DEAR: Millionths = Millionths::UNIT;
+/// A million units for one period: above it somebody wrote millionths. The protocol has no such limit.
+const SUBSCRIPTION_MAX: Millionths = Millionths(1_000_000 * Millionths::UNIT.0);
+/// Above it somebody probably wrote cents.
+const SUBSCRIPTION_DEAR: Millionths = Millionths(1_000 * Millionths::UNIT.0);
 /// Days of grace where a card names none: time to make a transfer, over a holiday too.
 const GRACE_DAYS: u32 = 14;
 const TIERS: [u32; 5] = [250, 2_000, 10_000, 100_000, TIER_UNLIMITED];

@@ -78,6 +78,11 @@ fn a_mistake_is_named_by_line_and_column() {
     expect(&file("subscription = { amount = 5 }"), "line 3, column 16", "`days` is missing");
     let grace = "subscription = { amount = 5, days = 30, grace_days = 401 }";
     expect(&file(grace), "line 3, column 54", "from 0 to 400");
+    let amount = |amount| file(&format!("subscription = {{ amount = {amount}, days = 30 }}"));
+    expect(&amount("20_000_000"), "line 3, column 27: error", "at most 1000000.00");
+    expect(&amount("1_000_000.01"), "line 3, column 27: error", "at most 1000000.00");
+    expect(&amount("2_000"), "line 3, column 27: warning", "twenty euros are 20.00");
+    assert_eq!(problems(&amount("1_000")), [""; 0]);
     expect(&file("valid_from = \"2027-01-01\""), "line 3, column 14", "without quotes");
     expect(&file("valid_from = 2027-01-01T00:00:00"), "line 3, column 14", "its offset");
     expect(&file("valid_from = 2027-01-01T00:00:30Z"), "line 3, column 14", "a full minute");
