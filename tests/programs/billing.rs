@@ -67,7 +67,7 @@ async fn a_month_is_charged_shown_and_stated() {
     assert_eq!(shop.run(&["verify", "stated"]), stated, "nobody told this business yet");
     assert!(shop.run(&["statement", "--month", month]).contains("101.00"));
     let outdated = flat(&shop.fail(&["verify", "stated"], 7));
-    assert!(outdated.contains("may lack some of these days"), "{outdated}");
+    assert!(outdated.contains("is not the last word on these days"), "{outdated}");
     assert!(outdated.contains("Line 3 is of the same days"), "{outdated}");
 }
 

@@ -64,6 +64,9 @@ pub enum Disagreement {
     /// The last head counts more than the statement, and nobody knows here what.
     #[error("line {} was entered after this was stated, and is not known here; it may be of the same days", .0.0)]
     Unread(EntrySequence),
+    /// The relay lost lines since, and said so.
+    #[error("the relay went on from a backup after this was stated, which lacks some of its lines")]
+    Restored,
     /// An entry that the business has no receipt for.
     #[error("line {} was added: there is no receipt for it", .0.0)]
     Added(EntrySequence),
@@ -247,7 +250,7 @@ impl Check<'_> {
         }
         let differs = |head: &&&HeadBody| roots.contains_key(&head.size) && !agrees(head);
         if let Some(other) = heads.iter().find(differs) {
-            return Err(Disagreement::Heads { one: other.size, other: end.size });
+            return Err(self.other_books(other));
         }
         self.linked(tree)
     }
@@ -271,7 +274,7 @@ impl Check<'_> {
     /// Whether the entries that were read since lead from the statement's tree to a later head's. A
     /// proof is no substitute: it hides what lies between, a payment of the period perhaps.
     fn followed(&self, mut tree: Frontier, known: &HeadBody) -> Result<(), Disagreement> {
-        let end = tree.size();
+        let end = self.head.body().size;
         for entry in self.books.read.iter().skip_while(|entry| entry.sequence.0 < end) {
             if tree.size() == known.size || entry.sequence.0 != tree.size() {
                 break;
@@ -281,8 +284,16 @@ impl Check<'_> {
         if tree.size() != known.size {
             return Err(Disagreement::Unread(EntrySequence(tree.size())));
         }
-        let other = Disagreement::Heads { one: known.size, other: end };
-        if tree.root() == known.root { Ok(()) } else { Err(other) }
+        if tree.root() == known.root { Ok(()) } else { Err(self.other_books(known)) }
+    }
+
+    /// A head that the lines do not lead to or through.
+    fn other_books(&self, known: &HeadBody) -> Disagreement {
+        let head = self.head.body();
+        match head.generation < known.generation {
+            true => Disagreement::Restored,
+            false => Disagreement::Heads { one: known.size, other: head.size },
+        }
     }
 
     /// Nothing that was read and is dated in the period lies outside the lines listed: there is no

@@ -63,7 +63,7 @@ pub(super) struct Shown {
 /// Why a statement is not to be booked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Dispute {
-    /// Whether the line came later, which is nobody's fault.
+    /// Whether it follows from what came later, which is nobody's fault.
     outdated: bool,
     why: String,
 }
@@ -162,7 +162,8 @@ impl Shown {
 
 impl Dispute {
     fn of(why: &Disagreement) -> Self {
-        let outdated = matches!(why, Disagreement::Outdated(_) | Disagreement::Unread(_));
+        use Disagreement::{Outdated, Restored, Unread};
+        let outdated = matches!(why, Outdated(_) | Unread(_) | Restored);
         Self { outdated, why: sentence(&why.to_string()) }
     }
 
@@ -170,7 +171,7 @@ impl Dispute {
         let Self { outdated, why } = self;
         let (what, next) = match outdated {
             true => (
-                "may lack some of these days",
+                "is not the last word on these days",
                 "Ask for it again: `plico business statement --month`.",
             ),
             false => (
@@ -299,7 +300,7 @@ mod tests {
         assert!(added.contains("2026-11-01 to 2026-11-30 does not agree"), "{added}");
         assert!(added.contains("Line 7") && added.contains("evidence"), "{added}");
         let outdated = told(&Disagreement::Outdated(EntrySequence(7)));
-        assert!(outdated.contains("2026-11-01 to 2026-11-30 may lack"), "{outdated}");
+        assert!(outdated.contains("2026-11-01 to 2026-11-30 is not the last"), "{outdated}");
         assert!(outdated.contains("Line 7") && outdated.contains("again"), "{outdated}");
     }
 

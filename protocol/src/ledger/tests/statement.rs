@@ -362,6 +362,22 @@ fn what_a_restore_took_away_is_not_disputed() {
     assert_eq!(check(&statement, &world.books), Err(Disagreement::Omitted(line(6))));
 }
 
+#[test]
+fn a_statement_whose_lines_a_restore_took_away_accuses_nobody() {
+    let world = World::new();
+    for size in [6, 7, 9] {
+        let mut reader = world.clone();
+        reader.entries.truncate(5);
+        while reader.size() < size {
+            reader.entries.push(paid(reader.size(), 30));
+        }
+        reader.books.read = reader.entries.clone();
+        reader.books.head = Some(reader.head(7));
+        let restored = check(&world.statement(), &reader.books);
+        assert_eq!(restored, Err(Disagreement::Restored), "with {size} lines");
+    }
+}
+
 /// That the first `old` entries are the beginning of all of them.
 fn consistency(entries: &[Entry], old: u64) -> Proof {
     let mut known = std::collections::BTreeMap::new();
