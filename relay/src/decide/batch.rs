@@ -6,7 +6,7 @@ use plico_protocol::id::AccountKey;
 use plico_protocol::ledger::Entry;
 use plico_protocol::refusal::Refusal;
 
-use crate::decide::{Decision, Effect, FactError, Facts, Written, busy};
+use crate::decide::{AccountChange, Decision, Effect, FactError, Facts, OpenAccount, busy};
 use crate::ledger::{Books, Path, Shown};
 use crate::store::Change;
 
@@ -21,8 +21,8 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Finished {
     /// Everything to be written.
     pub(crate) changes: Vec<Change>,
-    /// What of it is to be kept once it is on disk.
-    pub(crate) written: Written,
+    /// The accounts it changes, to be kept once it is on disk.
+    pub(crate) kept: Vec<OpenAccount>,
     /// What follows then.
     pub(crate) effects: Vec<Effect>,
     /// The trees that receipts were asked of.
@@ -47,17 +47,18 @@ impl<'a> Batch<'a> {
     /// The refusal of a request whose account cannot be read.
     pub(crate) fn take(&mut self, decision: Decision) -> Result<(), Refusal> {
         debug_assert!(decision.keeps_apart(), "the end of an envelope changes an account's rows");
-        let Decision { changes, effects, appended, receipt: _ } = decision;
-        for (account, _) in &appended {
-            let facts = &mut self.facts;
-            let opened = self.books.open(account, || facts.open_account(account));
-            opened.map_err(FactError::into_refusal)?;
+        let Decision { changes, accounts, effects, appended, receipt: _ } = decision;
+        for AccountChange { row, .. } in &accounts {
+            self.facts.open_account(&row.account).map_err(FactError::into_refusal)?;
         }
         for (account, entry) in appended {
-            if let Some(name) = self.books.push(&account, entry) {
-                self.facts.append(&name, entry);
-            }
+            let facts = &self.facts;
+            let opened = self.books.open(&account, || Ok(facts.account(&account)?.tree));
+            opened.map_err(FactError::into_refusal)?;
+            self.books.push(&account, entry);
+            self.facts.append(&account, entry);
         }
+        accounts.into_iter().for_each(|account| self.facts.put_account(account));
         self.facts.apply(changes);
         self.effects.extend(effects);
         Ok(())
@@ -74,8 +75,7 @@ impl<'a> Batch<'a> {
         // What was reserved has a key to sign with and a tree to be in; only the neighbours of an entry
         // of an earlier commit have to be read.
         facts.ring.ledger().ok_or_else(busy)?;
-        let row = || Ok((facts.account(account)?, facts.rows.entries(account)));
-        let opened = self.books.open(account, row);
+        let opened = self.books.open(account, || Ok(facts.account(account)?.tree));
         opened.map_err(FactError::into_refusal)?;
         let path = self.books.path(account, entry, |subtree| facts.subtree(account, subtree));
         path.map_err(FactError::into_refusal)?.ok_or_else(busy)
@@ -84,7 +84,7 @@ impl<'a> Batch<'a> {
     /// Everything that comes of it.
     pub(crate) fn finish(self, fresh: &mut dyn CryptoRng) -> Finished {
         let Self { facts, books, effects } = self;
-        let (changes, written) = facts.into_changes(fresh);
-        Finished { changes, written, effects, shown: books.shown().collect() }
+        let (changes, kept) = facts.into_changes(fresh);
+        Finished { changes, kept, effects, shown: books.shown().collect() }
     }
 }

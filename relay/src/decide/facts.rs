@@ -16,11 +16,12 @@ use plico_protocol::id::{AccountKey, Address, AuthorityKey};
 use plico_protocol::ledger::{Entry, EntrySequence, Generation, Subtree, TreeHash};
 use plico_protocol::time::{Day, Timestamp};
 
-use crate::decide::{FactError, Kept, Limits, Marks, SWEPT_KEY, Written};
+use crate::decide::accounts::{ChangedAccount, OpenAccount};
+use crate::decide::{FactError, Kept, Limits, Marks, SWEPT_KEY};
 use crate::directory::Directory;
 use crate::keys::Ring;
 use crate::ledger::{
-    AccountRow, ENTRIES_PER_ROW, EntriesRow, FreeCounts, ROW_LEVELS, ReferenceRow, TileRow, missing,
+    AccountRow, EntriesRow, FreeCounts, ROW_LEVELS, ReferenceRow, TileRow, missing,
 };
 use crate::policy::rate_card::RateCards;
 use crate::rows::{
@@ -32,8 +33,10 @@ use crate::store::{Change, Reader, Table};
 /// Facts of one batch.
 pub(crate) struct Facts<'a> {
     reader: &'a dyn Reader,
-    /// What the batch wrote (`Some`) and removed (`None`) so far.
+    /// What the batch wrote (`Some`) and removed (`None`) so far, but for accounts.
     pending: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Value>>>,
+    /// Accounts that the batch changes, with the rows their next entries go to.
+    accounts: BTreeMap<AccountKey, ChangedAccount>,
     /// How far sweeps and settlement came, which every message to a person is asked of.
     swept: OnceCell<SweptRow>,
     pub(super) rows: &'a Rows,
@@ -58,6 +61,14 @@ pub(crate) struct RowChange {
     pub(super) value: Option<Value>,
 }
 
+/// An account as a decision leaves it.
+#[derive(Debug)]
+pub(crate) struct AccountChange {
+    pub(super) row: AccountRow,
+    /// Whether its row is written: not where it follows from the one on disk and the entries since.
+    pub(super) is_written: bool,
+}
+
 /// What a row holds.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -65,11 +76,6 @@ pub(super) enum Value {
     Stored(Bytes),
     /// An encoding that is yet to be sealed.
     Open(Bytes),
-    /// An account, encoded once for all that a batch changes of it. Not written where it follows from the
-    /// row on disk and the entries since.
-    Account { row: Box<AccountRow>, is_written: bool },
-    /// Entries, as they are appended to.
-    Entries(EntriesRow),
 }
 
 /// Keys, names and bounds that do not change during a batch.
@@ -112,6 +118,7 @@ impl<'a> Facts<'a> {
         Self {
             reader,
             pending: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             swept: OnceCell::new(),
             rows,
             ring,
@@ -127,70 +134,78 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// An account that entries are to be appended to, and the name of their rows.
-    pub(crate) fn open_account(
-        &mut self,
-        account: &AccountKey,
-    ) -> Result<(AccountRow, RowName), FactError> {
-        let (row, name) = (self.account(account)?, self.rows.entries(account));
-        if !row.next().0.is_multiple_of(ENTRIES_PER_ROW) {
-            let key = name.with_entry(row.next());
-            let newest: Option<EntriesRow> = self.sealed(&key)?;
-            let newest = Value::Entries(newest.ok_or(missing::<EntriesRow>())?);
-            self.pending.entry(Table::Entries).or_default().insert(key, Some(newest));
+    /// Opens an account that is to be changed.
+    ///
+    /// # Errors
+    ///
+    /// [`FactError`] if it cannot be read.
+    pub(crate) fn open_account(&mut self, account: &AccountKey) -> Result<(), FactError> {
+        if !self.accounts.contains_key(account) {
+            let open = self.read_account(account)?;
+            self.accounts.insert(*account, ChangedAccount::new(open));
         }
-        Ok((row, name))
+        Ok(())
     }
 
     /// Shows an entry of an account that is open.
-    pub(crate) fn append(&mut self, name: &RowName, entry: Entry) {
-        let key = name.with_entry(entry.sequence);
-        let row = self.pending.entry(Table::Entries).or_default().entry(key).or_default();
-        match row.get_or_insert_with(|| Value::Entries(EntriesRow::default())) {
-            Value::Entries(EntriesRow(entries)) => entries.push(entry),
-            Value::Stored(_) | Value::Open(_) | Value::Account { .. } => (),
+    pub(crate) fn append(&mut self, account: &AccountKey, entry: Entry) {
+        debug_assert!(
+            self.accounts.contains_key(account),
+            "an entry of an account that is not open"
+        );
+        let Some(changed) = self.accounts.get_mut(account) else { return };
+        if let Some(full) = changed.append(entry) {
+            let key = changed.open.entries.with_entry(entry.sequence);
+            let row = Value::Open(full.encoded().into());
+            self.pending.entry(Table::Entries).or_default().insert(key, Some(row));
+        }
+    }
+
+    /// Shows what an account has become that is open.
+    pub(crate) fn put_account(&mut self, AccountChange { row, is_written }: AccountChange) {
+        if let Some(changed) = self.accounts.get_mut(&row.account) {
+            changed.open.row = row;
+            changed.is_written |= is_written;
         }
     }
 
     /// Shows a decision's changes to the requests that follow.
     pub(crate) fn apply(&mut self, changes: Vec<RowChange>) {
-        for RowChange { table, key, mut value } in changes {
+        for RowChange { table, key, value } in changes {
             if table == SweptRow::TABLE {
                 self.swept.take();
             }
-            let rows = self.pending.entry(table).or_default();
-            if let Some(Value::Account { is_written, .. }) = &mut value {
-                let before = rows.get(&key).and_then(Option::as_ref);
-                *is_written |= matches!(before, Some(Value::Account { is_written: true, .. }));
-            }
-            rows.insert(key, value);
+            self.pending.entry(table).or_default().insert(key, value);
         }
     }
 
-    /// Everything the batch writes, each row once, and sealed that should be; and what of it is to be
-    /// kept once it is on disk.
-    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Written) {
-        let mut changes = Vec::with_capacity(self.pending.values().map(BTreeMap::len).sum());
-        let mut written = Written::default();
-        for (table, rows) in self.pending {
+    /// Everything the batch writes, each row once, and sealed that should be; and the accounts that it
+    /// changed, to be kept once it is on disk.
+    pub(crate) fn into_changes(self, fresh: &mut dyn CryptoRng) -> (Vec<Change>, Vec<OpenAccount>) {
+        let Self { pending, accounts, rows: names, .. } = self;
+        let count = pending.values().map(BTreeMap::len).sum::<usize>() + 2 * accounts.len();
+        let mut changes = Vec::with_capacity(count);
+        for (table, rows) in pending {
             for (key, value) in rows {
-                let mut seal = |plain: &[u8]| Some(self.rows.seal(table, &key, plain, fresh));
-                let sealed = match &value {
-                    None => None,
-                    Some(Value::Stored(bytes)) => Some(bytes.clone()),
-                    Some(Value::Open(plain)) => seal(plain),
-                    Some(Value::Account { row, is_written: true }) => seal(&row.encoded()),
-                    Some(Value::Entries(row)) => seal(&row.encoded()),
-                    Some(Value::Account { is_written: false, .. }) => {
-                        written.note(&key, value);
-                        continue;
-                    }
-                };
-                written.note(&key, value);
-                changes.push(Change { table, key, value: sealed });
+                let value = value.map(|value| match value {
+                    Value::Stored(bytes) => bytes,
+                    Value::Open(plain) => names.seal(table, &key, &plain, fresh),
+                });
+                changes.push(Change { table, key, value });
             }
         }
-        (changes, written)
+        let mut kept = Vec::with_capacity(accounts.len());
+        for ChangedAccount { open, is_written, is_grown } in accounts.into_values() {
+            if is_written {
+                changes.push(names.put(*open.name.as_bytes(), &open.row, fresh));
+            }
+            if is_grown {
+                let key = open.entries.with_entry(open.row.next());
+                changes.push(names.put(key, &open.newest, fresh));
+            }
+            kept.push(open);
+        }
+        (changes, kept)
     }
 
     /// How far sweeps and settlement came; of a store that was never swept, from `now` on.
@@ -266,14 +281,27 @@ impl<'a> Facts<'a> {
 
     /// An account of a business; without entries if it has none yet.
     pub(crate) fn account(&self, account: &AccountKey) -> Result<AccountRow, FactError> {
-        let key = self.rows.account(account);
-        let row: AccountRow = match self.get(Table::Accounts, key.as_bytes())? {
-            Some(Value::Account { row, .. }) => return Ok(*row),
-            Some(stored) => self.open(key.as_bytes(), stored)?,
-            None => return Ok(AccountRow::new(*account)),
+        let changed = self.accounts.get(account).map(|changed| &changed.open);
+        match changed.or_else(|| self.kept.get(account)) {
+            Some(open) => Ok(open.row.clone()),
+            None => Ok(self.read_account(account)?.row),
+        }
+    }
+
+    /// An account as the last commit left it.
+    fn read_account(&self, account: &AccountKey) -> Result<OpenAccount, FactError> {
+        if let Some(kept) = self.kept.get(account) {
+            return Ok(kept.clone());
+        }
+        let (name, entries) = (self.rows.account(account), self.rows.entries(account));
+        let Some(row) = self.sealed::<AccountRow>(name.as_bytes())? else {
+            let (row, newest) = (AccountRow::new(*account), EntriesRow::default());
+            return Ok(OpenAccount { name, entries, row, newest });
         };
-        let newest = self.sealed(&self.rows.entries(account).with_entry(row.next()))?;
-        Ok(row.with(newest)?)
+        let newest: Option<EntriesRow> = self.sealed(&entries.with_entry(row.next()))?;
+        let row = row.with(newest.as_ref())?;
+        let newest = newest.filter(EntriesRow::has_room).unwrap_or_default();
+        Ok(OpenAccount { name, entries, row, newest })
     }
 
     /// The entry of the payment under a reference.
@@ -286,6 +314,10 @@ impl<'a> Facts<'a> {
         account: &AccountKey,
         sequence: EntrySequence,
     ) -> Result<Option<Entry>, FactError> {
+        let changed = self.accounts.get(account);
+        if let Some(entry) = changed.and_then(|changed| changed.open.newest.entry(sequence)) {
+            return Ok(Some(entry));
+        }
         let row: Option<EntriesRow> =
             self.sealed(&self.rows.entries(account).with_entry(sequence))?;
         Ok(row.and_then(|row| row.entry(sequence)))
@@ -298,6 +330,10 @@ impl<'a> Facts<'a> {
         subtree: Subtree,
     ) -> Result<TreeHash, FactError> {
         if subtree.level <= ROW_LEVELS {
+            let changed = self.accounts.get(account);
+            if let Some(hash) = changed.and_then(|changed| changed.open.newest.subtree(subtree)) {
+                return Ok(hash);
+            }
             let sequence = EntrySequence(subtree.leaves().start);
             let key = self.rows.entries(account).with_entry(sequence);
             let row: Option<EntriesRow> = self.sealed(&key)?;
@@ -336,7 +372,11 @@ impl<'a> Facts<'a> {
         limit: usize,
     ) -> Result<Vec<(Bytes, Option<R>)>, FactError> {
         let rows = self.scan(R::TABLE, &[], from, limit)?;
-        Ok(rows.map(|(key, value)| (key.clone(), self.open(&key, value).ok())).collect())
+        let open = |(key, value): (Bytes, Value)| {
+            let row = self.open(&key, value).ok();
+            (key, row)
+        };
+        Ok(rows.map(open).collect())
     }
 
     /// The rows at or after `from` whose keys begin with `prefix`, at most `limit`.
@@ -347,16 +387,17 @@ impl<'a> Facts<'a> {
         limit: usize,
     ) -> Result<Vec<(Bytes, R)>, FactError> {
         let rows = self.scan(R::TABLE, prefix, from, limit)?;
-        rows.map(|(key, value)| Ok((key.clone(), self.open(&key, value)?))).collect()
+        let open = |(key, value): (Bytes, Value)| {
+            let row = self.open(&key, value)?;
+            Ok((key, row))
+        };
+        rows.map(open).collect()
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, FactError> {
         match self.pending.get(&table).and_then(|rows| rows.get(key)) {
             Some(pending) => Ok(pending.clone()),
-            None => match self.kept.get(table, key) {
-                Some(kept) => Ok(Some(kept)),
-                None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
-            },
+            None => Ok(self.reader.get(table, key)?.map(Value::Stored)),
         }
     }
 
@@ -364,8 +405,6 @@ impl<'a> Facts<'a> {
         match value {
             Value::Stored(sealed) => self.rows.open(key, &sealed),
             Value::Open(plain) => decode(plain),
-            Value::Account { row, .. } => decode(row.encoded().into()),
-            Value::Entries(row) => decode(row.encoded().into()),
         }
     }
 

@@ -15,13 +15,13 @@
 //! - What a message costs is reserved in the commit that accepts it, and refused above what its sender
 //!   allows or its account can pay. Without a rate card nothing costs anything.
 
+mod accounts;
 mod acknowledge;
 mod batch;
 mod certificates;
 mod charge;
 mod dues;
 mod facts;
-mod kept;
 mod mailbox;
 mod prekeys;
 mod profiles;
@@ -32,9 +32,9 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use accounts::{Kept, OpenAccount};
 pub(crate) use batch::{Batch, Finished};
-pub(crate) use facts::{Facts, Fixed, RowChange};
-pub(crate) use kept::{Kept, Written};
+pub(crate) use facts::{AccountChange, Facts, Fixed, RowChange};
 pub(crate) use settle::{leave, settle};
 pub(crate) use sweep::{Mark, Marks, SWEPT_KEY, sweep};
 
@@ -91,6 +91,7 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
     pub(crate) changes: Vec<RowChange>,
+    pub(crate) accounts: Vec<AccountChange>,
     pub(crate) effects: Vec<Effect>,
     /// Entries of accounts' ledgers, in order.
     pub(crate) appended: Vec<(AccountKey, Entry)>,
@@ -105,7 +106,9 @@ impl Decision {
         let ends = |change: &RowChange| change.table == Table::Envelopes && change.value.is_none();
         let is_of_account = |change: &RowChange| OF_ACCOUNTS.contains(&change.table);
         !self.changes.iter().any(ends)
-            || (self.appended.is_empty() && !self.changes.iter().any(is_of_account))
+            || (self.appended.is_empty()
+                && self.accounts.is_empty()
+                && !self.changes.iter().any(is_of_account))
     }
 }
 
@@ -241,7 +244,7 @@ impl Draft<'_> {
     }
 
     fn put_account(&mut self, row: AccountRow) {
-        self.change_account(row, true);
+        self.decision.accounts.push(AccountChange { row, is_written: true });
     }
 
     /// An account to which entries were appended, and nothing else changed: it is written where they
@@ -250,13 +253,7 @@ impl Draft<'_> {
         let own = self.decision.appended.iter().filter(|(account, _)| *account == row.account);
         let fills = |entry: &Entry| (entry.sequence.0 + 1).is_multiple_of(ENTRIES_PER_ROW);
         let is_written = own.into_iter().any(|(_, entry)| fills(entry));
-        self.change_account(row, is_written);
-    }
-
-    fn change_account(&mut self, row: AccountRow, is_written: bool) {
-        let key = self.facts.rows.account(&row.account);
-        let row = Value::Account { row: Box::new(row), is_written };
-        self.change(Table::Accounts, *key.as_bytes(), Some(row));
+        self.decision.accounts.push(AccountChange { row, is_written });
     }
 
     fn put_clear(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Bytes>) {

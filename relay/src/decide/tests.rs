@@ -64,8 +64,16 @@ impl Desk<'_> {
                 Effect::SentFree(_) | Effect::FreeStored(..) | Effect::SweptTo(..) => (),
             }
         }
-        self.facts.apply(decision.changes);
+        self.apply(decision.changes, decision.accounts);
         reply
+    }
+
+    fn apply(&mut self, changes: Vec<RowChange>, accounts: Vec<AccountChange>) {
+        self.facts.apply(changes);
+        for account in accounts {
+            self.facts.open_account(&account.row.account).unwrap();
+            self.facts.put_account(account);
+        }
     }
 
     fn mint(&mut self, messages_max: u16, window: bool) -> Ticket {
@@ -142,7 +150,7 @@ impl Desk<'_> {
         self.pass_hours(24);
         loop {
             let (more, decision) = settle(&self.facts, self.now, &mut self.rng);
-            self.facts.apply(decision.changes);
+            self.apply(decision.changes, decision.accounts);
             if !more.unwrap() {
                 break;
             }

@@ -90,7 +90,7 @@ impl AccountRow {
     /// # Errors
     ///
     /// [`BadRow`] where that row does not go on from it.
-    pub(crate) fn with(mut self, newest: Option<EntriesRow>) -> Result<Self, BadRow> {
+    pub(crate) fn with(mut self, newest: Option<&EntriesRow>) -> Result<Self, BadRow> {
         let is_begun = !self.next().0.is_multiple_of(ENTRIES_PER_ROW);
         let EntriesRow(entries) = match newest {
             Some(newest) => newest,

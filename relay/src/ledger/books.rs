@@ -8,16 +8,13 @@ use plico_protocol::ledger::{
 };
 use plico_protocol::time::Hour;
 
-use crate::ledger::{AccountRow, ROW_LEVELS, TILE_LEVELS};
-use crate::rows::RowName;
+use crate::ledger::{ROW_LEVELS, TILE_LEVELS};
 
 /// The accounts to which a batch appends.
 #[derive(Default)]
 pub(crate) struct Books(BTreeMap<AccountKey, Book>);
 
 struct Book {
-    /// Of the rows of its entries.
-    name: RowName,
     before: Frontier,
     entries: Vec<Entry>,
     /// Whether a receipt names its head.
@@ -42,30 +39,28 @@ pub(crate) enum Path {
 }
 
 impl Books {
-    /// Opens the book of an account, if it is not open yet: `row` gives the account as it was before its
-    /// first entry of the batch, and the name of the rows of its entries.
+    /// Opens the book of an account, if it is not open yet: `before` gives its tree before its first entry
+    /// of the batch.
     ///
     /// # Errors
     ///
-    /// What `row` fails with.
+    /// What `before` fails with.
     pub(crate) fn open<E>(
         &mut self,
         account: &AccountKey,
-        row: impl FnOnce() -> Result<(AccountRow, RowName), E>,
+        before: impl FnOnce() -> Result<Frontier, E>,
     ) -> Result<(), E> {
         if let btree_map::Entry::Vacant(vacant) = self.0.entry(*account) {
-            let (row, name) = row()?;
-            let (before, entries) = (row.tree, Vec::new());
-            vacant.insert(Book { name, before, entries, is_shown: false });
+            vacant.insert(Book { before: before()?, entries: Vec::new(), is_shown: false });
         }
         Ok(())
     }
 
-    /// Takes an entry into an open book, and gives the name of the account's entries.
-    pub(crate) fn push(&mut self, account: &AccountKey, entry: Entry) -> Option<RowName> {
-        let book = self.0.get_mut(account)?;
-        book.entries.push(entry);
-        Some(book.name)
+    /// Takes an entry into an open book.
+    pub(crate) fn push(&mut self, account: &AccountKey, entry: Entry) {
+        if let Some(book) = self.0.get_mut(account) {
+            book.entries.push(entry);
+        }
     }
 
     /// What joins an entry to the root, once the batch is whole: an entry of this batch, or of an

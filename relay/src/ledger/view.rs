@@ -208,7 +208,7 @@ impl View {
             return Ok(AccountRow::new(*account));
         };
         let key = self.rows.entries(account).with_entry(row.next());
-        Ok(row.with(self.row_in(reader, &key)?)?)
+        Ok(row.with(self.row_in(reader, &key)?.as_ref())?)
     }
 
     fn subtree_in(

@@ -7,7 +7,9 @@ use plico_protocol::ledger::Generation;
 use plico_protocol::time::{Minute, Timestamp};
 
 use crate::clock::Clock;
-use crate::decide::{self, Batch, Effect, Facts, Finished, Fixed, Kept, Limits, Marks, Written};
+use crate::decide::{
+    self, Batch, Effect, Facts, Finished, Fixed, Kept, Limits, Marks, OpenAccount,
+};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::ledger::FreeCounts;
@@ -208,7 +210,7 @@ impl Core {
             }
             Err(error) => return Err(Fatal::Commit(error)),
         }
-        self.kept.extend(decided.written);
+        self.kept.extend(decided.kept);
         for (request, answer) in requests(&tasks, &decided.answers) {
             self.setup.probe.answered(request, &|| answer.clone().into_reply());
         }
@@ -302,14 +304,14 @@ impl Core {
                 }
             }
         }
-        let Finished { changes, written, effects, shown } = batch.finish(&mut **rng);
+        let Finished { changes, kept, effects, shown } = batch.finish(&mut **rng);
         let trees = Trees::new(shown, self.generation, now.hour(), self.signer.as_ref());
         for (index, account, entry, path) in paths {
             if let Some(answer) = answers.get_mut(index) {
                 answer.charge(trees.of(&account), entry, path);
             }
         }
-        Ok(Decided { answers, effects, changes, written })
+        Ok(Decided { answers, effects, changes, kept })
     }
 
     /// Keeps the directory current and gives what is left for subscribers.
@@ -374,7 +376,7 @@ struct Decided {
     answers: Vec<Answer>,
     effects: Vec<Effect>,
     changes: Vec<Change>,
-    written: Written,
+    kept: Vec<OpenAccount>,
 }
 
 impl std::fmt::Debug for Setup {

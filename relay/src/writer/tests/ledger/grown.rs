@@ -50,10 +50,10 @@ fn entries_that_do_not_go_on_from_an_account_are_refused() {
     let entries = shop.entries();
     let row = |tree: usize| {
         let begun = AccountRow::new(bank().account);
-        begun.with(Some(EntriesRow(entries[..tree].to_vec()))).unwrap()
+        begun.with(Some(&EntriesRow(entries[..tree].to_vec()))).unwrap()
     };
     let of = |range: std::ops::Range<usize>| Some(EntriesRow(entries[range].to_vec()));
-    assert_eq!(row(1).with(of(0..3)), Ok(row(3)));
+    assert_eq!(row(1).with(of(0..3).as_ref()), Ok(row(3)));
     assert_eq!(AccountRow::new(bank().account).with(None).map(|row| row.next().0), Ok(0));
     for (row, newest) in [
         (row(1), None),
@@ -62,6 +62,6 @@ fn entries_that_do_not_go_on_from_an_account_are_refused() {
         (row(2), of(0..1)),
         (AccountRow::new(bank().account), of(1..3)),
     ] {
-        assert!(row.with(newest).is_err());
+        assert!(row.with(newest.as_ref()).is_err());
     }
 }
