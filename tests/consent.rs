@@ -85,21 +85,37 @@ async fn what_comes_under_a_revoked_ticket_is_dropped_before_the_relay_hears_of_
 
 #[tokio::test]
 async fn what_waits_when_its_person_blocks_opens_no_window() {
+    check_blocked(true).await;
+}
+
+#[tokio::test]
+async fn a_first_message_that_waits_when_its_person_blocks_opens_no_window() {
+    check_blocked(false).await;
+}
+
+/// Blocks while a message waits, the first of its conversation or not, and writes again.
+async fn check_blocked(is_introduced: bool) {
     let relay = TestRelay::start().await;
     let desk = Desk::of(&relay);
     let (mut bank, link) = desk.certified(&relay, "bank").await;
     let mut person = desk.person("anna").await;
     let chat = person.conversation(&link).await.unwrap();
-    let customer = introduce(&chat, &mut bank).await.customer;
+    if is_introduced {
+        introduce(&chat, &mut bank).await;
+    }
     let relay = relay.suspend().await;
-    chat.send("leave me alone").await.unwrap();
+    chat.send("leave me").await.unwrap();
+    chat.send("alone").await.unwrap();
     chat.block().await.unwrap();
 
     let relay = relay.resume().await;
-    assert_eq!(words(&next_asked(&mut bank).await.content.body), "leave me alone");
+    assert_eq!(words(&next_asked(&mut bank).await.content.body), "leave me");
+    let asked = next_asked(&mut bank).await;
+    assert_eq!(words(&asked.content.body), "alone");
+    let customer = asked.customer;
     let id = bank.send(customer, "an answer all the same", Category::Service).await.unwrap();
     let state = became(&mut bank, id).await;
-    assert!(matches!(state, MessageState::Refused(_)), "{state:?}");
+    assert_eq!(state, MessageState::Refused(Code::Revoked));
     assert_eq!(chat.window().await.unwrap(), None);
 
     chat.send("hello again").await.unwrap();

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use plico_client::{
     BackupError, Business, BusinessEvent, BusinessTrouble, Category, ContentId, Conversation,
     CustomerId, Link, MessageState, OpenError, Person, PersonEvent, Protection, RestoreError,
 };
+use plico_protocol::refusal::Code;
 
 use crate::harness::relay::TestRelay;
-use crate::harness::sdk::{Desk, heard, introduce, next_asked, next_received, told, words};
+use crate::harness::sdk::{Desk, became, heard, introduce, next_asked, next_received, told, words};
 
 /// A person with a conversation.
 struct Customer {
@@ -183,7 +185,7 @@ async fn retried(times: u32, minutes: u64) {
             let id = ben.chat.send(&*text).await.unwrap();
             while ben.chat.state(id).await.unwrap() == Some(MessageState::Queued) {
                 relay.clock.advance_seconds(1);
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             said.push(text);
         }
@@ -194,8 +196,7 @@ async fn retried(times: u32, minutes: u64) {
         // Any command has an agent look at the clock.
         relay.clock.advance_minutes(1);
         ben.chat.window().await.unwrap();
-        let next =
-            tokio::time::timeout(std::time::Duration::from_millis(50), next_asked(&mut bank));
+        let next = tokio::time::timeout(Duration::from_millis(50), next_asked(&mut bank));
         if let Ok(asked) = next.await {
             let text = words(&asked.content.body).to_owned();
             assert!(missing.remove(&text), "{text} is shown twice after {times} restores");
@@ -276,6 +277,46 @@ async fn a_conversation_of_the_lost_hour_goes_on_once_the_device_connects() {
     let history = dora.chat.history(None, 256).await.unwrap();
     let history: Vec<_> = history.iter().map(|said| words(&said.content.body)).collect();
     assert_eq!(history, ["lost", "answered", "lost too", "answered", "found you", "at last"]);
+    bank.close().await.unwrap();
+    relay.stop().await;
+}
+
+/// What begins a session cannot go without a ticket.
+#[tokio::test]
+async fn a_session_begun_again_under_a_block_gives_no_ticket_that_holds() {
+    let relay = TestRelay::start().await;
+    let desk = Desk::of(&relay);
+    let (mut bank, link) = desk.certified(&relay, "bank").await;
+    Business::backup(desk.path("bank"), desk.path("backup")).await.unwrap();
+    let mut anna = Customer::new(&desk, "anna", &link).await;
+    anna.exchange(&mut bank, "hello").await;
+    bank.close().await.unwrap();
+    desk.lose("bank");
+
+    anna.chat.block().await.unwrap();
+    let reaction = anna.chat.react(ContentId::new([7; 16]), "👎").await.unwrap();
+    let accepted = |event| match event {
+        PersonEvent::Sent { id, state: MessageState::Accepted, .. } => {
+            (id == reaction).then_some(())
+        }
+        _ => None,
+    };
+    heard(&mut anna.person, accepted).await;
+    desk.restore("backup", "bank").await.unwrap();
+    let mut bank = desk.business("bank").await;
+    // The device asks from time to time what became of it, finds that it did not open, and begins
+    // another session.
+    let asked = loop {
+        relay.clock.advance_seconds(1);
+        // Any command has an agent look at the clock.
+        anna.chat.state(reaction).await.unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(50), next_asked(&mut bank)).await;
+        if let Some(asked) = next.ok().filter(|asked| asked.content.id == reaction) {
+            break asked;
+        }
+    };
+    let id = bank.send(asked.customer, "why?", Category::Service).await.unwrap();
+    assert_eq!(became(&mut bank, id).await, MessageState::Refused(Code::Revoked));
     bank.close().await.unwrap();
     relay.stop().await;
 }

@@ -175,12 +175,6 @@ impl Outbox {
         self.entries.values().any(|entry| entry.peer == peer && first(entry))
     }
 
-    /// All messages to a peer that have not ended.
-    pub(crate) fn of(&self, peer: u64) -> Vec<u64> {
-        let entries = self.entries.iter();
-        entries.filter(|(_, entry)| entry.peer == peer).map(|(number, _)| *number).collect()
-    }
-
     /// Whether anything of a peer is not accepted yet.
     pub(crate) fn has_unaccepted(&self, peer: u64) -> bool {
         self.unaccepted(peer).next().is_some()

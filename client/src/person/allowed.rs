@@ -72,8 +72,7 @@ impl Conversation {
 
     /// Ends everything the business may send, and deletes what it sent and this device did not
     /// fetch. Nothing of it is shown from now on, whenever the relay hears of it. What waits to be sent
-    /// goes out without a ticket, but for the first message of a conversation, which cannot. Writing
-    /// again gives the business a new ticket.
+    /// goes out with no ticket that holds. Writing again gives the business a new one.
     ///
     /// # Errors
     ///

@@ -178,7 +178,11 @@ impl PersonCore {
     }
 
     /// Takes all of them or none.
-    fn wish(&mut self, peer: u64, wishes: Vec<Wish>) -> Result<Result<(), SendError>, StateError> {
+    pub(super) fn wish(
+        &mut self,
+        peer: u64,
+        wishes: Vec<Wish>,
+    ) -> Result<Result<(), SendError>, StateError> {
         let now = self.now();
         for wish in &wishes {
             if let Wish::Report { id, .. } = wish
@@ -201,17 +205,14 @@ impl PersonCore {
                 return Ok(Err(error.into()));
             }
         }
-        if wishes.contains(&Wish::Revoke) {
-            self.withdraw_consent(peer)?;
-        }
-        let Some(talk) = self.talks.get_mut(&peer) else { return Ok(Err(SendError::Ended)) };
         for wish in &wishes {
             match wish {
-                Wish::Change(terms) => talk.record.terms = *terms,
+                Wish::Change(terms) => (talk.record.terms, talk.record.blocked) = (*terms, false),
+                Wish::Standing(_) => talk.record.blocked = false,
                 Wish::Close => talk.record.standing = Standing::Left,
                 Wish::Revoke => {
                     (talk.record.reply, talk.record.notifications) = (None, None);
-                    talk.ticket = None;
+                    (talk.ticket, talk.record.blocked) = (None, true);
                 }
                 _ => (),
             }

@@ -2,10 +2,12 @@
 //!
 //! Reading order: [`event`] (what the application hears), [`record`] (what is stored), then the
 //! agent's core: [`talk`] (what is in memory), [`core`] (commands, reports, what to do next), [`trust`] (certificates),
-//! [`consent`] (mailboxes and tickets), [`renewal`] (tickets a relay ended), [`sending`], [`receiving`], [`history`], [`lost`] (sessions
-//! begun again), [`restored`] (messages repeated), [`overview`] (how it stands), [`rest`] (what is due).
+//! [`consent`] (mailboxes and tickets), [`renewal`] (tickets a relay ended), [`sending`], [`block`] (what waits when
+//! tickets are taken back), [`receiving`], [`history`], [`lost`] (sessions begun again), [`restored`] (messages
+//! repeated), [`overview`] (how it stands), [`rest`] (what is due).
 
 mod allowed;
+mod block;
 mod consent;
 mod core;
 mod event;

@@ -121,6 +121,8 @@ pub(super) struct Record {
     /// The last that allows notifications beside it.
     pub(super) notifications: Option<Ticket>,
     pub(super) wishes: Vec<Wish>,
+    /// The person took every ticket back, and neither wrote nor allowed anything since.
+    pub(super) blocked: bool,
     /// Sessions that were begun in place of others.
     pub(super) begun: Option<Begun>,
     /// Another is to be begun, once one may be: a message did not open since.
@@ -182,6 +184,7 @@ impl Record {
             reply: None,
             notifications: None,
             wishes: Vec::new(),
+            blocked: false,
             begun: None,
             owes_session: false,
             claim: None,
@@ -251,6 +254,7 @@ impl Wire for Record {
         for wish in &self.wishes {
             wish.write(out);
         }
+        out.u8(u8::from(self.blocked));
         out.optional(self.begun.as_ref());
         out.u8(u8::from(self.owes_session));
         out.optional(self.claim.as_ref());
@@ -291,6 +295,7 @@ impl Wire for Record {
                 let count = reader.count("wishes", WISHES_MAX)?;
                 (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
             },
+            blocked: reader.flag("blocked")?,
             begun: reader.optional("has_begun")?,
             owes_session: reader.flag("owes_session")?,
             claim: reader.optional("has_claim")?,

@@ -73,6 +73,12 @@ impl PersonCore {
         };
         let direction = Direction::Sent { state };
         let kept = Kept { at: now, content: content.clone(), direction, delivered: None };
+        let unblocked =
+            self.talks.get_mut(&peer).filter(|talk| kind == COMPOSED && talk.record.blocked);
+        let unblocked = unblocked.map(|talk| {
+            talk.record.blocked = false;
+            &talk.record
+        });
         let mut outgoing = Outgoing {
             peer,
             id,
@@ -91,6 +97,7 @@ impl PersonCore {
                 let news = News::State { id, state };
                 journal::push(rows, &Stored { peer, at: now, news })?;
             }
+            unblocked.map(|record| put_record(rows, peer, record)).transpose()?;
             Outbox::add(rows, &outgoing)
         })?;
         self.state.reached(Point::AfterQueue);
@@ -187,10 +194,14 @@ impl PersonCore {
         let Some(talk) = self.talks.get(&peer) else { return Ok(false) };
         let first = talk.record.started == Started::No;
         let Ok(content) = Content::decode(&outgoing.content) else { return self.failed(number) };
+        if talk.record.has_taken_back(&content) {
+            self.outbox.discard(&mut self.state, number)?;
+            return Ok(true);
+        }
         let window = outgoing.kind == COMPOSED;
         // One that waited too long for its message is minted anew.
         let holds = talk.ticket.is_some_and(|(ticket, _)| is_fresh(&ticket, window, now));
-        let lacks_ticket = !holds && needs_ticket(&outgoing, &content, first);
+        let lacks_ticket = !holds && talk.record.needs_ticket(&outgoing, &content);
         let lacks_bundle = first && !talk.has_bundle(now.hour());
         if lacks_ticket {
             self.mint(peer, window, lines);
@@ -230,7 +241,7 @@ impl PersonCore {
         if content.body == Body::Renewal {
             content.reply = content.reply.map(|reply| talk.record.present(reply));
         }
-        let ticket = talk.ticket.filter(|_| needs_ticket(&outgoing, &content, first));
+        let ticket = talk.ticket.filter(|_| talk.record.needs_ticket(&outgoing, &content));
         if let Some((ticket, opening)) = ticket {
             content.reply = Some(Reply { address: talk.record.address(), ticket, opening });
         }
@@ -260,10 +271,8 @@ impl PersonCore {
         self.state.reached(Point::BeforeStore);
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(false) };
         talk.bundle = None;
-        if ticket.is_some() {
-            talk.ticket = None;
-            talk.record.reply = ticket;
-        }
+        talk.ticket = talk.ticket.filter(|_| ticket.is_none());
+        let ticket = ticket.filter(|ticket| talk.record.give(*ticket));
         if first {
             talk.record.started = Started::First;
         }
@@ -315,23 +324,6 @@ impl PersonCore {
         Ok(sealed.map(|envelope| (session, envelope)).map_err(Unsealed::from))
     }
 
-    /// What was written before a block opens no window: it goes out without a ticket. A first message
-    /// cannot: it goes out with one.
-    pub(super) fn withdraw_consent(&mut self, peer: u64) -> Result<(), StateError> {
-        if self.talks.get(&peer).is_none_or(|talk| talk.record.started == Started::No) {
-            return Ok(());
-        }
-        let open = self.outbox.of(peer);
-        self.state.write(|rows| {
-            for number in open {
-                if let Some(outgoing) = Outbox::get(rows, number)? {
-                    Outbox::put(rows, number, &Outgoing { kind: BY_ITSELF, ..outgoing })?;
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Ends a message that cannot be sealed: one that stayed would hold up every later one.
     fn failed(&mut self, number: u64) -> Result<bool, StateError> {
         let now = self.now();
@@ -352,7 +344,8 @@ impl PersonCore {
         let now = self.now();
         for (message, peer) in self.outbox.to_submit(now) {
             let job = Job::Submit { message, peer };
-            if self.jobs.has(&job) {
+            let is_revoking = self.talks.get(&peer).is_some_and(|talk| talk.record.is_revoking());
+            if is_revoking || self.jobs.has(&job) {
                 continue;
             }
             let Some(line) = self.anonymous(peer, lines) else { continue };
@@ -458,12 +451,6 @@ impl From<SealError> for Unsealed {
             SealError::OtherAccount | SealError::Agreement(_) | SealError::Hint(_) => Self::BadKeys,
         }
     }
-}
-
-/// Whether content goes out with a ticket made for it: what a human composed, and the first of a
-/// session.
-fn needs_ticket(outgoing: &Outgoing, content: &Content, first: bool) -> bool {
-    content.reply.is_none() && (outgoing.kind == COMPOSED || first)
 }
 
 fn add_mark(outgoing: &mut Outgoing, id: ContentId) -> bool {

@@ -1,6 +1,7 @@
 //! A person's core without a relay: what it makes of refusals, tickets and damaged content.
 
 mod belief;
+mod block;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

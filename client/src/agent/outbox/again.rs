@@ -56,6 +56,13 @@ impl Outbox {
         entry.attempts.delay.as_ref()
     }
 
+    /// Forgets a message that says nothing any more.
+    pub(crate) fn discard(&mut self, state: &mut State, number: u64) -> Result<(), StateError> {
+        state.write(|rows| rows.delete(Table::Outgoing, Name::Number(number)))?;
+        self.entries.remove(&number);
+        Ok(())
+    }
+
     /// What of a peer is not done.
     pub(crate) fn open(&self, peer: u64) -> Vec<u64> {
         self.numbers(|entry| entry.peer == peer)
