@@ -6,9 +6,10 @@ use std::sync::Arc;
 use plico_client::{ConsentTerms, Conversation, Link, Person, PersonEvent, SendError, Stopped};
 
 use crate::simulation::chance::Chance;
-use crate::simulation::history::{End, Fact, News, Peer, Wish};
+use crate::simulation::history::{End, Fact, News, Peer, Wish, Words};
 use crate::simulation::life::{Life, Place};
 use crate::simulation::network::Host;
+use crate::simulation::sabotage::Sabotage;
 use crate::simulation::session::{Next, Out};
 use crate::simulation::world::{DOWN_MS, World};
 
@@ -19,13 +20,14 @@ pub(crate) struct PersonHost {
     pub(crate) host: Arc<Host>,
     link: Link,
     chance: Chance,
+    sabotage: Option<Sabotage>,
 }
 
 impl PersonHost {
-    pub(crate) fn new(world: &World, number: u8, link: &Link) -> Self {
+    pub(crate) fn new(world: &World, number: u8, link: &Link, sabotage: Option<Sabotage>) -> Self {
         let chance = world.chance(&format!("person {number}"));
         let (world, host, link) = (world.clone(), Host::new(FIRST_HOST + number), link.clone());
-        Self { world, number, host, link, chance }
+        Self { world, number, host, link, chance, sabotage }
     }
 
     /// Lives, dies and lives again until the world is over.
@@ -106,7 +108,8 @@ impl PersonHost {
             72..80 => {
                 self.wish(chat, Wish::Standing(max), chat.allow_notifications(terms)).await?;
             }
-            80..90 => self.wish(chat, Wish::Revoke, chat.block()).await?,
+            80..86 => self.say_and_block(chat).await?,
+            86..90 => self.block(chat).await?,
             90..94 => {
                 self.wish(chat, Wish::Goodbye, chat.goodbye()).await?;
                 *chat = person.conversation(&self.link).await?;
@@ -117,8 +120,33 @@ impl PersonHost {
     }
 
     async fn say(&self, chat: &Conversation) -> Result<(), Stopped> {
+        let words = self.begin_to_say(chat);
+        self.send(chat, words).await
+    }
+
+    /// Blocks while something waits, unless what was said before is sent after it.
+    async fn say_and_block(&self, chat: &Conversation) -> Result<(), Stopped> {
+        let words = self.begin_to_say(chat);
+        if self.sabotage == Some(Sabotage::Block) {
+            self.block(chat).await?;
+            return self.send(chat, words).await;
+        }
+        self.send(chat, words).await?;
+        self.block(chat).await
+    }
+
+    async fn block(&self, chat: &Conversation) -> Result<(), Stopped> {
+        self.wish(chat, Wish::Revoke, chat.block()).await
+    }
+
+    fn begin_to_say(&self, chat: &Conversation) -> Words {
         let (end, words) = (self.end(), self.world.words());
         self.world.note(Fact::Asked { end, to: Peer(chat.id().0), words, answering: None });
+        words
+    }
+
+    async fn send(&self, chat: &Conversation, words: Words) -> Result<(), Stopped> {
+        let end = self.end();
         match chat.send(words.text()).await {
             Ok(id) => self.world.note(Fact::Stored { end, words, id }),
             Err(SendError::Stopped(stopped)) => return Err(stopped),

@@ -23,7 +23,7 @@ use crate::simulation::world::{DOWN_MS, Times, World};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    /// What the relay does not do: for the test of the tests.
+    /// What somebody does not do: for the test of the tests.
     pub(crate) sabotage: Option<Sabotage>,
 }
 
@@ -64,7 +64,7 @@ async fn live(plan: Plan) -> Outcome {
     let mut business = BusinessHost::new(&world);
     let link = business.begin(&relay, &relay_host).await;
     let miser = MiserHost::begin(&world, &relay, &relay_host).await;
-    let people = [0, 1].map(|number| PersonHost::new(&world, number, &link));
+    let people = [0, 1].map(|number| PersonHost::new(&world, number, &link, plan.sabotage));
     let mut hosts = vec![(End::Business, business.host.clone())];
     hosts.extend(
         people.iter().enumerate().map(|(number, person)| {

@@ -1,8 +1,10 @@
-//! The test of the tests: relays that break one promise each, and whether the checker sees it.
+//! The test of the tests: relays that break one promise each, devices that break one, and whether the
+//! checker sees it.
 //!
 //! What is broken lies between the relay and its disk, or in what is found there, so that no relay
 //! has a switch for it: a store that answers before it writes is, from outside, a relay that
-//! answers before it commits.
+//! answers before it commits. A device that gives a ticket with what was written before a block is one
+//! whose application sends that after it ([`super::person`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +19,7 @@ use crate::simulation::life::WriterProbe;
 use crate::simulation::medium::Mounted;
 use crate::simulation::run::{Plan, run};
 
-/// What a relay does not do.
+/// What a relay does not do, or a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sabotage {
     /// Sync what it writes.
@@ -40,6 +42,8 @@ pub(crate) enum Sabotage {
     Reserved,
     /// Keep the books that its heads are of.
     Books,
+    /// A device: let a block hold for what was written before it.
+    Block,
 }
 
 /// The disk and the probe of one life of a sabotaged relay.
@@ -197,13 +201,13 @@ fn violations(seed: u64, sabotage: Option<Sabotage>) -> Vec<Violation> {
     check(&history).into_iter().map(|found| found.violation).collect()
 }
 
-/// On 2026-11-21 17 of seeds 0 to 19 caught it. What is lost decides which promise is broken, so any will do.
+/// On 2026-11-22 17 of seeds 0 to 19 caught it. What is lost decides which promise is broken, so any will do.
 #[test]
 fn a_relay_that_does_not_sync_is_caught() {
     check_caught(Sabotage::Sync, |_| true);
 }
 
-/// 7 of 20.
+/// 10 of 20.
 #[test]
 fn a_relay_that_stores_a_repetition_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::AcknowledgedBeyond { .. });
@@ -216,20 +220,20 @@ fn a_relay_that_answers_before_it_commits_is_caught() {
     check_caught(Sabotage::CommitFirst, |_| true);
 }
 
-/// 11 of 20.
+/// 13 of 20.
 #[test]
 fn a_relay_that_forgets_how_often_a_ticket_was_used_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::TicketOverdrawn { .. });
     check_caught(Sabotage::UseCount, shows);
 }
 
-/// 16 of 20.
+/// 14 of 20.
 #[test]
 fn a_relay_that_settles_twice_is_caught() {
     check_caught(Sabotage::Settled, |found| matches!(found, Violation::EndedTwice { .. }));
 }
 
-/// 8 of 20.
+/// 7 of 20.
 #[test]
 fn a_relay_that_forgets_to_release_is_caught() {
     check_caught(Sabotage::Release, |found| matches!(found, Violation::NotEnded { .. }));
@@ -242,24 +246,31 @@ fn a_relay_that_charges_what_nobody_could_open_is_caught() {
     check_caught(Sabotage::Unreadable, shows);
 }
 
-/// 10 of 20.
+/// 12 of 20.
 #[test]
 fn a_relay_that_lets_people_read_for_free_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::ReadForFree { .. });
     check_caught(Sabotage::Offered, shows);
 }
 
+/// 4 of 20.
 #[test]
 fn a_relay_that_forgets_what_is_reserved_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::LimitPassed { .. });
     check_caught(Sabotage::Reserved, shows);
 }
 
-/// 16 of 20.
+/// 14 of 20.
 #[test]
 fn a_relay_that_keeps_other_books_than_it_signs_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::NotInTree { .. });
     check_caught(Sabotage::Books, shows);
+}
+
+/// 18 of 20.
+#[test]
+fn a_device_that_undoes_a_block_is_caught() {
+    check_caught(Sabotage::Block, |found| matches!(found, Violation::BlockUndone { .. }));
 }
 
 /// Where the count begins in the row of a queue: used u32, unanswered u32, last u64, acknowledged

@@ -30,9 +30,11 @@ impl Judge {
         for open in self.ledgers.open() {
             self.note(Err(open));
         }
-        for forgotten in self.consents.forgotten(&self.mailboxes()) {
+        let mailboxes = self.mailboxes();
+        for forgotten in self.consents.forgotten(&mailboxes) {
             self.note(Err(forgotten));
         }
+        self.found.extend(self.consents.undone(&mailboxes, &self.talks()));
     }
 
     /// A message was shown to whom it was for, or lost by a rule.
@@ -121,6 +123,15 @@ impl Judge {
         let known = said.filter_map(|said| {
             let seal = self.messages.seals(End::Business, said.id?).last()?;
             Some((said.talk?, seal.sealed.to))
+        });
+        known.collect()
+    }
+
+    /// Which conversation a person's content is of.
+    fn talks(&self) -> BTreeMap<(u8, ContentId), Talk> {
+        let known = self.messages.said.values().filter_map(|said| match said.end {
+            End::Person(person) => Some(((person, said.id?), said.talk?)),
+            End::Business => None,
         });
         known.collect()
     }

@@ -111,7 +111,7 @@ impl Judge {
                 if *wish == Wish::Goodbye {
                     self.messages.left(End::Person(*person), *to);
                 }
-                self.consents.wishing(entry.at, (*person, *to), *wish);
+                self.consents.wishing((place, entry.at), (*person, *to), *wish);
             }
             Fact::Wished { person, to, wish } => {
                 self.consents.wished(place, (*person, *to), *wish);
@@ -120,6 +120,9 @@ impl Judge {
             Fact::Shown { end, event, news } => self.shown(*end, *event, *news),
             Fact::Handled { end, event } => self.events.handled(*end, *event),
             Fact::Sealed { end, id, sealed } => {
+                if let End::Person(person) = end {
+                    self.consents.sealed(place, (*person, *id), sealed.submit);
+                }
                 self.messages.sealed(entry.at, *end, *id, sealed);
             }
             Fact::Ruled(ruling) => {
@@ -159,7 +162,10 @@ impl Judge {
 
     fn asked(&mut self, (end, to): (End, Peer), words: Words, answering: Option<EventId>) {
         let talk = match end {
-            End::Person(person) => Some((person, to)),
+            End::Person(person) => {
+                self.consents.acted(self.place, (person, to));
+                Some((person, to))
+            }
             End::Business => self.readers.talk_of(to),
         };
         let (at, place, progress, id) = (self.now, self.place, Progress::Unknown, None);

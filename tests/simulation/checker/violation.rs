@@ -120,6 +120,8 @@ pub(crate) enum Violation {
     NeverTold { id: ContentId, words: Words },
     /// A change of consent was stored and never carried out.
     WishForgotten { person: u8, mailbox: Address },
+    /// What was written before a block gave the business a ticket that it could use.
+    BlockUndone { person: u8, mailbox: Address },
 }
 
 impl fmt::Display for Found {
