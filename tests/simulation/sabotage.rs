@@ -253,7 +253,7 @@ fn a_relay_that_lets_people_read_for_free_is_caught() {
     check_caught(Sabotage::Offered, shows);
 }
 
-/// 4 of 20.
+/// 2 of 20.
 #[test]
 fn a_relay_that_forgets_what_is_reserved_is_caught() {
     let shows = |found: &Violation| matches!(found, Violation::LimitPassed { .. });
