@@ -83,8 +83,9 @@ impl Sabotaged {
                 row[used..used + size_of::<u32>()].fill(0);
             }),
             (Sabotage::Release, Table::Pending) => {
-                let reason = self.disk.rows.open(change)[PENDING_REASON];
-                (!RELEASES.contains(&reason)).then(|| change.clone())
+                let row = self.disk.rows.open(change);
+                let mut reasons = reasons(&row).map(|at| row[at]);
+                (!reasons.any(|reason| RELEASES.contains(&reason))).then(|| change.clone())
             }
             (Sabotage::Unreadable, Table::Pending) => {
                 altered(|row| replace(row, UNREADABLE, OPENED))
@@ -99,10 +100,17 @@ impl Sabotaged {
     }
 }
 
-/// Replaces the reason of a pending charge.
+/// Where the reasons of pending charges are.
+fn reasons(row: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    (0..usize::from(row[PENDING_COUNT])).map(|number| PENDING_REASON + number * PENDING_BYTES)
+}
+
+/// Replaces the reason of pending charges.
 fn replace(row: &mut [u8], reason: u8, by: u8) {
-    if row[PENDING_REASON] == reason {
-        row[PENDING_REASON] = by;
+    for at in reasons(row) {
+        if row[at] == reason {
+            row[at] = by;
+        }
     }
 }
 
@@ -279,9 +287,11 @@ const USED_BYTES_BEFORE_END: usize = 36;
 /// What is reserved, in the row of an account: account [32], generation u32, currency [3], credit of
 /// its own 1 + u64, paid u64, owed u64, reserved u64.
 const RESERVED: std::ops::Range<usize> = 64..72;
-/// Why a pending charge ends: account [32], day u32, whether there is a charge, its submit_id [16], accept
-/// u64, category, zone [2], currency [3] and amount u64, reason.
+/// Why the first pending charge ends: account [32], day u32, how many charges, each with submit_id [16],
+/// accept u64, category, zone [2], currency [3], amount u64 and reason.
+const PENDING_COUNT: usize = 36;
 const PENDING_REASON: usize = 75;
+const PENDING_BYTES: usize = 39;
 /// The last byte of the amount (SPEC.md §14.2) of the first of a row's lines, after their number.
 const AMOUNT_END: usize = 51;
 /// Reasons of settlements (SPEC.md §14.2).

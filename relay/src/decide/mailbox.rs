@@ -132,11 +132,24 @@ impl Draft<'_> {
         origin: &OriginRow,
         fate: Fate,
     ) -> Result<(), FactError> {
+        if let Some(pending) = self.ended(origin, fate) {
+            self.put_pending(&pending);
+        }
+        self.take_away(queue, sequence, origin, fate)
+    }
+
+    /// Removes an envelope and tells its sender; what is left to settle is the caller's.
+    pub(super) fn take_away(
+        &mut self,
+        queue: &RowName,
+        sequence: Sequence,
+        origin: &OriginRow,
+        fate: Fate,
+    ) -> Result<(), FactError> {
         let key = queue.at(sequence);
         self.remove(Table::Expiries, self.expiry_key(queue, sequence, origin));
         self.remove(Table::Envelopes, key.clone());
         self.remove(Table::Origins, key);
-        self.end_charge(origin, fate);
         let name = &origin.submission;
         let Some(mut submission) = self.facts.submission(name)? else { return Ok(()) };
         submission.fate = fate;

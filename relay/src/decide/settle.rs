@@ -17,7 +17,7 @@ use plico_protocol::time::{Day, Timestamp};
 
 use crate::decide::sweep::{SWEPT_KEY, readable};
 use crate::decide::{Decision, Draft, Effect, FactError, Facts};
-use crate::ledger::{AccountRow, FreeRow, Line, Outcome, PendingRow};
+use crate::ledger::{AccountRow, FreeRow, Line, OUTCOMES_PER_ROW, Outcome, PendingRow};
 use crate::rows::{Fate, OriginRow, Pass, Sealed, Stage, StandingRow, SweptRow};
 use crate::store::Table;
 
@@ -58,11 +58,11 @@ struct Touched {
 }
 
 impl Draft<'_> {
-    /// Leaves word of an envelope that has ended: of its charge, and of its delivery if a business is
+    /// What is left to settle of an envelope that has ended: its charge, and its delivery if a business is
     /// judged by it. Only what was sent outside a window is: a business is not judged for what it was
     /// asked.
-    pub(super) fn end_charge(&mut self, origin: &OriginRow, fate: Fate) {
-        let Some(stamped) = &origin.origin else { return };
+    pub(super) fn ended(&self, origin: &OriginRow, fate: Fate) -> Option<PendingRow> {
+        let stamped = origin.origin.as_ref()?;
         let reason = match fate {
             Fate::Delivered => EntryReason::Opened,
             Fate::Unreadable => EntryReason::Unreadable,
@@ -73,13 +73,42 @@ impl Draft<'_> {
         let was_delivered = matches!(reason, EntryReason::Opened | EntryReason::Offered);
         let unasked = was_delivered && stamped.origin.reason == Reason::OutsideWindow;
         if charge.is_none() && !unasked {
-            return;
+            return None;
         }
         // What expired ended with its last hour, however late a relay that was down takes it away.
         let day = self.now.hour().min(origin.expires).day();
-        let row = PendingRow { account: stamped.origin.account, day, charge, unasked };
+        let (account, charges) = (stamped.origin.account, charge.into_iter().collect());
+        Some(PendingRow { account, day, charges, unasked: u16::from(unasked) })
+    }
+
+    pub(super) fn put_pending(&mut self, row: &PendingRow) {
         let name: [u8; 16] = self.random();
-        self.put(name, &row);
+        self.put(name, row);
+    }
+
+    /// Leaves word of what expired in one step, in as few rows as it takes; in the order of their
+    /// senders' random ids, which says nothing of mailboxes.
+    pub(super) fn put_expired(&mut self, ended: Vec<PendingRow>) {
+        let mut together = BTreeMap::<_, PendingRow>::new();
+        for PendingRow { account, day, charges, unasked } in ended {
+            let empty = || PendingRow { account, day, charges: Vec::new(), unasked: 0 };
+            let row = together.entry((account, day)).or_insert_with(empty);
+            row.charges.extend(charges);
+            row.unasked = row.unasked.saturating_add(unasked);
+        }
+        for PendingRow { account, day, mut charges, mut unasked } in together.into_values() {
+            charges.sort_by_key(|charge| charge.of.message.submission);
+            let mut rest = charges.as_slice();
+            loop {
+                let (first, others) = rest.split_at(rest.len().min(OUTCOMES_PER_ROW));
+                let charges = first.to_vec();
+                self.put_pending(&PendingRow { account, day, charges, unasked });
+                (rest, unasked) = (others, 0);
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
     }
 
     /// One pass over the pending rows of the days before its own, then over standings and accounts, a
@@ -126,9 +155,13 @@ impl Draft<'_> {
     }
 
     fn settle_some(&mut self, day: Day, from: &[u8]) -> Result<Next, FactError> {
-        let (pending, next) = self.some_rows::<PendingRow>(from)?;
+        let (pending, mut next) = self.some_rows::<PendingRow>(from)?;
         let mut touched = Touched::default();
         for (key, row) in pending {
+            if LINES_PER_STEP_MAX <= self.decision.appended.len() {
+                next = key.as_ref().try_into().ok();
+                break;
+            }
             self.settle_one(key, row, day, &mut touched)?;
         }
         for row in touched.accounts.into_values() {
@@ -157,19 +190,19 @@ impl Draft<'_> {
             return Ok(());
         }
         self.remove(Table::Pending, key);
-        if pending.unasked {
+        if 0 < pending.unasked {
             let standing = match touched.standings.entry(pending.account) {
                 btree_map::Entry::Occupied(standing) => standing.into_mut(),
                 btree_map::Entry::Vacant(vacant) => {
                     vacant.insert(self.facts.standing(&pending.account, pending.day)?)
                 }
             };
-            standing.counts.add(pending.day, 0, 1);
+            standing.counts.add(pending.day, 0, u32::from(pending.unasked));
         }
-        match pending.charge {
-            Some(outcome) => self.end_accept(&pending, outcome, touched),
-            None => Ok(()),
+        for outcome in &pending.charges {
+            self.end_accept(&pending, *outcome, touched)?;
         }
+        Ok(())
     }
 
     fn end_accept(
@@ -241,3 +274,5 @@ fn end(Outcome { of, reason }: Outcome, day: Day) -> Line {
 /// largest commit of messages takes (512, of some 35 µs). Each step waits for a sync and writes every
 /// account it touches.
 const ROWS_PER_STEP_MAX: usize = 2_000;
+/// Lines entered in one commit, and at most those of a row more: as long as that takes.
+pub(super) const LINES_PER_STEP_MAX: usize = 4_000;

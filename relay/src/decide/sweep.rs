@@ -11,6 +11,7 @@ use plico_protocol::refusal::Refusal;
 use plico_protocol::time::{Hour, Timestamp};
 
 use crate::decide::{Decision, Draft, Effect, FactError, Facts};
+use crate::ledger::PendingRow;
 use crate::rows::{Fate, QueueRow, RowName, SweptRow, sequence_of};
 use crate::store::Table;
 
@@ -82,10 +83,11 @@ impl Draft<'_> {
 
     /// Gives the first hour that may still hold something.
     fn expire(&mut self, from: Hour, budget: &mut Budget) -> Result<Hour, FactError> {
-        let mut queues = BTreeMap::new();
+        let (mut queues, mut ended) = (BTreeMap::new(), Vec::new());
         let next = self.each_due(Table::Expiries, from, budget, |draft, entry| {
-            draft.expire_one(entry, &mut queues)
+            draft.expire_one(entry, &mut queues, &mut ended)
         })?;
+        self.put_expired(ended);
         for (name, queue) in queues {
             self.put(*name.as_bytes(), &queue);
         }
@@ -144,6 +146,7 @@ impl Draft<'_> {
         &mut self,
         entry: &[u8],
         queues: &mut BTreeMap<RowName, QueueRow>,
+        pending: &mut Vec<PendingRow>,
     ) -> Result<(), FactError> {
         let Some((name, _)) = entry.split_first_chunk::<16>() else { return Ok(()) };
         let name = RowName::new(*name);
@@ -151,8 +154,8 @@ impl Draft<'_> {
         self.remove(Table::Envelopes, entry);
         self.remove(Table::Origins, entry);
         let Some(origin) = readable(self.facts.origin(entry))?.flatten() else { return Ok(()) };
-        let ended = self.end_envelope(&name, sequence, &origin, Fate::Expired);
-        readable(ended)?;
+        pending.extend(self.ended(&origin, Fate::Expired));
+        readable(self.take_away(&name, sequence, &origin, Fate::Expired))?;
         // Several envelopes of one queue may end in one step; its row is written once.
         match queues.entry(name) {
             btree_map::Entry::Occupied(mut queue) => queue.get_mut().let_go(&origin),

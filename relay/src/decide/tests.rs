@@ -1,6 +1,7 @@
 //! Each rule as a table, with no store at all: facts are what earlier decisions wrote.
 
 mod consent;
+mod pending;
 mod prekeys;
 mod profiles;
 mod reports;

@@ -14,7 +14,7 @@ pub(crate) use account::{AccountRow, LedgerFull, Line};
 pub(crate) use books::{Books, Path, Shown, hash_of};
 pub(crate) use free::{FreeCounts, FreeRow};
 pub(crate) use rows::{
-    ENTRIES_PER_ROW, EntriesRow, Outcome, PendingRow, ROW_LEVELS, ReferenceRow, Reserved,
-    TILE_LEVELS, TileRow,
+    ENTRIES_PER_ROW, EntriesRow, OUTCOMES_PER_ROW, Outcome, PendingRow, ROW_LEVELS, ReferenceRow,
+    Reserved, TILE_LEVELS, TileRow,
 };
 pub(crate) use view::{Signer, missing};

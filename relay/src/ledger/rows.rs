@@ -7,7 +7,7 @@ use plico_protocol::ledger::{
 use plico_protocol::time::Day;
 use plico_protocol::wire::{DecodeError, Reader, Wire, Writer};
 
-use crate::rows::{Sealed, read_optional, write_optional};
+use crate::rows::Sealed;
 use crate::store::Table;
 
 /// Entries of an account, in order: those whose numbers divided by [`ENTRIES_PER_ROW`] are the same. As
@@ -22,16 +22,19 @@ pub(crate) struct EntriesRow(pub(crate) Vec<Entry>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TileRow(pub(crate) TreeHash);
 
-/// What an envelope that has ended leaves for the day's settlement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What envelopes that have ended leave for the day's settlement: one that a person's device or the
+/// person ended, or several of an account that expired in one step of the sweeps. When those expire is
+/// known from when they were accepted; what a device ends together, it received together, so that has a
+/// row for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PendingRow {
     pub(crate) account: AccountKey,
-    /// The UTC day in which the envelope ended.
+    /// The UTC day in which they ended.
     pub(crate) day: Day,
-    /// What becomes of its charge, if it had one.
-    pub(crate) charge: Option<Outcome>,
-    /// Whether it was delivered, and sent outside a window: its sender is judged by it.
-    pub(crate) unasked: bool,
+    /// What becomes of their charges, at most [`OUTCOMES_PER_ROW`].
+    pub(crate) charges: Vec<Outcome>,
+    /// How many were delivered, and sent outside a window: their sender is judged by them.
+    pub(crate) unasked: u16,
 }
 
 /// The entry of the payment that was entered under a reference.
@@ -89,7 +92,7 @@ impl Sealed for TileRow {
 
 impl Sealed for PendingRow {
     const TABLE: Table = Table::Pending;
-    const BYTES: usize = AccountKey::BYTES + 4 + (1 + OUTCOME_BYTES) + 1;
+    const BYTES: usize = AccountKey::BYTES + 4 + (1 + OUTCOMES_PER_ROW * OUTCOME_BYTES) + 2;
 }
 
 impl Sealed for ReferenceRow {
@@ -173,22 +176,29 @@ impl Wire for Outcome {
 
 impl Wire for PendingRow {
     fn write(&self, out: &mut Writer) {
-        let Self { account, day, charge, unasked } = self;
+        let Self { account, day, charges, unasked } = self;
         account.write(out);
         out.u32(day.0);
-        write_optional(charge.as_ref(), OUTCOME_BYTES, out);
-        out.u8(u8::from(*unasked));
+        out.u8(u8::try_from(charges.len()).unwrap_or(u8::MAX));
+        charges.iter().for_each(|charge| charge.write(out));
+        out.bytes(&vec![0; OUTCOMES_PER_ROW.saturating_sub(charges.len()) * OUTCOME_BYTES]);
+        out.u16(*unasked);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         let account = Wire::read(reader)?;
         let day = Day(reader.u32()?);
-        let charge = read_optional("is_charged", OUTCOME_BYTES, reader)?;
-        Ok(Self { account, day, charge, unasked: reader.flag("unasked")? })
+        let count = usize::from(reader.u8()?);
+        let charges = (0..count).map(|_| Outcome::read(reader)).collect::<Result<_, _>>()?;
+        reader.take(OUTCOMES_PER_ROW.saturating_sub(count) * OUTCOME_BYTES)?;
+        Ok(Self { account, day, charges, unasked: reader.u16()? })
     }
 }
 
 const OUTCOME_BYTES: usize = Reserved::BYTES + 1;
+/// Charges of one row: what expires in an hour is mostly several of an account, and each row costs two
+/// seals, and is written twice.
+pub(crate) const OUTCOMES_PER_ROW: usize = 8;
 
 /// Levels between stored subtrees: a row for every 256 entries, and at most 255 hashes to make for a
 /// level of a proof.

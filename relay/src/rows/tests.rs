@@ -12,7 +12,7 @@ use plico_protocol::ticket::{Category, Epoch, Zone};
 use plico_protocol::time::{Day, Hour, Minute};
 
 use super::*;
-use crate::ledger::{FreeRow, Outcome, PendingRow, Reserved};
+use crate::ledger::{FreeRow, OUTCOMES_PER_ROW, Outcome, PendingRow, Reserved};
 use crate::request::Digest;
 use crate::writer::fixture::{Seeded, UTILITY, bank, bank_account, keys, person};
 
@@ -106,9 +106,9 @@ fn sealed_rows_come_back_whole_or_not_at_all() {
     check_sealed(&[restored, swept]);
     check_sealed(&[FreeRow { count: 0 }, FreeRow { count: u64::MAX }]);
     let (account, day) = (bank().account, Day(9));
-    let charge = Some(Outcome { of: reserved(), reason: EntryReason::Offered });
-    let ended = PendingRow { account, day, charge, unasked: false };
-    check_sealed(&[ended, PendingRow { charge: None, unasked: true, ..ended }]);
+    let charge = Outcome { of: reserved(), reason: EntryReason::Offered };
+    let ended = |count| PendingRow { account, day, charges: vec![charge; count], unasked: 0 };
+    check_sealed(&[ended(1), ended(OUTCOMES_PER_ROW), PendingRow { unasked: 500, ..ended(0) }]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn columns(table: Table) -> Columns {
         }),
         Table::Entries => sealed!(EntriesRow(entries)),
         Table::Tiles => sealed!(TileRow(hash)),
-        Table::Pending => sealed!(PendingRow { account, day, charge, unasked }),
+        Table::Pending => sealed!(PendingRow { account, day, charges, unasked }),
         Table::Free => sealed!(FreeRow { count }),
         Table::References => sealed!(ReferenceRow { entry }),
     }

@@ -1,6 +1,7 @@
 //! What messages cost: reserved, settled or released once, and never joined to a mailbox.
 
 mod dues;
+mod ended;
 mod grown;
 mod history;
 mod paid;
