@@ -1,6 +1,7 @@
 //! What only this store can get wrong.
 
 use std::fs::{self, File};
+use std::process::Command;
 
 use super::*;
 
@@ -43,39 +44,31 @@ fn poison(store: &Fjall) {
     }
 }
 
-/// What this process asks of the kernel is seen by strace alone; without it, or where it may not look, this
-/// says so and checks nothing.
+/// Run once more as a process of its own, whose syncs a library tells that is loaded before libc.
 #[test]
 fn a_commit_is_synced_before_it_returns() {
-    if std::env::var_os(TRACED).is_some() {
+    if std::env::var_os(WATCHED).is_some() {
         return commit_and_say_so();
     }
     let folder = tempfile::tempdir().unwrap();
-    let calls = folder.path().join("calls");
-    let mut strace = std::process::Command::new("strace");
-    strace.args(["-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o"]).arg(&calls);
-    strace.arg(std::env::current_exe().unwrap()).args([
-        "--exact",
-        "--nocapture",
-        "--test-threads=1",
-    ]);
-    strace.arg(
-        concat!(module_path!(), "::a_commit_is_synced_before_it_returns")
-            .split_once("::")
-            .unwrap()
-            .1,
-    );
-    match strace.env(TRACED, "1").output() {
-        Ok(output) if output.status.success() => (),
-        failed => return eprintln!("SKIPPED: no strace that may trace here: {failed:?}"),
-    }
-    let calls = fs::read_to_string(calls).unwrap();
-    let commits: Vec<&str> = calls.split(COMMITTED).collect();
-    assert_eq!(commits.len(), 2 + COMMITS, "the store, its commits, and what follows:\n{calls}");
+    let (source, library) = (folder.path().join("synced.c"), folder.path().join("synced.so"));
+    fs::write(&source, include_str!("synced.c")).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]);
+    assert!(compiler.status().unwrap().success(), "needs a C compiler, as the build does");
+
+    let (_, name) =
+        concat!(module_path!(), "::a_commit_is_synced_before_it_returns").split_once("::").unwrap();
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "--nocapture", "--test-threads=1", name]);
+    let output = again.env("LD_PRELOAD", &library).env(WATCHED, "1").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let commits: Vec<&str> = said.split(COMMITTED).collect();
+    assert_eq!(commits.len(), 2 + COMMITS, "the store, its commits, and what follows:\n{said}");
     for commit in &commits[1..=COMMITS] {
-        let syncs = |line: &&str| line.contains("sync(") && line.contains(".jnl>");
-        let written = commit.lines().any(|line| line.contains("write(") && line.contains(".jnl>"));
-        assert!(written && commit.lines().any(|line| syncs(&line)), "not synced:\n{commit}");
+        let is_journal = |line: &str| line.starts_with("synced ") && line.ends_with(".jnl");
+        assert!(commit.lines().any(is_journal), "not synced:\n{commit}");
     }
 }
 
@@ -208,7 +201,7 @@ fn a_range_never_ends_before_it_begins() {
 }
 
 /// Set in the process that is traced.
-const TRACED: &str = "PLICO_TRACED";
+const WATCHED: &str = "PLICO_WATCHED";
 /// Written by it where no call can be in progress.
 const COMMITTED: &str = "committed and returned";
 const COMMITS: usize = 3;
