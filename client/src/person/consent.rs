@@ -140,7 +140,7 @@ impl PersonCore {
             if !talk.record.opened {
                 match wish {
                     Wish::Renew | Wish::RenewNotifications => self.open_again(peer, lines),
-                    _ => self.wish_done(peer, None)?,
+                    _ => self.wish_done(peer, wish, None)?,
                 }
                 continue;
             }
@@ -163,7 +163,7 @@ impl PersonCore {
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         let Some((frame, asked)) = asking(talk, wish, now) else {
             // What it was to replace was taken back meanwhile.
-            return self.wish_done(peer, None);
+            return self.wish_done(peer, wish, None);
         };
         talk.asked = asked;
         self.jobs.ask(lines, line, Job::Wish(peer, wish), frame);
@@ -176,8 +176,8 @@ impl PersonCore {
         wish: Wish,
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
-        if let Wish::Report { id, .. } = wish {
-            return self.report_answered(peer, id, frame);
+        if let Wish::Report { .. } = wish {
+            return self.report_answered(peer, wish, frame);
         }
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         let asked = talk.asked.take();
@@ -186,7 +186,7 @@ impl PersonCore {
                 (talk.record.reply, talk.ticket) = (None, None);
                 talk.record.notifications = None;
                 self.state.write(|rows| forget_tickets(rows, peer))?;
-                self.wish_done(peer, None)
+                self.wish_done(peer, wish, None)
             }
             (RelayFrame::Closed, _) => self.left(peer),
             (RelayFrame::Minted(ticket), Some(asked)) => {
@@ -194,14 +194,14 @@ impl PersonCore {
                 if !asked.is_answered_by(ticket) {
                     return self.trouble(peer, Trouble::BadTicket);
                 }
-                self.wish_done(peer, Some((**ticket, asked.opening)))
+                self.wish_done(peer, wish, Some((**ticket, asked.opening)))
             }
             (RelayFrame::Refused(refusal), _) => match (refusal.code, wish) {
                 (Code::NoMailbox, Wish::Close) => self.left(peer),
                 // What is not there has nothing to revoke; what cannot be had is given up.
                 (Code::NoMailbox, Wish::Revoke) | (Code::BadTerms, _) => {
                     self.refused(peer, refusal)?;
-                    self.wish_done(peer, None)
+                    self.wish_done(peer, wish, None)
                 }
                 _ => self.mailbox_refused(peer, refusal),
             },
@@ -209,19 +209,23 @@ impl PersonCore {
         }
     }
 
-    /// Takes a wish off the list; a new ticket goes to the business in a message of its own.
+    /// Takes a wish off the list, on which another may have come before it while the relay was asked; a
+    /// new ticket goes to the business in a message of its own.
     pub(super) fn wish_done(
         &mut self,
         peer: u64,
+        wish: Wish,
         ticket: Option<(Ticket, TicketOpening)>,
     ) -> Result<(), StateError> {
         let now = self.now();
         let Some(talk) = self.talks.get_mut(&peer) else { return Ok(()) };
         let record = &mut talk.record;
-        let wish = (!record.wishes.is_empty()).then(|| record.wishes.remove(0));
+        if let Some(place) = record.wishes.iter().position(|other| *other == wish) {
+            record.wishes.remove(place);
+        }
         let Some((ticket, opening)) = ticket else { return self.store(peer) };
         match wish {
-            Some(Wish::Standing(_) | Wish::RenewNotifications) => {
+            Wish::Standing(_) | Wish::RenewNotifications => {
                 let earlier = record.notifications.replace(ticket);
                 // Without another it is the one that a greeting carries.
                 let held = record.reply.map(|(held, _)| held);

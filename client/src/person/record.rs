@@ -161,6 +161,13 @@ impl Record {
         }
     }
 
+    /// Revokes before anything else that is wished, which may have been asked already.
+    pub(super) fn revoke_first(&mut self) {
+        if self.wishes.first() != Some(&Wish::Revoke) {
+            self.wishes.insert(0, Wish::Revoke);
+        }
+    }
+
     /// Whether a change of consent goes to the relay before the next message. The last one, which
     /// closes the mailbox, waits for the messages instead.
     pub(super) fn is_changing(&self) -> bool {
@@ -292,7 +299,7 @@ impl Wire for Record {
             },
             notifications: reader.optional("has_notifications")?,
             wishes: {
-                let count = reader.count("wishes", WISHES_MAX)?;
+                let count = reader.count("wishes", WISHES_MAX + 1)?;
                 (0..count).map(|_| Wire::read(reader)).collect::<Result<_, _>>()?
             },
             blocked: reader.flag("blocked")?,
@@ -393,6 +400,7 @@ fn read_text(reader: &mut Reader) -> Result<Option<String>, DecodeError> {
     reader.text("profile_name", LINK_BYTES_MAX).map(|text| Some(text).filter(|t| !t.is_empty()))
 }
 
-/// Wishes a conversation may have open; an application that wishes more waits.
+/// Wishes a conversation may have open; an application that wishes more waits. A revocation that nobody
+/// wished may come before them.
 pub(super) const WISHES_MAX: usize = 16;
 const LINK_BYTES_MAX: usize = 2048;

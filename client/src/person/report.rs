@@ -93,14 +93,14 @@ impl PersonCore {
                 Ok(())
             }
             // It grew 30 days old while the relay could not be reached.
-            None => self.report_done(peer, id, None),
+            None => self.report_done(peer, wish, None),
         }
     }
 
     pub(super) fn report_answered(
         &mut self,
         peer: u64,
-        id: ContentId,
+        wish: Wish,
         frame: &RelayFrame,
     ) -> Result<(), StateError> {
         let reported = match frame {
@@ -112,16 +112,17 @@ impl PersonCore {
             }
             _ => None,
         };
-        self.report_done(peer, id, reported)
+        self.report_done(peer, wish, reported)
     }
 
     fn report_done(
         &mut self,
         peer: u64,
-        id: ContentId,
+        wish: Wish,
         reported: Option<Reported>,
     ) -> Result<(), StateError> {
-        self.wish_done(peer, None)?;
+        let Wish::Report { id, .. } = wish else { return Ok(()) };
+        self.wish_done(peer, wish, None)?;
         self.tell(peer, News::Reported { id, reported })
     }
 }

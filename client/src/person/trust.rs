@@ -169,7 +169,7 @@ impl PersonCore {
         record.standing = Standing::Active;
         record.started = Started::No;
         (record.reply, record.notifications) = (None, None);
-        record.wishes.insert(0, Wish::Revoke);
+        record.revoke_first();
         (*published, *ticket, *bundle) = (None, None, None);
         let record = record.clone();
         self.state.write(|rows| {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::agent::lines::Lines;
 use crate::connection::LineId;
+use crate::person::record::{WISHES_MAX, Wish};
 
 /// A business with its private halves.
 struct Shop {
@@ -205,7 +206,15 @@ async fn a_new_account_key_stops_the_conversation_until_the_person_agrees() {
     assert_eq!(place.ready(), [], "the old key is there, and a message could be sealed");
     let trusted = &place.talk().record.known.as_ref().unwrap().certificate;
     assert_eq!(trusted.certificate().bytes(), known.certificate.certificate().bytes());
+    // What is wished already, and may be under way, is neither lost nor taken for the revocation.
+    let wished = vec![Wish::Close; WISHES_MAX];
+    place.talk().record.wishes.clone_from(&wished);
     place.core.agree(PEER).unwrap();
+    let record = &place.talk().record;
+    assert_eq!(record.wishes, [vec![Wish::Revoke], wished.clone()].concat());
+    assert_eq!(Record::decode(record.encode()).unwrap().wishes, record.wishes);
+    place.core.wish_done(PEER, Wish::Close, None).unwrap();
+    assert_eq!(place.talk().record.wishes, [&[Wish::Revoke], &wished[1..]].concat());
     let keys = &place.talk().record.known.as_ref().unwrap().certificate.body().keys;
     assert_eq!(keys.account, AccountKey::new([7; 32]));
     assert_eq!(place.core.outbox.waiting(place.core.now()), [(number, PEER)]);

@@ -56,7 +56,7 @@ async fn a_change_of_terms_that_was_taken_back_is_not_told() {
     place.prepare();
     assert_eq!(place.core.outbox.open(PEER).len(), 1);
     place.wish(Wish::Revoke);
-    place.core.wish_done(PEER, None).unwrap();
+    place.core.wish_done(PEER, Wish::Revoke, None).unwrap();
     place.talk().retry_at = Timestamp(0);
     place.prepare();
     assert_eq!(place.core.outbox.open(PEER).len(), 0);
@@ -97,6 +97,6 @@ fn under_a_block_a_ticket_that_goes_out_is_revoked_and_not_kept() {
     };
     assert_eq!(given(&mut place), (true, true, false));
     place.wish(Wish::Revoke);
-    place.core.wish_done(PEER, None).unwrap();
+    place.core.wish_done(PEER, Wish::Revoke, None).unwrap();
     assert_eq!(given(&mut place), (false, false, true));
 }
