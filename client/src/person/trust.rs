@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::core::{Job, PersonCore, put_record};
 use super::event::{LookUpError, Profile, Trouble};
-use super::record::{Claim, Known, Record, Standing, Started, Wish};
+use super::record::{Claim, Known, Record, Standing, Started};
 use super::talk::Talk;
 use crate::about;
 use crate::agent::journal::News;
