@@ -109,6 +109,11 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Appends so many zeros.
+    pub fn zeros(&mut self, bytes: usize) {
+        self.0.resize(self.0.len() + bytes, 0);
+    }
+
     /// Appends a `u32` length and the bytes.
     pub fn sized(&mut self, bytes: &[u8]) {
         self.count(bytes.len());

@@ -184,7 +184,7 @@ impl Wire for AccountRow {
         tree.write(out);
         // One length, whatever the size: the row must not say how busy its account is.
         let peaks = usize::try_from(tree.size().count_ones()).unwrap_or(TREE_LEVELS);
-        out.bytes(&vec![0; 32 * TREE_LEVELS.saturating_sub(peaks)]);
+        out.zeros(32 * TREE_LEVELS.saturating_sub(peaks));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {

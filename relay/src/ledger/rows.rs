@@ -126,7 +126,7 @@ impl Wire for EntriesRow {
         out.u8(u8::try_from(entries.len()).unwrap_or(u8::MAX));
         entries.iter().for_each(|entry| entry.write(out));
         let written = out.len() - start;
-        out.bytes(&vec![0; Self::BYTES.saturating_sub(written)]);
+        out.zeros(Self::BYTES.saturating_sub(written));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -181,7 +181,7 @@ impl Wire for PendingRow {
         out.u32(day.0);
         out.u8(u8::try_from(charges.len()).unwrap_or(u8::MAX));
         charges.iter().for_each(|charge| charge.write(out));
-        out.bytes(&vec![0; OUTCOMES_PER_ROW.saturating_sub(charges.len()) * OUTCOME_BYTES]);
+        out.zeros(OUTCOMES_PER_ROW.saturating_sub(charges.len()) * OUTCOME_BYTES);
         out.u16(*unasked);
     }
 

@@ -70,7 +70,7 @@ impl Wire for CertificateRow {
         let start = out.len();
         self.certificate.write(out);
         let written = out.len() - start;
-        out.bytes(&vec![0; Self::BYTES.saturating_sub(written)]);
+        out.zeros(Self::BYTES.saturating_sub(written));
     }
 
     fn read(reader: &mut WireReader) -> Result<Self, DecodeError> {

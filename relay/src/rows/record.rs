@@ -369,7 +369,7 @@ impl Wire for ProfileRow {
         let start = out.len();
         self.profile.write(out);
         let written = out.len() - start;
-        out.bytes(&vec![0; PADDED_PROFILE_BYTES.saturating_sub(written)]);
+        out.zeros(PADDED_PROFILE_BYTES.saturating_sub(written));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
