@@ -161,6 +161,8 @@ async fn consent_is_shown_given_narrowed_and_taken_back() {
     terminal.shows("The business's key has not changed.");
     terminal.enter("/help allow");
     terminal.shows("at most 20 notifications in 60 days");
+    terminal.enter("/block");
+    terminal.shows("No mailbox is open yet: it holds once your first message opens one.");
 
     terminal.enter("hello");
     let asked = next_asked(&mut scene.bank).await;

@@ -62,7 +62,6 @@ pub(crate) fn balance(
     subscription: Millionths,
 ) -> Result<Balance, ViewError> {
     let row = view.account(account)?;
-    let lacking = subscription.0.saturating_sub(row.available(credit).0);
     Ok(Balance {
         currency: row.currency,
         paid: row.paid,
@@ -70,7 +69,7 @@ pub(crate) fn balance(
         reserved: row.reserved,
         credit: row.credit.unwrap_or(credit),
         own_credit: row.credit.is_some(),
-        lacking: Millionths(lacking),
+        lacking: row.lacks(subscription, credit),
     })
 }
 

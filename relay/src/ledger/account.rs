@@ -117,6 +117,14 @@ impl AccountRow {
         Millionths(credit.saturating_add(self.paid.0).saturating_sub(bound))
     }
 
+    /// How much more must be paid before `more` may be reserved: also what was taken back of payments that
+    /// were spent by then.
+    pub(crate) fn lacks(&self, more: Millionths, credit: Millionths) -> Millionths {
+        let credit = self.credit.unwrap_or(credit).0;
+        let bound = self.owed.0.saturating_add(self.reserved.0).saturating_add(more.0);
+        Millionths(bound.saturating_sub(credit.saturating_add(self.paid.0)))
+    }
+
     /// Appends an entry, and takes it into the balance; `tile` is given every subtree that is to be
     /// stored.
     ///

@@ -107,9 +107,15 @@ impl Session {
 
     /// Says so once the relay confirmed what was decided.
     async fn confirmed(&mut self) -> Result<(), Failure> {
-        if self.chat.overview().await?.unconfirmed == 0 {
+        let overview = self.chat.overview().await?;
+        if overview.unconfirmed == 0 {
             self.undecided = false;
-            self.note("The relay has confirmed it.");
+            // Before the first message the relay has nothing to change.
+            let is_told = overview.is_open || overview.has_ended;
+            self.note(match is_told {
+                true => "The relay has confirmed it.",
+                false => "No mailbox is open yet: it holds once your first message opens one.",
+            });
         }
         Ok(())
     }

@@ -65,3 +65,18 @@ fn entries_that_do_not_go_on_from_an_account_are_refused() {
         assert!(row.with(newest.as_ref()).is_err());
     }
 }
+
+#[test]
+fn what_was_taken_back_of_spent_payments_is_lacking_too() {
+    let row = |paid, owed, reserved| AccountRow {
+        paid: Millionths(paid),
+        owed: Millionths(owed),
+        reserved: Millionths(reserved),
+        credit: Some(Millionths(10)),
+        ..AccountRow::new(bank().account)
+    };
+    let lacks = |row: AccountRow| row.lacks(Millionths(20), Millionths::ZERO).0;
+    assert_eq!(lacks(row(100, 40, 50)), 0, "20 are left");
+    assert_eq!(lacks(row(99, 40, 50)), 1);
+    assert_eq!(lacks(row(50, 40, 50)), 50, "30 below what may be owed, and 20 more");
+}
