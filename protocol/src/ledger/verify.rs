@@ -31,8 +31,8 @@ pub struct Books {
     pub receipts: BTreeMap<EntrySequence, Kept>,
     /// The last head it saw.
     pub head: Option<VerifiedHead>,
-    /// What it read of the ledger up to that head, in its order. Only what lies before a statement's
-    /// entries or after them is looked at.
+    /// What it read of the ledger up to that head, in its order. Of what lies among a statement's
+    /// entries only restores are looked at.
     pub read: Vec<Entry>,
 }
 
@@ -67,6 +67,11 @@ pub enum Disagreement {
     /// The relay lost lines since, and said so.
     #[error("the relay went on from a backup after this was stated, which lacks some of its lines")]
     Restored,
+    /// The relay said that it lost lines, and which is not known here: another line may be in their place.
+    #[error(
+        "the relay went on from a backup before this was stated, and what it went on with was not read here yet"
+    )]
+    UnreadRestore,
     /// An entry that the business has no receipt for.
     #[error("line {} was added: there is no receipt for it", .0.0)]
     Added(EntrySequence),
@@ -130,26 +135,35 @@ pub enum Disagreement {
 /// [`Disagreement`]: the first line that disagrees.
 pub fn verify(statement: &Statement, books: &Books) -> Result<Verified, Disagreement> {
     let head = verified_head(statement, books)?;
-    let check = Check { statement, books, head, restores: restores(statement) };
-    let ended = check.lines()?;
-    check.missing()?;
-    check.roots()?;
-    check.outside()?;
-    let totals = statement::totals(&statement.entries, statement.period)?;
-    if let Some(key) = first_difference(&totals, &statement.totals) {
-        return Err(Disagreement::Total(key));
-    }
-    Ok(Verified { totals, head, ended, provisional: statement.is_provisional() })
+    let check = Check { statement, books, head, restores: restores(statement, books) };
+    check.whole().map_err(|why| match why {
+        Disagreement::Outdated(_) | Disagreement::Unread(_) | Disagreement::Restored => why,
+        _ if check.is_behind_restore() => Disagreement::UnreadRestore,
+        _ => why,
+    })
 }
 
 struct Check<'a> {
     statement: &'a Statement,
     books: &'a Books,
     head: VerifiedHead,
-    restores: Vec<(EntrySequence, Generation)>,
+    restores: BTreeSet<(EntrySequence, Generation)>,
 }
 
 impl Check<'_> {
+    fn whole(&self) -> Result<Verified, Disagreement> {
+        let Self { statement, head, .. } = *self;
+        let ended = self.lines()?;
+        self.missing()?;
+        self.roots()?;
+        self.outside()?;
+        let totals = statement::totals(&statement.entries, statement.period)?;
+        if let Some(key) = first_difference(&totals, &statement.totals) {
+            return Err(Disagreement::Total(key));
+        }
+        Ok(Verified { totals, head, ended, provisional: statement.is_provisional() })
+    }
+
     /// Every line against its receipt and against the lines before it.
     fn lines(&self) -> Result<BTreeMap<EntrySequence, EntrySequence>, Disagreement> {
         let mut expected = self.statement.opening.size();
@@ -267,7 +281,9 @@ impl Check<'_> {
         if self.statement.opening.size() <= one {
             return Ok(());
         }
-        let joined = known.precedes(&self.head, &self.statement.link);
+        // Also where a restore lies between the two: it left everything that this head counts.
+        let (early, late) = (&known.body().root, &self.head.body().root);
+        let joined = self.statement.link.verify_consistency((one, early), (other, late));
         joined.map_err(|_| Disagreement::Heads { one, other })
     }
 
@@ -334,17 +350,37 @@ impl Check<'_> {
         self.restored_after(head.generation).is_some_and(|from| from.0 < head.size)
     }
 
-    /// Where the first generation after `generation` begins; the very beginning if that is before the
-    /// lines listed.
+    /// Where the first generation after `generation` begins. Where that is not known it is the end: a
+    /// relay that claims a restore, and shows none, could else leave out what it likes.
     fn restored_after(&self, generation: Generation) -> Option<EntrySequence> {
-        let listed = self.restores.iter().find(|(_, began)| generation < *began);
-        let before = generation < self.head.body().generation;
-        listed.map(|(from, _)| *from).or(before.then_some(EntrySequence(0)))
+        let known = self.restores.iter().find(|(_, began)| generation < *began);
+        let head = self.head.body();
+        let claimed = generation < head.generation;
+        known.map(|(from, _)| *from).or(claimed.then_some(EntrySequence(head.size)))
+    }
+
+    /// Whether a restore that was not read may account for what disagrees: it lies before the lines
+    /// listed, and the reader has receipts or a head from before it.
+    fn is_behind_restore(&self) -> bool {
+        let stated = self.head.body().generation;
+        let last = self.books.head.map(|head| head.body().generation);
+        let receipts = self.books.receipts.values();
+        let mut heads = receipts.map(|kept| kept.receipt.head.claims().generation).chain(last);
+        let Some(before) = self.statement.opening.size().checked_sub(1) else { return false };
+        let is_read =
+            last.is_some_and(|last| stated <= last) && self.read(EntrySequence(before)).is_some();
+        !is_read && heads.any(|generation| generation < stated)
     }
 
     fn entry(&self, line: EntrySequence) -> Option<&Entry> {
         let at = line.0.checked_sub(self.statement.opening.size())?;
         self.statement.entries.get(usize::try_from(at).ok()?)
+    }
+
+    fn read(&self, line: EntrySequence) -> Option<&Entry> {
+        let read = &self.books.read;
+        let at = read.binary_search_by_key(&line, |entry| entry.sequence);
+        at.ok().and_then(|at| read.get(at))
     }
 
     /// An accept, from the lines or, if it is earlier, from its receipt.
@@ -367,11 +403,23 @@ impl Check<'_> {
     fn ended_before(&self) -> BTreeMap<EntrySequence, EntrySequence> {
         let opening = EntrySequence(self.statement.opening.size());
         let ended = |kept: &Kept| {
-            let restored = self.restored_after(kept.receipt.head.claims().generation);
-            let stands = |ended: &EntrySequence| restored.is_none_or(|from| *ended < from);
-            kept.ended.filter(|ended| *ended < opening).filter(stands)
+            let ended = kept.ended.filter(|ended| *ended < opening)?;
+            self.stands(kept, ended).then_some(ended)
         };
         self.before().filter_map(|(line, kept)| Some((*line, ended(kept)?))).collect()
+    }
+
+    /// Whether what ended a charge is there still: a restore may have given its line to another. What it
+    /// kept, and what was ended since, must not be charged again.
+    fn stands(&self, kept: &Kept, ended: EntrySequence) -> bool {
+        let Receipt { entry, head, .. } = &kept.receipt;
+        let restored = self.restored_after(head.claims().generation);
+        let is_kept = restored.is_none_or(|from| ended < from);
+        let is_it = |other: &Entry| {
+            let ends = other.kind != EntryKind::Accept;
+            ends && other.message.is_some_and(|of| of.accept == entry.sequence)
+        };
+        is_kept || self.read(ended).is_none_or(is_it)
     }
 }
 
@@ -386,11 +434,11 @@ fn verified_head(statement: &Statement, books: &Books) -> Result<VerifiedHead, D
     Err(refused.into())
 }
 
-/// Where generations begin in the lines. A line alone excuses nothing: the head must say so too.
-fn restores(statement: &Statement) -> Vec<(EntrySequence, Generation)> {
+/// Where generations begin, as listed or read. A line alone excuses nothing: the head must say so too.
+fn restores(statement: &Statement, books: &Books) -> BTreeSet<(EntrySequence, Generation)> {
     let last = statement.head.claims().generation;
     let restored = |e: &&Entry| e.kind == EntryKind::Restored && e.generation <= last;
-    let entries = statement.entries.iter().filter(restored);
+    let entries = statement.entries.iter().chain(&books.read).filter(restored);
     entries.map(|entry| (entry.sequence, entry.generation)).collect()
 }
 

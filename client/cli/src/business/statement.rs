@@ -63,7 +63,7 @@ pub(super) struct Shown {
 /// Why a statement is not to be booked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Dispute {
-    /// Whether it follows from what came later, which is nobody's fault.
+    /// Whether it follows from what came later, or was not read yet, which is nobody's fault.
     outdated: bool,
     why: String,
 }
@@ -162,8 +162,8 @@ impl Shown {
 
 impl Dispute {
     fn of(why: &Disagreement) -> Self {
-        use Disagreement::{Outdated, Restored, Unread};
-        let outdated = matches!(why, Outdated(_) | Unread(_) | Restored);
+        use Disagreement::{Outdated, Restored, Unread, UnreadRestore};
+        let outdated = matches!(why, Outdated(_) | Unread(_) | Restored | UnreadRestore);
         Self { outdated, why: sentence(&why.to_string()) }
     }
 
@@ -302,6 +302,11 @@ mod tests {
         let outdated = told(&Disagreement::Outdated(EntrySequence(7)));
         assert!(outdated.contains("2026-11-01 to 2026-11-30 is not the last"), "{outdated}");
         assert!(outdated.contains("Line 7") && outdated.contains("again"), "{outdated}");
+        let unread = told(&Disagreement::UnreadRestore);
+        assert!(
+            unread.contains("from a backup") && unread.contains("Ask for it again"),
+            "{unread}"
+        );
     }
 
     #[test]

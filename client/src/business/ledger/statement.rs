@@ -69,7 +69,7 @@ impl BusinessCore {
         if self.ledger.asking.is_empty() {
             return Ok(());
         }
-        let books = self.books(last)?;
+        let mut books = self.books(last)?;
         let entries = self.state.read(Lines::read)?;
         let opening = self.ledger.lines().opening().clone();
         let later = self.ledger.asking.split_off(self.ledger.heard.min(self.ledger.asking.len()));
@@ -79,6 +79,10 @@ impl BusinessCore {
         for (period, answer) in core::mem::replace(&mut self.ledger.asking, later) {
             let statement = statement((&opening, &entries), period, &head, &books, link);
             let checked = statement.map(|statement| {
+                // A restore may lie before the lines of the period, and account for what it lost.
+                let before = statement.opening.size().saturating_sub(opening.size());
+                let before = usize::try_from(before).ok().and_then(|before| entries.get(..before));
+                books.read = before.unwrap_or_default().to_vec();
                 let verified = verify(&statement, &books);
                 Box::new(CheckedStatement { statement, verified })
             });

@@ -316,3 +316,30 @@ fn a_restored_relay_is_read_from_its_beginning_and_what_it_settles_anew_is_told(
     assert_eq!(told(&mut place), [first.as_slice(), &[anew]].concat());
     assert_eq!(place.core.trouble, None);
 }
+
+#[test]
+fn a_statement_of_the_days_after_a_restore_knows_of_it() {
+    let mut relay = Relay::new();
+    let one = relay.accept(1);
+    for n in 2..=4 {
+        relay.accept(n);
+    }
+    let mut place = place(&relay);
+    read(&mut place, &relay);
+    relay.restored(1, 9);
+    relay.end(&one, EntryReason::Opened);
+    let (sequence, kind) = (relay.next(), EntryKind::Payment);
+    let generation = Generation(0);
+    relay.entries.push(Entry { sequence, kind, generation, hour: Hour(120), ..relay.entries[1] });
+    let (answer, mut answered) = oneshot::channel();
+    place.core.ledger.ask(Period { from: Hour(120), to: Hour(144) }, answer);
+    place.core.ledger.heard = 1;
+    read(&mut place, &relay);
+    place.core.entries_came(RelayFrame::Entries(relay.entries.clone())).unwrap();
+    let CheckedStatement { statement, verified } = *answered.try_recv().unwrap().unwrap();
+    assert_eq!(statement.entries, relay.entries[3..]);
+    assert_eq!(verified.map(|verified| verified.provisional), Ok(true));
+    // The restore lies before a statement that was kept, too, and was read.
+    let kept = place.core.check_statement(statement).unwrap();
+    assert_eq!(kept.verified.map(|verified| verified.provisional), Ok(true));
+}

@@ -116,6 +116,11 @@ fn paid(sequence: u64, hour: u32) -> Entry {
     Entry { kind, reason, message: None, ..accept(sequence, hour, 4) }
 }
 
+fn restored(sequence: u64, hour: u32, generation: u32) -> Entry {
+    let (kind, generation) = (EntryKind::Restored, Generation(generation));
+    Entry { kind, generation, amount: euros(0), ..paid(sequence, hour) }
+}
+
 fn check(statement: &Statement, books: &Books) -> Result<(), Disagreement> {
     verify(statement, books).map(|_| ())
 }
@@ -338,15 +343,7 @@ fn what_a_restore_took_away_is_not_disputed() {
     let mut world = World::new();
     // The relay went on from a backup with five entries.
     world.entries.truncate(5);
-    let restored = Entry {
-        kind: EntryKind::Restored,
-        reason: EntryReason::Itself,
-        message: None,
-        generation: Generation(7),
-        amount: euros(0),
-        ..accept(5, 90, 0)
-    };
-    world.entries.push(restored);
+    world.entries.push(restored(5, 90, 7));
     let mut statement = world.statement();
     statement.head = *world.head(7).head();
     assert_eq!(check(&statement, &world.books), Ok(()));
@@ -360,6 +357,87 @@ fn what_a_restore_took_away_is_not_disputed() {
     // Without a restore to account for it, the receipt of line 6 is missed.
     statement.head = *world.head(0).head();
     assert_eq!(check(&statement, &world.books), Err(Disagreement::Omitted(line(6))));
+}
+
+/// A ledger that went on in generation 7 from its first line, and a statement from line 4 on.
+fn restored_before() -> (World, Statement) {
+    let mut world = World::new();
+    world.entries.truncate(1);
+    world.entries.push(restored(1, 40, 7));
+    let paid = [46, 47, 60, 61, 62].into_iter().zip(2..).map(|(hour, at)| paid(at, hour));
+    world.entries.extend(paid);
+    let mut statement = world.statement_from(4);
+    statement.head = *world.head(7).head();
+    (world, statement)
+}
+
+#[test]
+fn a_restore_before_the_lines_accounts_for_what_it_lost_once_it_was_read() {
+    let (mut world, statement) = restored_before();
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::UnreadRestore));
+    world.books.read = World::new().entries;
+    let of_before = check(&statement, &world.books);
+    assert_eq!(of_before, Err(Disagreement::UnreadRestore), "the lines that were lost say nothing");
+    world.books.read = world.entries.clone();
+    world.books.head = Some(world.head(7));
+    assert_eq!(check(&statement, &world.books), Ok(()));
+    // It accounts for nothing that came after it.
+    let mut paid_before = statement;
+    paid_before.period.from = Hour(47);
+    paid_before.totals = totals(&paid_before.entries, paid_before.period).unwrap();
+    assert_eq!(check(&paid_before, &world.books), Err(Disagreement::Omitted(line(3))));
+}
+
+#[test]
+fn a_restore_that_is_claimed_and_not_shown_accounts_for_nothing() {
+    let (mut world, _) = restored_before();
+    world.entries[1] = paid(1, 50);
+    let mut statement = world.statement_from(4);
+    statement.head = *world.head(7).head();
+    world.books.receipts.clear();
+    world.books.read = world.entries.clone();
+    world.books.head = Some(world.head(0));
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::UnreadRestore));
+    // The books that were promised were read.
+    world.books.head = Some(world.head(7));
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::Omitted(line(1))));
+    // What was accepted before it is missed as well.
+    world.books.receipts = World::new().books.receipts.split_off(&line(6));
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::NotInTree(line(6))));
+}
+
+#[test]
+fn what_was_charged_since_a_restore_is_not_charged_again() {
+    let mut world = World::new();
+    world.entries.truncate(1);
+    world.entries.push(restored(1, 40, 7));
+    world.end(1, 0);
+    world.end(2, 0);
+    world.books.receipts.retain(|at, _| at.0 == 0);
+    world.books.read = world.entries.clone();
+    world.books.head = Some(world.head(7));
+    let mut statement = world.statement_from(3);
+    statement.head = *world.head(7).head();
+    let ended = |world: &mut World, at| {
+        world.books.receipts.get_mut(&line(0)).unwrap().ended = Some(line(at));
+    };
+    ended(&mut world, 2);
+    let again = check(&statement, &world.books);
+    assert_eq!(again, Err(Disagreement::Twice { line: line(3), first: line(2) }));
+    // One that the restore took away is.
+    ended(&mut world, 1);
+    assert_eq!(check(&statement, &world.books), Ok(()));
+}
+
+#[test]
+fn a_head_from_before_a_restore_is_joined_to_the_lines_behind_it() {
+    let (mut world, mut statement) = restored_before();
+    world.books.read = world.entries.clone();
+    world.books.head = Some(head(&tree(&world.entries[..1]), 0));
+    world.books.receipts.clear();
+    assert_eq!(check(&statement, &world.books), Err(Disagreement::UnreadRestore));
+    statement.link = consistency(&world.entries, 1);
+    assert_eq!(check(&statement, &world.books), Ok(()));
 }
 
 #[test]

@@ -142,11 +142,11 @@ def verify(
     need(head.account == account, "another account")
     need(hours[0] <= head.hour < hours[1], "dated outside the ledger key's validity")
     # Where what was signed in an earlier generation begins to say nothing.
-    began = [(e.sequence, e.ref) for e in entries if e.kind == RESTORED and e.ref <= head.generation]
+    began = sorted((e.sequence, e.ref) for e in entries + read if e.kind == RESTORED and e.ref <= head.generation)
 
     def silent(generation: int) -> int | None:
-        listed = [sequence for sequence, ref in began if generation < ref]
-        return listed[0] if listed else (head.size if generation < head.generation else None)
+        known = [sequence for sequence, ref in began if generation < ref]
+        return known[0] if known else (head.size if generation < head.generation else None)
 
     def speaks(generation: int, sequence: int) -> bool:
         since = silent(generation)
@@ -167,7 +167,16 @@ def verify(
     every = {r.entry.sequence: r for r in receipts}
     speaking = {s: r for s, r in every.items() if speaks(r.head.generation, s)}
     accepts(entries, speaking, every, range(size, head.size), (start, end))
-    found = ends(entries, receipts, size)
+    # What an earlier statement showed is gone where another entry was read in its place.
+    shown = {entry.sequence: entry for entry in read}
+
+    def gone(receipt: Kept) -> bool:
+        other = None if receipt.ended is None else shown.get(receipt.ended)
+        if other is None or speaks(receipt.head.generation, other.sequence):
+            return False
+        return other.kind not in (SETTLE, RELEASE) or other.ref != receipt.entry.sequence
+
+    found = ends(entries, receipts, {r.entry.sequence for r in receipts if not gone(r)}, size)
     need(sums(entries, start, end) == totals, "totals")
     return found, head.hour < end + 24
 
@@ -218,11 +227,11 @@ def accepts(
         need(inside or not period[0] <= receipt.entry.hour < period[1], "a receipt left out")
 
 
-def ends(entries: list[Entry], receipts: list[Kept], opening: int) -> dict[int, int]:
-    """Which accept each settle and release ends."""
+def ends(entries: list[Entry], receipts: list[Kept], standing: set[int], opening: int) -> dict[int, int]:
+    """Which accept each settle and release ends; of those `standing`, what ended them before counts."""
     known = {r.entry.sequence: r.entry for r in receipts if r.entry.sequence < opening}
     known |= {entry.sequence: entry for entry in entries if entry.kind == ACCEPT}
-    ended = {r.entry.sequence for r in receipts if r.ended is not None and r.ended < opening}
+    ended = standing & {r.entry.sequence for r in receipts if r.ended is not None and r.ended < opening}
     found: dict[int, int] = {}
     for entry in entries:
         if entry.kind not in (SETTLE, RELEASE):

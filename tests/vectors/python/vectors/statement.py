@@ -85,13 +85,13 @@ class World:
     entries: list[Entry] = field(default_factory=list)
     receipts: list[tuple[bytes, int | None]] = field(default_factory=list)
 
-    def accept(self, hour: int, name: str) -> None:
+    def accept(self, hour: int, name: str, generation: int = 0) -> None:
         at = len(self.entries)
         submit = rand(f"statement submit {name}", 16)
         self.entries.append(Entry(ACCEPT, at, hour, submit, at, 2, b"FR", b"EUR", 50_000, 2))
         leaves = [ledger.leaf(entry.encode()) for entry in self.entries]
         path = ledger.inclusion(leaves, at)
-        receipt = self.entries[at].encode() + u32(len(path)) + b"".join(path) + self.head()
+        receipt = self.entries[at].encode() + u32(len(path)) + b"".join(path) + self.head(generation)
         self.receipts.append((receipt, None))
 
     def end(self, kind: int, day: int, accept: int, reason: int) -> None:
@@ -202,6 +202,8 @@ def build() -> VectorFile:
     joined(add)
     outside(add)
     restored(add)
+    restored_before(add)
+    settled_before(add)
     read(add)
     return file
 
@@ -348,11 +350,15 @@ def outside(add: Adder) -> None:
         add("valid", f"stated {comment}", "Normal", data, made, ended=ENDED, provisional=hour < 72)
 
 
+GENERATION = 29_700_000
+"""The minute of a restore."""
+
+
 def restored(add: Adder) -> None:
     made = world()
     back = made.copy()
     del back.entries[5:]
-    generation = 29_700_000
+    generation = GENERATION
     short = back.state(head=back.head(generation))
     add("valid", "before anything was charged again", "Restore", short, made, made.head(), ended=ENDED[:2])
     comment = "what was read is lost with the lines"
@@ -378,6 +384,71 @@ def restored(add: Adder) -> None:
     stranger.accept(DAY + 41, "after the restore")
     data = stranger.state(head=stranger.head(generation))
     add("invalid", "an accept without a receipt after it", "Restore", data, made, made.head())
+
+
+def restored_before(add: Adder) -> None:
+    """The restored entry, where there is one, lies before the lines."""
+    old = World()
+    old.accept(DAY - 40, "kept")
+    old.end(SETTLE, DAY - 24, 0, 4)
+    for at in range(2, 7):
+        old.accept(DAY - 22 + at, f"lost {at}")
+    back = old.copy()
+    del back.entries[2:]
+    back.other(RESTORED, DAY - 12, GENERATION, 0)
+    for hour in (-10, 2, 3, 4):
+        back.other(PAYMENT, DAY + hour)
+    back.accept(DAY + 5, "after", GENERATION)
+    back.end(SETTLE, DAY + 24, 7, 4)
+    signed = back.head(GENERATION)
+    data, comment = back.state(4, signed), "a restore before the lines"
+    anew = [[7, 8]]
+    add("valid", f"{comment}, as was read", "Restore", data, back, signed, back.entries, anew)
+    add("valid", f"{comment}, read up to them", "Restore", data, back, signed, back.entries[:4], anew)
+    add("invalid", f"{comment}, and nothing was read", "Restore", data, back, old.head())
+    add("invalid", f"{comment}, which was not read", "Restore", data, back, old.head(), old.entries)
+    later = [replace(e, ref=GENERATION + 1) if e.kind == RESTORED else e for e in back.entries[:4]]
+    add("invalid", f"{comment}, later than their head", "Restore", data, back, b"", later)
+    without = back.state(8, signed)
+    add("invalid", f"{comment}, without an accept since", "Restore", without, back, b"", back.entries[:4])
+    early, link = old.head(size=1), back.link(1)
+    joined_data = back.state(4, signed, link=link)
+    add("valid", f"{comment}, joined to an older head", "Restore", joined_data, back, early, back.entries[:4], anew)
+    add("invalid", f"{comment}, not joined to an older head", "Restore", data, back, early, back.entries[:4])
+    claimed = World()
+    claimed.other(PAYMENT, DAY + 1)
+    claimed.accept(DAY + 2, "claimed")
+    comment = "a later generation is claimed, with no restored entry"
+    data, last = claimed.state(1, claimed.head(GENERATION)), claimed.head()
+    add("invalid", f"{comment}, and a payment left out", "Restore", data, claimed, last, claimed.entries)
+    claimed.accept(DAY + 3, "claimed too")
+    data = claimed.state(2, claimed.head(GENERATION))
+    add("invalid", f"{comment}, and an accept left out", "Restore", data, claimed)
+
+
+def settled_before(add: Adder) -> None:
+    """What an earlier statement ended is ended again behind a restore."""
+    old = World()
+    old.accept(DAY - 40, "ended")
+    old.end(SETTLE, DAY - 24, 0, 4)
+    for result, comment, kind, line in (
+        ("valid", "a settle that is lost with its line is entered anew", PAYMENT, 1),
+        ("invalid", "a settle from after a restore is entered again", SETTLE, 2),
+    ):
+        back = old.copy()
+        del back.entries[1:]
+        back.other(RESTORED, DAY - 12, GENERATION, 0)
+        if kind == SETTLE:
+            back.end(SETTLE, DAY - 24, 0, 4)
+        else:
+            back.other(PAYMENT, DAY - 10)
+        back.end(SETTLE, DAY, 0, 4)
+        back.receipts[0] = (back.receipts[0][0], line)
+        signed = back.head(GENERATION)
+        data = back.state(3, signed)
+        ended = [[0, 3]] if result == "valid" else None
+        add(result, f"{comment}, as was read", "Restore", data, back, signed, back.entries, ended)
+        add("invalid", f"{comment}, and was not read", "Restore", data, back, old.head(), old.entries)
 
 
 def read(add: Adder) -> None:
