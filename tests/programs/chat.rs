@@ -182,7 +182,9 @@ async fn consent_is_shown_given_narrowed_and_taken_back() {
     terminal.enter("/report silent");
     terminal.shows("the report does not count.");
     terminal.enter("/mute");
-    terminal.shows("The business may answer what you write, and send nothing else,");
+    terminal.shows(
+        "The business may answer what you write, five times also after its window, and send",
+    );
     terminal.enter("/window now");
     terminal.shows("/window does not take that");
 

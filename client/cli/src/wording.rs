@@ -166,7 +166,7 @@ pub(crate) fn window(until: Option<Minute>, now: Timestamp) -> String {
     let Some(until) = until else { return String::new() };
     let end = Timestamp(u64::from(until.0).saturating_mul(60_000));
     if end <= now {
-        return "the time to answer is over; write again".to_owned();
+        return "the free window is over; write again".to_owned();
     }
     let today = local(end).date() == local(now).date();
     let tomorrow = local(now).date().tomorrow().is_ok_and(|day| day == local(end).date());

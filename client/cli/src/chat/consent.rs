@@ -1,6 +1,7 @@
 //! `/allow`, `/mute`, `/block`, `/report`, `/window`: what is typed, and what is said of it.
 
 use plico_client::{Allowed, Categories, Category, ConsentTerms, Grant, ReportOutcome};
+use plico_protocol::limits::UNANSWERED_MAX;
 use plico_protocol::time::{Minute, Timestamp};
 
 use crate::failure::sentence;
@@ -54,6 +55,11 @@ pub(super) fn shown(allowed: &Allowed, now: Timestamp) -> String {
         if !window.is_empty() {
             lines.push(sentence(&window));
         }
+        if grant.free_until.is_some_and(|end| ms(end) <= now) && now < ms(grant.until) {
+            lines.push(format!(
+                "Until you write it may send at most {UNANSWERED_MAX} messages, at its own cost."
+            ));
+        }
     }
     if let Some(grant) = notifications {
         lines.push(format!("Notifications: {}.", granted(grant, now)));
@@ -95,7 +101,9 @@ pub(super) fn help(command: &str) -> Option<&'static str> {
              /allow                  service and utility, 50 messages, 30 days"
         }
         "mute" => {
-            "/mute\nThe business may answer what you write, and send nothing else. /allow undoes it."
+            "/mute\n\
+             The business may answer what you write, free of charge while its window is open and five\n\
+             times at its own cost after it. It may send nothing else. /allow undoes it."
         }
         "block" => {
             "/block [spam]\n\

@@ -148,8 +148,8 @@ impl Session {
             }
             Order::Mute => {
                 let done = self.chat.mute().await;
-                let said = "The business may answer what you write, and send nothing else, as soon as \
-                            this device connects.";
+                let said = "The business may answer what you write, five times also after its window, and \
+                            send nothing else, as soon as this device connects.";
                 self.decided(done, said)
             }
             Order::Block { spam } => self.block(spam).await,
